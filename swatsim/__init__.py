@@ -1,0 +1,1 @@
+"""swatsim: cycles, memory traffic and speedup of sparse training on zero-skipping accelerators."""

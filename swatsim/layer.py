@@ -1,0 +1,323 @@
+"""A layer's shapes and, for each of its three passes, the operands that are multiplied."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from swatsim.bits import BitTensor
+from swatsim.errors import LayerError
+
+PASSES = ("forward", "input_grad", "weight_grad")
+# The two operands of each pass; the result is the third of the layer's tensors.
+OPERANDS: dict[str, tuple[str, str]] = {
+    "forward": ("input", "weight"),
+    "input_grad": ("output_grad", "weight"),
+    "weight_grad": ("output_grad", "input"),
+}
+RESULTS = {"forward": "output", "input_grad": "input", "weight_grad": "weight"}
+KINDS = ("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear")
+# Sizes above this cannot be counted in int64 cycles and bytes once multiplied together.
+LARGEST_DIMENSION = 1 << 31
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convolution:
+    """The two-dimensional convolution that a layer is, or for a transposed layer, is the reverse of.
+
+    input (images, channels, height, width) * weight (filters, channels/groups, kernel_height, kernel_width)
+    -> output (images, filters, output_height, output_width). `padding` is (top, bottom, left, right).
+    """
+
+    images: int
+    channels: int
+    height: int
+    width: int
+    filters: int
+    kernel_height: int
+    kernel_width: int
+    output_height: int
+    output_width: int
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+    @property
+    def macs(self) -> int:
+        """Multiplications of the forward pass, those with padding included (C·K·R·S·P·Q)."""
+        taps = self.kernel_height * self.kernel_width
+        per_position = self.filters * (self.channels // self.groups) * taps
+        return self.images * self.output_height * self.output_width * per_position
+
+    @property
+    def dilated_input_grad_macs(self) -> int:
+        """The paper's count of the input gradient: C·K·R·S·H·W, dilation's zeros not skipped."""
+        taps = self.kernel_height * self.kernel_width
+        per_position = self.filters * (self.channels // self.groups) * taps
+        return self.images * self.height * self.width * per_position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerSpec:
+    """Shapes and strides of one layer, without its tensors.
+
+    Shapes are as PyTorch has them: conv2d (N, C, H, W) and (K, C/groups, R, S); conv1d without the height;
+    linear (..., in) and (out, in); transposed convolutions have weight (C, K/groups, R, S).
+    `padding` is (top, bottom, left, right); one-dimensional kinds use (1, s), (0, 0, left, right) and (1, d).
+
+    Raises LayerError where the shapes contradict each other.
+    """
+
+    name: str
+    kind: str
+    input_shape: tuple[int, ...]
+    weight_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    needs_input_grad: bool = True
+
+    def __post_init__(self) -> None:
+        _check_numbers(self)
+        if self.kind == "linear":
+            _check_linear(self)
+        else:
+            _check_convolution(self)
+
+    @property
+    def transposed(self) -> bool:
+        """Whether the layer is the reverse of the convolution that `convolution` describes."""
+        return self.kind.startswith("conv_transpose")
+
+    @property
+    def passes(self) -> tuple[str, ...]:
+        """The passes that a training step makes through this layer."""
+        return PASSES if self.needs_input_grad else ("forward", "weight_grad")
+
+    def shape_of(self, role: str) -> tuple[int, ...]:
+        """Shape of the tensor in one role: input, weight, output or output_grad."""
+        shapes = {"input": self.input_shape, "weight": self.weight_shape}
+        return shapes.get(role, self.output_shape)
+
+    @property
+    def convolution(self) -> Convolution:
+        """The convolution underneath; a linear layer is 1x1 with its positions along the width."""
+        if self.kind == "linear":
+            positions = math.prod(self.input_shape[:-1])
+            inputs: tuple[int, ...] = (1, self.input_shape[-1], 1, positions)
+            outputs: tuple[int, ...] = (1, self.output_shape[-1], 1, positions)
+            kernel: tuple[int, ...] = (1, 1)
+        else:
+            inputs, outputs = _with_height(self.input_shape), _with_height(self.output_shape)
+            kernel = _with_height(self.weight_shape)[2:]
+        if self.transposed:
+            inputs, outputs = outputs, inputs
+        return Convolution(
+            images=inputs[0], channels=inputs[1], height=inputs[2], width=inputs[3],
+            filters=outputs[1], kernel_height=kernel[0], kernel_width=kernel[1],
+            output_height=outputs[2], output_width=outputs[3],
+            stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operand:
+    """What one pass multiplies; `sparsity` is the budget at which it was selected (None: natural zeros only)."""
+
+    bits: BitTensor
+    sparsity: Fraction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassOperands:
+    """The two operands of a pass by role, and which entries of the result are needed (None: all)."""
+
+    operands: Mapping[str, Operand]
+    result_mask: BitTensor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One layer of a training step with the operands of its passes.
+
+    Raises LayerError where an operand is missing or has another shape than the spec says.
+    """
+
+    spec: LayerSpec
+    passes: Mapping[str, PassOperands]
+
+    def __post_init__(self) -> None:
+        for pass_name in self.spec.passes:
+            if pass_name not in self.passes:
+                raise LayerError(f"{self.spec.name}: {pass_name}: got no operands, expected {OPERANDS[pass_name]}")
+            given = self.passes[pass_name]
+            for role in OPERANDS[pass_name]:
+                if role not in given.operands:
+                    raise LayerError(f"{self.spec.name}: {pass_name}: got no {role}, expected {OPERANDS[pass_name]}")
+                _check_shape(self.spec, f"{pass_name}.{role}", given.operands[role].bits.shape, role)
+            if given.result_mask is not None:
+                _check_shape(self.spec, f"{pass_name}.result_mask", given.result_mask.shape, RESULTS[pass_name])
+
+    @staticmethod
+    def from_arrays(  # noqa: PLR0913  each argument is one of PyTorch's own
+        name: str,
+        *,
+        input: Any,
+        weight: Any,
+        output_grad: Any,
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] = 0,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+        kind: str | None = None,
+        needs_input_grad: bool = True,
+        operands: Mapping[str, Mapping[str, Any]] | None = None,
+        sparsity: Mapping[str, Mapping[str, float | str | Fraction]] | None = None,
+    ) -> Layer:
+        """Make a layer of arrays of any dtype, in which non-zero means present.
+
+        Parameters
+        ----------
+        input, weight, output_grad : the operands of every pass that `operands` does not replace.
+        stride, padding, dilation : as in PyTorch; four paddings are (top, bottom, left, right).
+        kind : one of `KINDS`; by default from the weight's dimensions.
+        operands : other operands of a pass, such as `{"weight_grad": {"input": top_k_of_input}}`.
+        sparsity : the budget at which an operand was selected, such as `{"forward": {"weight": "0.8"}}`.
+        """
+        defaults = {"input": np.asarray(input), "weight": np.asarray(weight), "output_grad": np.asarray(output_grad)}
+        if kind is None:
+            kind = {2: "linear", 3: "conv1d", 4: "conv2d"}.get(defaults["weight"].ndim, "unknown")
+        one_dimensional = kind.endswith("1d")
+        spec = LayerSpec(
+            name=name, kind=kind,
+            input_shape=defaults["input"].shape, weight_shape=defaults["weight"].shape,
+            output_shape=defaults["output_grad"].shape,
+            stride=_pair(name, "stride", stride, 1 if one_dimensional else None),
+            padding=_sides(name, padding, one_dimensional),
+            dilation=_pair(name, "dilation", dilation, 1 if one_dimensional else None),
+            groups=groups, needs_input_grad=needs_input_grad,
+        )  # fmt: skip
+        _check_overrides(name, operands or {})
+        _check_overrides(name, sparsity or {})
+        bits = {role: BitTensor.from_array(array) for role, array in defaults.items()}
+        passes = {}
+        for pass_name in spec.passes:
+            replaced = (operands or {}).get(pass_name, {})
+            budgets = (sparsity or {}).get(pass_name, {})
+            passes[pass_name] = PassOperands(operands={
+                role: Operand(
+                    bits=BitTensor.from_array(replaced[role]) if role in replaced else bits[role],
+                    sparsity=Fraction(str(budgets[role])) if role in budgets else None,
+                )
+                for role in OPERANDS[pass_name]
+            })  # fmt: skip
+        return Layer(spec=spec, passes=passes)
+
+
+def _with_height(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape if len(shape) == 4 else (*shape[:2], 1, *shape[2:])
+
+
+def _pair(name: str, what: str, value: int | Sequence[int], first: int | None) -> tuple[int, int]:
+    values = (value, value) if isinstance(value, int) else tuple(value)
+    if first is not None and len(values) == 1:
+        values = (first, values[0])
+    if len(values) != 2:
+        raise LayerError(f"{name}: {what}: got {value!r}, expected one integer or two")
+    return (first if first is not None else int(values[0]), int(values[1]))
+
+
+def _sides(name: str, padding: int | Sequence[int], one_dimensional: bool) -> tuple[int, int, int, int]:
+    values = (padding,) if isinstance(padding, int) else tuple(padding)
+    if len(values) == 4:
+        return (int(values[0]), int(values[1]), int(values[2]), int(values[3]))
+    if len(values) == 1:
+        return (0, 0, values[0], values[0]) if one_dimensional else (values[0],) * 4
+    if len(values) == 2:
+        return (0, 0, *values) if one_dimensional else (values[0], values[0], values[1], values[1])
+    raise LayerError(f"{name}: padding: got {padding!r}, expected one, two or four integers")
+
+
+def _check_overrides(name: str, given: Mapping[str, Mapping[str, Any]]) -> None:
+    for pass_name, roles in given.items():
+        if pass_name not in PASSES:
+            raise LayerError(f"{name}: got pass {pass_name!r}, expected one of {', '.join(PASSES)}")
+        for role in roles:
+            if role not in OPERANDS[pass_name]:
+                expected = " and ".join(OPERANDS[pass_name])
+                raise LayerError(f"{name}: {pass_name}: got operand {role!r}, expected {expected}")
+
+
+def _check_shape(spec: LayerSpec, where: str, got: tuple[int, ...], role: str) -> None:
+    expected = spec.shape_of(role)
+    if got != expected:
+        raise LayerError(f"{spec.name}: {where}: got shape {got}, expected {expected}")
+
+
+def _check_numbers(spec: LayerSpec) -> None:
+    if not spec.name or spec.name == "total":
+        raise LayerError(f"layer name: got {spec.name!r}, expected a name that is not empty and not 'total'")
+    if spec.kind not in KINDS:
+        raise LayerError(f"{spec.name}: kind: got {spec.kind!r}, expected one of {', '.join(KINDS)}")
+    for field in ("input_shape", "weight_shape", "output_shape", "stride", "dilation"):
+        for number in getattr(spec, field):
+            if not 1 <= number < LARGEST_DIMENSION:
+                expected = f"integers from 1 to {LARGEST_DIMENSION - 1}"
+                raise LayerError(f"{spec.name}: {field}: got {getattr(spec, field)}, expected {expected}")
+    if not all(0 <= side < LARGEST_DIMENSION for side in spec.padding):
+        raise LayerError(f"{spec.name}: padding: got {spec.padding}, expected integers from 0")
+    if spec.groups < 1:
+        raise LayerError(f"{spec.name}: groups: got {spec.groups}, expected an integer from 1")
+
+
+def _check_linear(spec: LayerSpec) -> None:
+    if len(spec.weight_shape) != 2 or not spec.input_shape or not spec.output_shape:
+        raise LayerError(f"{spec.name}: weight_shape: got {spec.weight_shape}, expected (outputs, inputs)")
+    plain = (spec.stride, spec.padding, spec.dilation, spec.groups) == ((1, 1), (0, 0, 0, 0), (1, 1), 1)
+    if not plain:
+        raise LayerError(f"{spec.name}: a linear layer has no stride, padding, dilation or groups")
+    expected = (*spec.input_shape[:-1], spec.weight_shape[0])
+    if spec.input_shape[-1] != spec.weight_shape[1]:
+        raise LayerError(
+            f"{spec.name}: input_shape: got {spec.input_shape}, expected {spec.weight_shape[1]} features last"
+        )
+    if spec.output_shape != expected:
+        raise LayerError(f"{spec.name}: output_shape: got {spec.output_shape}, expected {expected}")
+
+
+def _check_convolution(spec: LayerSpec) -> None:
+    dimensions = 3 if spec.kind.endswith("1d") else 4
+    for field in ("input_shape", "weight_shape", "output_shape"):
+        if len(getattr(spec, field)) != dimensions:
+            raise LayerError(f"{spec.name}: {field}: got {getattr(spec, field)}, expected {dimensions} dimensions")
+    if dimensions == 3 and (spec.stride[0], spec.dilation[0], spec.padding[:2]) != (1, 1, (0, 0)):
+        raise LayerError(f"{spec.name}: a one-dimensional layer has stride (1, s) and padding (0, 0, left, right)")
+    convolution = spec.convolution
+    channels, filters = (spec.weight_shape[1], spec.weight_shape[0])
+    if convolution.channels != channels * spec.groups or convolution.filters != filters or filters % spec.groups:
+        got = f"input {spec.input_shape}, weight {spec.weight_shape}, output {spec.output_shape}"
+        raise LayerError(f"{spec.name}: channels: got {got}, which groups {spec.groups} cannot connect")
+    if spec.input_shape[0] != spec.output_shape[0]:
+        raise LayerError(
+            f"{spec.name}: output_shape: got {spec.output_shape[0]} images, expected {spec.input_shape[0]}"
+        )
+    expected = (_positions(convolution, 0), _positions(convolution, 1))
+    if (convolution.output_height, convolution.output_width) != expected:
+        side = "input_shape" if spec.transposed else "output_shape"
+        got_size = (convolution.output_height, convolution.output_width)
+        raise LayerError(f"{spec.name}: {side}: got {got_size} positions, expected {expected}")
+
+
+def _positions(convolution: Convolution, axis: int) -> int:
+    """Windows along one axis: floor((H + padding - dilation·(R-1) - 1) / stride) + 1."""
+    size = (convolution.height, convolution.width)[axis] + sum(convolution.padding[2 * axis : 2 * axis + 2])
+    kernel = (convolution.kernel_height, convolution.kernel_width)[axis]
+    return (size - convolution.dilation[axis] * (kernel - 1) - 1) // convolution.stride[axis] + 1

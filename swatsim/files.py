@@ -1,0 +1,104 @@
+"""Files and directories that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_file(path: str | Path, data: bytes) -> None:
+    """Replace the file at `path` by `data` in one step, after the data has reached the disk.
+
+    A link is followed. What is not a regular file, such as /dev/stdout, is written to as it is.
+    Raises OSError, and then leaves nothing behind and an earlier file untouched.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        target.write_bytes(data)  # a directory raises IsADirectoryError here
+        return
+    partial = _sibling(target)
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, partial)
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync_directory(target.parent)
+
+
+@contextmanager
+def whole_directory(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary directory beside `path` to fill; it becomes `path` when the block ends well.
+
+    If the block raises, nothing is left. An existing `path` is refused with FileExistsError unless
+    `overwrite`, which keeps the earlier directory until the new one is complete.
+    """
+    target = Path(os.path.abspath(path))  # noqa: PTH100  unlike resolve(), keeps a link's own name
+    _refuse_existing(target, overwrite)
+    partial = _sibling(target)
+    partial.mkdir()
+    try:
+        yield partial
+        _sync_tree(partial)
+        _refuse_existing(target, overwrite)
+        _move_into_place(partial, target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames inside `path` survive a power failure, where the system can."""
+    if os.name == "nt":  # Windows cannot open a directory
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sibling(target: Path) -> Path:
+    """Name a file that is hidden, new, and on the same file system as `target`."""
+    return target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}.partial")
+
+
+def _refuse_existing(target: Path, overwrite: bool) -> None:
+    if overwrite and (target.is_dir() or not target.exists()) and not target.is_symlink():
+        return
+    if os.path.lexists(target):
+        raise FileExistsError(17, "File exists", str(target))
+
+
+def _sync_tree(directory: Path) -> None:
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            with Path(folder, name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_directory(Path(folder))
+
+
+def _move_into_place(partial: Path, target: Path) -> None:
+    if not target.exists():
+        partial.rename(target)
+        sync_directory(target.parent)
+        return
+    # A directory cannot replace a full one in one step: for an instant neither has the name.
+    old = _sibling(target)
+    target.rename(old)
+    try:
+        partial.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    sync_directory(target.parent)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,140 @@
+"""Reading a trace: the manifest at once, the tensors layer by layer."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from swatsim.errors import TraceError
+from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
+from swatsim.trace import tensors
+from swatsim.trace.manifest import manifest_digest, parse_manifest
+from swatsim.trace.records import (
+    LARGEST_MANIFEST_BYTES,
+    MANIFEST_NAME,
+    TENSORS_NAME,
+    GraphNode,
+    Manifest,
+    TraceMetadata,
+)
+
+
+class Trace:
+    """The layers of one training step, with the operands of every pass.
+
+    `specs` holds all shapes, `manifest` how the trace was made, `graph` the nodes between the layers (empty:
+    unknown). A trace made here keeps its layers in memory; that of `load_trace` reads them as they are asked for.
+    """
+
+    manifest: TraceMetadata
+    graph: tuple[GraphNode, ...]
+    specs: tuple[LayerSpec, ...]
+    digest: str | None = None  # SHA-256 that identifies the contents of a trace on disk
+
+    def __init__(
+        self,
+        name: str,
+        layers: Sequence[Layer],
+        *,
+        manifest: TraceMetadata | None = None,
+        graph: Sequence[GraphNode] = (),
+    ) -> None:
+        """Make a trace of layers in memory; raises TraceError where there are none or two share a name."""
+        self._layers = tuple(layers)
+        self.manifest = manifest or TraceMetadata(name=name)
+        self.name = name
+        self.graph = tuple(graph)
+        self.specs = tuple(layer.spec for layer in self._layers)
+        if not self.specs:
+            raise TraceError(f"{name}: got no layers, expected at least one")
+        names: set[str] = set()
+        for spec in self.specs:
+            if spec.name in names:
+                raise TraceError(f"{name}: got two layers named {spec.name!r}, expected different names")
+            names.add(spec.name)
+
+    def __len__(self) -> int:
+        return len(self.specs)
+
+    def __iter__(self) -> Iterator[Layer]:
+        """Give the layers in order, one in memory at a time."""
+        return (self.layer(index) for index in range(len(self)))
+
+    def layer(self, index: int) -> Layer:
+        """Give one layer; a trace on disk reads its tensors now. Threads may call this at the same time."""
+        return self._layers[index]
+
+
+class StoredTrace(Trace):
+    """A trace on disk, made by `load_trace`."""
+
+    def __init__(self, directory: Path, manifest: Manifest, digest: str) -> None:
+        """Hold what was read of the manifest; nothing is opened."""
+        self._directory = directory
+        self._tensors = manifest.tensors
+        self._stored = manifest.layers
+        self.manifest = manifest.metadata
+        self.name = manifest.metadata.name
+        self.graph = manifest.graph
+        self.specs = tuple(layer.spec for layer in manifest.layers)
+        self.digest = digest
+
+    def layer(self, index: int) -> Layer:
+        """Read the tensors of one layer, each once; raises TraceError where a file is damaged."""
+        stored = self._stored[index]
+        bits = {name: tensors.read(self._path(name), name, self._tensors[name]) for name in sorted(stored.tensors)}
+        passes = {
+            pass_name: PassOperands(
+                operands={
+                    role: Operand(bits=bits[operand.tensor], sparsity=operand.sparsity)
+                    for role, operand in given.operands.items()
+                },
+                result_mask=None if given.result_mask is None else bits[given.result_mask],
+            )
+            for pass_name, given in stored.passes.items()
+        }
+        return Layer(spec=stored.spec, passes=passes)
+
+    def check_files(self) -> None:
+        """Refuse files that are missing or of an impossible size, before any work is done on the others."""
+        folder = self._directory / TENSORS_NAME
+        if folder.is_symlink() or not folder.is_dir():
+            raise TraceError(f"{folder}: got no such directory, expected the tensors of the trace")
+        for name, tensor in self._tensors.items():
+            tensors.check_file(self._path(name), tensor)
+
+    def _path(self, digest: str) -> Path:
+        return self._directory / TENSORS_NAME / tensors.file_name(digest)
+
+
+def load_trace(path: str | os.PathLike[str]) -> Trace:
+    """Open the trace in the directory `path`.
+
+    The manifest is checked whole, and every tensor file must be there with a possible size; the tensors
+    themselves are read and checked by `Trace.layer`. Raises TraceError with one line: where, got, expected.
+    """
+    directory = Path(path)
+    if not directory.is_dir():
+        got = "a file" if directory.exists() else "no such directory"
+        raise TraceError(f"{directory}: got {got}, expected a trace directory with a {MANIFEST_NAME}")
+    source = directory / MANIFEST_NAME
+    data = _read_manifest(source)
+    trace = StoredTrace(directory, parse_manifest(data, str(source)), manifest_digest(data))
+    trace.check_files()
+    return trace
+
+
+def _read_manifest(path: Path) -> bytes:
+    try:
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a symbolic link" if stat.S_ISLNK(mode) else "something else"
+            raise TraceError(f"{path}: got {kind}, expected a regular file")
+        with tensors.open_plainly(path) as file:
+            return file.read(LARGEST_MANIFEST_BYTES + 1)
+    except FileNotFoundError:
+        raise TraceError(f"{path}: got no such file, expected the manifest of a trace") from None
+    except OSError as error:
+        raise TraceError(f"{path}: got an error ({error.strerror}), expected the manifest of a trace") from None

@@ -1,0 +1,174 @@
+"""Tensor files: packed bits in the safetensors layout, compressed with zstd."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import os
+import stat
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.bits import BitTensor
+from swatsim.errors import TraceError
+from swatsim.trace.records import StoredTensor
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+SUFFIX = ".st.zst"
+LEVEL = 9
+# Frames made at levels up to 19 need no larger window; a larger one could claim memory that no tensor has.
+_LARGEST_WINDOW_LOG = 23
+_LARGEST_BLOCK_BYTES = 128 << 10
+_CHUNK_BYTES = 1 << 20
+
+
+def file_name(digest: str) -> str:
+    """Name of a tensor's file; `digest` must be known to be 64 hexadecimal digits."""
+    return f"{digest}{SUFFIX}"
+
+
+def header(tensor: StoredTensor) -> bytes:
+    """The bytes before the packed bits: fully determined by the tensor, so that equal tensors have equal names."""
+    data_bytes = packed_bytes(tensor)
+    shape = ",".join(str(size) for size in tensor.shape)
+    fill = "ones" if tensor.all_ones else "bits"
+    text = (
+        f'{{"__metadata__":{{"fill":"{fill}","shape":"[{shape}]"}},'
+        f'"bits":{{"dtype":"U8","shape":[{data_bytes}],"data_offsets":[0,{data_bytes}]}}}}'
+    )
+    padded = text.ljust(-(-len(text) // 8) * 8).encode("ascii")  # safetensors aligns data to 8 bytes
+    return struct.pack("<Q", len(padded)) + padded
+
+
+def packed_bytes(tensor: StoredTensor) -> int:
+    """Bytes of packed bits in the file; a tensor of all ones stores none."""
+    return 0 if tensor.all_ones else -(-math.prod(tensor.shape) // 8)
+
+
+def encode(bits: BitTensor, where: str) -> tuple[str, StoredTensor, bytes]:
+    """Give a tensor's SHA-256, its record and its compressed file; a full tensor becomes one of all ones.
+
+    Raises TraceError where the packed bits are not those of the shape.
+    """
+    shape = tuple(int(size) for size in bits.shape)
+    packed = None if bits.packed is None else _checked(bits.packed, shape, where)
+    if packed is not None and _count(packed) == math.prod(shape):
+        packed = None
+    tensor = StoredTensor(shape=shape, all_ones=packed is None)
+    content = header(tensor) + (b"" if packed is None else packed.tobytes())
+    return hashlib.sha256(content).hexdigest(), tensor, zstd.compress(content, LEVEL)
+
+
+def check_file(path: Path, tensor: StoredTensor) -> None:
+    """Refuse a tensor file that is missing, not a plain file, or of a size its shape cannot have."""
+    try:
+        status = path.lstat()
+    except OSError as error:
+        raise TraceError(f"{path}: got {_reason(error)}, expected a tensor file") from None
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "something else"
+        raise TraceError(f"{path}: got {kind}, expected a regular file")
+    _check_size(path, status.st_size, tensor)
+
+
+def read(path: Path, digest: str, tensor: StoredTensor) -> BitTensor:
+    """Read one tensor file, of which nothing is believed.
+
+    No more memory is taken than the shape allows, whatever the file would expand to. Raises TraceError.
+    """
+    check_file(path, tensor)
+    expected_header = header(tensor)
+    content = _decompress(path, len(expected_header) + packed_bytes(tensor), tensor)
+    got_digest = hashlib.sha256(content.data).hexdigest()
+    if got_digest != digest:
+        raise TraceError(f"{path}: content: got SHA-256 {got_digest}, expected that of the file's name")
+    got_header = content[: len(expected_header)].tobytes()
+    if got_header != expected_header:
+        raise TraceError(f"{path}: header: got {got_header!r}, expected {expected_header!r}")
+    if tensor.all_ones:
+        return BitTensor(shape=tensor.shape, packed=None)
+    packed = content[len(expected_header) :]
+    packed.setflags(write=False)
+    _checked(packed, tensor.shape, str(path))
+    if _count(packed) == math.prod(tensor.shape):
+        raise TraceError(f'{path}: bits: got ones only, expected fill "ones" for such a tensor')
+    return BitTensor(shape=tensor.shape, packed=packed)
+
+
+def _decompress(path: Path, expected_bytes: int, tensor: StoredTensor) -> NDArray[np.uint8]:
+    content = np.empty(expected_bytes, dtype=np.uint8)
+    options = {int(zstd.DecompressionParameter.window_log_max): _LARGEST_WINDOW_LOG}
+    decompressor = zstd.ZstdDecompressor(options=options)
+    filled = 0
+    try:
+        with open_plainly(path) as file:
+            _check_size(path, os.fstat(file.fileno()).st_size, tensor)
+            chunk = b""
+            while not decompressor.eof:
+                if decompressor.needs_input:
+                    chunk = file.read(_CHUNK_BYTES)
+                    if not chunk:
+                        raise TraceError(f"{path}: got a truncated zstd frame, expected {expected_bytes} bytes")
+                piece = decompressor.decompress(chunk, max_length=min(_CHUNK_BYTES, expected_bytes - filled + 1))
+                chunk = b""
+                if filled + len(piece) > expected_bytes:
+                    raise TraceError(f"{path}: got more than {expected_bytes} bytes of content, expected so many")
+                content[filled : filled + len(piece)] = np.frombuffer(piece, dtype=np.uint8)
+                filled += len(piece)
+            trailing = len(decompressor.unused_data) + len(file.read(1))
+    except zstd.ZstdError as error:
+        raise TraceError(f"{path}: got a damaged zstd frame ({error}), expected {expected_bytes} bytes") from None
+    except OSError as error:
+        raise TraceError(f"{path}: got {_reason(error)}, expected a tensor file") from None
+    if filled != expected_bytes:
+        raise TraceError(f"{path}: got {filled} bytes of content, expected {expected_bytes}")
+    if trailing:
+        raise TraceError(f"{path}: got bytes after the zstd frame, expected none")
+    return content
+
+
+def open_plainly(path: Path) -> io.BufferedReader:
+    """Open a file that was seen to be a regular one."""
+    # Not following a link, nor waiting for a pipe, that took the file's place since it was checked.
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.fdopen(os.open(path, flags), "rb")
+
+
+def _check_size(path: Path, got_bytes: int, tensor: StoredTensor) -> None:
+    content_bytes = len(header(tensor)) + packed_bytes(tensor)
+    # A zstd frame takes 6 bytes, and 4 for each block of at most 128 KiB; what cannot be compressed grows a little.
+    lowest = 6 + 4 * -(-content_bytes // _LARGEST_BLOCK_BYTES)
+    highest = content_bytes + content_bytes // 256 + 64
+    if not lowest <= got_bytes <= highest:
+        shape = list(tensor.shape)
+        raise TraceError(f"{path}: got {got_bytes} bytes, expected {lowest} to {highest} for a tensor of shape {shape}")
+
+
+def _checked(packed: NDArray[np.uint8], shape: tuple[int, ...], where: str) -> NDArray[np.uint8]:
+    """Refuse packed bits of another length than the shape's, or with bits after the last element."""
+    elements = math.prod(shape)
+    expected = -(-elements // 8)
+    if packed.dtype != np.uint8 or packed.shape != (expected,):
+        got = f"{packed.dtype} of shape {packed.shape}"
+        raise TraceError(f"{where}: bits: got {got}, expected {expected} bytes for a tensor of shape {list(shape)}")
+    used_in_last = elements % 8
+    if used_in_last and packed[-1] >> used_in_last:
+        raise TraceError(f"{where}: bits: got ones after the last of {elements} elements, expected zeros")
+    return packed
+
+
+def _count(packed: NDArray[np.uint8]) -> int:
+    return int(np.bitwise_count(packed).sum(dtype=np.int64))
+
+
+def _reason(error: OSError) -> str:
+    return "no such file" if isinstance(error, FileNotFoundError) else f"an error ({error.strerror})"

@@ -1,0 +1,65 @@
+"""Read the vectors of an operand out of its tensor."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.kernels.compile import kernel
+
+
+@kernel
+def gather_words(
+    present: NDArray[np.uint8],
+    base: NDArray[np.int64],
+    offset: NDArray[np.int64],
+    words: NDArray[np.uint64],
+) -> None:
+    """Set words[vector, step]: bit i is present[base[vector] + offset[step, i]], 0 where offset is negative."""
+    for vector in range(base.shape[0]):
+        start = base[vector]
+        for step in range(offset.shape[0]):
+            word = np.uint64(0)
+            for lane in range(offset.shape[1]):
+                address = offset[step, lane]
+                if address >= 0:
+                    word |= np.uint64(present[start + address]) << np.uint64(lane)
+            words[vector, step] = word
+
+
+@kernel
+def count_in_chunks(
+    present: NDArray[np.uint8],
+    base: NDArray[np.int64],
+    offset: NDArray[np.int64],
+    chunk_steps: int,
+    counts: NDArray[np.int64],
+) -> None:
+    """Set counts[vector, chunk]: the values present in each chunk of steps; offset as in `gather_words`."""
+    counts[:] = 0
+    steps, lanes = offset.shape
+    for vector in range(base.shape[0]):
+        start = base[vector]
+        for chunk in range(counts.shape[1]):
+            count = 0
+            for step in range(chunk * chunk_steps, min((chunk + 1) * chunk_steps, steps)):
+                for lane in range(lanes):
+                    address = offset[step, lane]
+                    if address >= 0:
+                        count += present[start + address]
+            counts[vector, chunk] = count
+
+
+@kernel
+def count_by_element(
+    present: NDArray[np.uint8],
+    base: NDArray[np.int64],
+    offset: NDArray[np.int64],
+    counts: NDArray[np.int64],
+) -> None:
+    """Set counts[element]: in how many vectors present[base[vector] + offset[element]] is set."""
+    counts[:] = 0
+    for vector in range(base.shape[0]):
+        start = base[vector]
+        for element in range(offset.shape[0]):
+            counts[element] += present[start + offset[element]]

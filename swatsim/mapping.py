@@ -1,0 +1,125 @@
+"""Which rows and columns of the machine work on what, and in which steps (docs/model.md §1-2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.architecture import Architecture
+from swatsim.contraction import Contraction, Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """How the tiles share the work: row_tiles x column_tiles."""
+
+    row_tiles: int
+    column_tiles: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """One side of the machine: vectors handled at once by a tile and by all tiles."""
+
+    per_tile: int
+    tiles: int
+
+    @property
+    def at_once(self) -> int:
+        """Vectors handled in one round."""
+        return self.per_tile * self.tiles
+
+    def rounds(self, vectors: int) -> int:
+        """Rounds that `vectors` take."""
+        return -(-vectors // self.at_once)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapping:
+    """A contraction in one orientation: what is on the rows, what on the columns, and the lanes of each step."""
+
+    rows: Side
+    columns: Side
+    row_offset: NDArray[np.int64]  # [step, lane]: as Side.offset; -1 where a lane has no operand
+    column_offset: NDArray[np.int64]
+    transposed: bool  # rows and columns of the contraction were exchanged
+
+    @property
+    def groups(self) -> int:
+        """Groups of the convolution, one after another."""
+        return self.rows.groups
+
+    @property
+    def steps(self) -> int:
+        """Steps of one buffer: the whole reduction of one row."""
+        return self.row_offset.shape[0]
+
+    @property
+    def elements(self) -> int:
+        """Elements of the reduction, the padding of lanes not counted."""
+        return self.rows.offset.size
+
+    @property
+    def macs(self) -> int:
+        """Multiply positions."""
+        return self.groups * self.rows.vectors * self.columns.vectors * self.elements
+
+
+def map_contraction(contraction: Contraction, architecture: Architecture) -> Mapping:
+    """Cut the reduction into steps of lanes, in the order that the architecture asks for."""
+    rows, columns = contraction.rows, contraction.columns
+    row_offset, column_offset = (_steps(side.offset, contraction.taps, architecture) for side in (rows, columns))
+    return Mapping(rows=rows, columns=columns, row_offset=row_offset, column_offset=column_offset, transposed=False)
+
+
+def transpose(mapping: Mapping) -> Mapping:
+    """Put the column operand on the rows."""
+    return Mapping(
+        rows=mapping.columns, columns=mapping.rows,
+        row_offset=mapping.column_offset, column_offset=mapping.row_offset,
+        transposed=not mapping.transposed,
+    )  # fmt: skip
+
+
+def splits(architecture: Architecture) -> Iterator[Split]:
+    """The allowed splits of the tiles, those with more row tiles first."""
+    tiles = architecture.tiles
+    if architecture.mapping.tile_split == "rows":
+        yield Split(row_tiles=tiles, column_tiles=1)
+    elif architecture.mapping.tile_split == "columns":
+        yield Split(row_tiles=1, column_tiles=tiles)
+    else:
+        for row_tiles in range(tiles, 0, -1):
+            if tiles % row_tiles == 0:
+                yield Split(row_tiles=row_tiles, column_tiles=tiles // row_tiles)
+
+
+def extents(architecture: Architecture, split: Split) -> tuple[Extent, Extent]:
+    """The machine's row side and column side under a split."""
+    return (
+        Extent(per_tile=architecture.tile.rows, tiles=split.row_tiles),
+        Extent(per_tile=architecture.tile.columns, tiles=split.column_tiles),
+    )
+
+
+def _steps(offset: NDArray[np.int64], taps: tuple[int, int] | None, architecture: Architecture) -> NDArray[np.int64]:
+    lanes, step_order = architecture.tile.lanes, architecture.mapping.step_order
+    if taps is None:
+        return _pad_to_lanes(offset, lanes).reshape(-1, lanes)
+    elements = offset.shape[1]
+    tap_axes = tuple("rs".index(letter) for letter in step_order if letter != "c")
+    if architecture.mapping.flatten == "auto" and elements < lanes and offset.shape[0] > 1:
+        by_tap = offset.reshape(*taps, elements).transpose(*tap_axes, 2)
+        return _pad_to_lanes(by_tap.reshape(1, -1), lanes).reshape(-1, lanes)
+    axes = tuple("rsc".index(letter) for letter in step_order)
+    padded = _pad_to_lanes(offset, lanes)
+    bricks = padded.reshape(*taps, -1, lanes).transpose(*axes, 3)
+    return np.ascontiguousarray(bricks).reshape(-1, lanes)
+
+
+def _pad_to_lanes(offset: NDArray[np.int64], lanes: int) -> NDArray[np.int64]:
+    missing = -offset.shape[1] % lanes
+    return np.pad(offset, ((0, 0), (0, missing)), constant_values=-1)

@@ -1,0 +1,139 @@
+"""Cycles of a pass: what is scheduled, how the tiles share it, and the dense machine beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.architecture import Architecture
+from swatsim.contraction import Contraction, Side
+from swatsim.datapaths import datapaths
+from swatsim.kernels.gather import count_by_element
+from swatsim.mapping import Extent, Mapping, Split, extents, map_contraction, splits, transpose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Compute cycles of one contraction on the machine; memory stalls are `timeline`'s.
+
+    set_cycles[set, outer round] are the cycles of the tiles that share barriers, over all rounds of the inner side;
+    the outer side is the columns where `columns_scheduled`, else the rows.
+    """
+
+    mapping: Mapping
+    split: Split
+    scheduled: Side | None  # the operand whose zeros are skipped
+    columns_scheduled: bool
+    set_cycles: NDArray[np.int64]
+
+    @property
+    def compute_cycles(self) -> int:
+        """Cycles until the slowest barrier set has finished."""
+        return int(self.set_cycles.sum(axis=1).max())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedSchedule:
+    """One contraction on the machine as it is, and with skipping off."""
+
+    actual: Schedule
+    dense: Schedule
+    counts: PresentCounts
+    ideal_positions: int  # multiply positions that the machine cannot skip
+    macs: int
+
+    @property
+    def effectual_macs(self) -> int:
+        """Multiply positions at which both operands are present."""
+        return int((self.counts.rows * self.counts.columns).sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresentCounts:
+    """In how many vectors each element of the reduction is present: [group, element], of the contraction's sides."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+
+def schedule(contraction: Contraction, architecture: Architecture) -> PairedSchedule:
+    """Schedule one contraction with and without skipping (docs/model.md §2).
+
+    Dense cycles are those of the best allowed split and, where the machine may put either operand on the rows, of the better
+    orientation. With `skip: sparser` a schedule slower than that is given up: the machine then runs with skipping off.
+    """
+    mapping = map_contraction(contraction, architecture)
+    skip = architecture.datapath.skip
+    orientations = (mapping, transpose(mapping)) if skip == "sparser" else (mapping,)
+    dense = _fewest_cycles(_dense(orientation, split, architecture) for orientation in orientations
+                           for split in splits(architecture))  # fmt: skip
+    counts = PresentCounts(rows=_count(contraction.rows), columns=_count(contraction.columns))
+    actual = dense if skip == "none" else _skipping(mapping, architecture)
+    if skip == "sparser" and actual.compute_cycles > dense.compute_cycles:
+        actual = dense
+    if actual.scheduled is contraction.rows:
+        ideal_positions = int(counts.rows.sum()) * contraction.columns.vectors
+    elif actual.scheduled is contraction.columns:
+        ideal_positions = int(counts.columns.sum()) * contraction.rows.vectors
+    else:
+        ideal_positions = contraction.macs
+    return PairedSchedule(
+        actual=actual, dense=dense, counts=counts, ideal_positions=ideal_positions, macs=contraction.macs
+    )
+
+
+def _count(side: Side) -> NDArray[np.int64]:
+    counts = np.empty((side.groups, side.offset.size), dtype=np.int64)
+    for group in range(side.groups):
+        count_by_element(side.present, side.base[group], side.offset.reshape(-1), counts[group])
+    return counts
+
+
+def _fewest_cycles(schedules: Iterable[Schedule]) -> Schedule:
+    return min(schedules, key=lambda candidate: candidate.compute_cycles)
+
+
+def _dense(mapping: Mapping, split: Split, architecture: Architecture) -> Schedule:
+    rows, columns = extents(architecture, split)
+    cycles = columns.rounds(mapping.columns.vectors) * mapping.steps
+    rounds = mapping.groups * rows.rounds(mapping.rows.vectors)
+    return Schedule(
+        mapping=mapping, split=split, scheduled=None, columns_scheduled=False,
+        set_cycles=np.full((1, rounds), cycles, dtype=np.int64),
+    )  # fmt: skip
+
+
+def _skipping(mapping: Mapping, architecture: Architecture) -> Schedule:
+    """The machine's schedule over its best split: the schedules of single vectors are made only once."""
+    datapath = architecture.datapath
+    if datapath.skip == "sparser" and _sparser(mapping.columns, mapping.rows):
+        mapping = transpose(mapping)
+    columns_scheduled = datapath.skip == "columns"
+    if columns_scheduled:
+        side, other, offset = mapping.columns, mapping.rows, mapping.column_offset
+        per_tile = architecture.tile.columns
+    else:
+        side, other, offset = mapping.rows, mapping.columns, mapping.row_offset
+        per_tile = architecture.tile.rows
+    schedules = datapaths()[datapath.kind].prepare(side, offset, per_tile, architecture)
+
+    def with_split(split: Split) -> Schedule:
+        own, others = _ordered(extents(architecture, split), columns_scheduled)
+        return Schedule(
+            mapping=mapping, split=split, scheduled=side, columns_scheduled=columns_scheduled,
+            set_cycles=schedules.set_cycles(own, others.rounds(other.vectors)),
+        )  # fmt: skip
+
+    return _fewest_cycles(map(with_split, splits(architecture)))
+
+
+def _ordered(pair: tuple[Extent, Extent], exchanged: bool) -> tuple[Extent, Extent]:
+    return (pair[1], pair[0]) if exchanged else pair
+
+
+def _sparser(candidate: Side, other: Side) -> bool:
+    """Whether `candidate` has the larger fraction of zeros, compared exactly."""
+    return candidate.nonzeros * other.positions < other.nonzeros * candidate.positions

@@ -1,0 +1,160 @@
+"""From an architecture file to an Architecture, or to every one of its errors at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from swatsim.architecture.keys import default_of, expected_keys, model_at, suggestion
+from swatsim.architecture.model import Architecture
+from swatsim.architecture.overrides import apply_overrides
+from swatsim.architecture.problems import Position, Problem, message, printable, shown
+from swatsim.architecture.rules import CONTRADICTION, contradictions
+from swatsim.architecture.shipped import is_bare_name, shipped_file
+from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, Document, Path, dotted, read_yaml
+from swatsim.errors import ArchitectureError
+
+
+def load_architecture(
+    path_or_name: str | os.PathLike[str], overrides: Mapping[str, object] | None = None
+) -> Architecture:
+    """Read an architecture file, or the shipped one of a bare name such as "dadiannao".
+
+    `overrides` replaces values before anything is checked: {"tile.rows": 4, "datapath.moves": [[1, 0]]}.
+
+    Raises ArchitectureError with one line for each error.
+    """
+    name = os.fspath(path_or_name)
+    try:
+        if isinstance(path_or_name, str) and is_bare_name(name):
+            source = shipped_file(name)
+            where = str(source)
+            with source.open("rb") as file:
+                content = file.read(LARGEST_FILE_BYTES + 1)
+        else:
+            where = name
+            with FilePath(name).open("rb") as file:
+                content = file.read(LARGEST_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ArchitectureError(printable(f"{name}: cannot be read: {reason}")) from None
+    return read_architecture(content, where, overrides)
+
+
+def read_architecture(content: bytes, where: str, overrides: Mapping[str, object] | None = None) -> Architecture:
+    """Read the content of an architecture file; `where` names it in messages.
+
+    Raises ArchitectureError with one line for each error.
+    """
+    document = read_yaml(content, where)
+    if document.tree is None and not document.problems:
+        document.problems.append(
+            Problem(where=where, position=document.values[()], text="got null, expected the keys of an architecture")
+        )
+    if not isinstance(document.tree, dict):
+        if not document.problems:
+            text = f"got {shown(document.tree)}, expected the keys of an architecture"
+            document.problems.append(Problem(where=where, position=document.values[()], text=text))
+        raise ArchitectureError(message(document.problems))
+    places, problems = apply_overrides(document.tree, overrides or {})
+    architecture = None
+    try:
+        architecture = Architecture.model_validate(document.tree)
+    except ValidationError as error:
+        problems += _Translator(document, where, places).translate(error)
+    if document.problems or problems or architecture is None:
+        raise ArchitectureError(message([*document.problems, *problems]))
+    return architecture
+
+
+@dataclass(frozen=True, slots=True)
+class _Translator:
+    """Turns what pydantic found into lines of the file and overrides."""
+
+    document: Document
+    where: str
+    places: Mapping[Path, str]  # where overrides were put
+
+    def translate(self, error: ValidationError) -> list[Problem]:
+        details = [detail for detail in error.errors(include_url=False) if detail["type"] != CONTRADICTION]
+        wrong = {detail["loc"] for detail in details} | self.document.unreadable
+        # The keys of a datapath belong to its kind: of an unknown kind, none can be judged.
+        hidden = set(self.document.unreadable)
+        if ("datapath", "kind") in wrong:
+            hidden |= {path for path in wrong if path[0:1] == ("datapath",) and path != ("datapath", "kind")}
+        told = [detail for detail in details if not _beneath(detail["loc"], hidden)]
+        return [self._problem(detail) for detail in told] + list(self._contradictions(wrong))
+
+    def _problem(self, detail: ErrorDetails) -> Problem:
+        path, got = detail["loc"], detail["input"]
+        key = dotted(path)
+        match detail["type"]:
+            case "missing":
+                expected = expected_keys(model_at(path[:-1]))[str(path[-1])]
+                return self._at(path, f"{key}: missing, expected {expected}", self._key_position(path[:-1]))
+            case "extra_forbidden":
+                return self._at(path, f"{key}: unknown key, {suggestion(path)}", self._key_position(path))
+            case "model_type":
+                names = ", ".join(expected_keys(model_at(path)))
+                return self._at(path, f"{key}: got {shown(got)}, expected the keys {names}", self._position(path))
+            case _:
+                return self._at(path, f"{key}: got {shown(got)}, expected {detail['msg']}", self._position(path))
+
+    def _contradictions(self, wrong: set[Path]) -> Iterator[Problem]:
+        """Check the rules between keys, those whose keys are themselves in order, on what the file says."""
+        tree = self.document.tree
+
+        def usable(key: str) -> bool:
+            path = tuple(key.split("."))
+            return not _beneath(path, wrong) and not any(found[: len(path)] == path for found in wrong)
+
+        for found in contradictions(lambda key: _value(tree, key), usable):
+            key_paths: list[Path] = [tuple(key.split(".")) for key in found.keys]
+            places = dict.fromkeys(place for path in key_paths if (place := self._override(path)) is not None)
+            text = f"{found.key}: {found.text}"
+            if places:
+                yield Problem(where=" ".join(places), position=None, text=text)
+                continue
+            # A value that is not in the file is a default: point at the key that it does not go with.
+            written = next((path for path in key_paths if path in self.document.values), ())
+            yield Problem(where=self.where, position=self.document.values[written], text=text)
+
+    def _at(self, path: Path, text: str, position: Position) -> Problem:
+        place = self._override(path)
+        if place is not None:
+            return Problem(where=place, position=None, text=text)
+        return Problem(where=self.where, position=position, text=text)
+
+    def _override(self, path: Path) -> str | None:
+        """The last override that set this value or what holds it."""
+        prefixes = [path[:depth] for depth in range(len(path), 0, -1)]
+        return next((self.places[prefix] for prefix in prefixes if prefix in self.places), None)
+
+    def _position(self, path: Path) -> Position:
+        """The place of the value, or of the nearest thing around it that is in the file."""
+        prefixes = [path[:depth] for depth in range(len(path), -1, -1)]
+        return next(self.document.values[prefix] for prefix in prefixes if prefix in self.document.values)
+
+    def _key_position(self, path: Path) -> Position:
+        return self.document.keys.get(path) or self._position(path)
+
+
+def _beneath(path: Path, paths: set[Path]) -> bool:
+    """Whether the path, or anything that holds it, is one of these."""
+    return any(path[:depth] in paths for depth in range(1, len(path) + 1))
+
+
+def _value(tree: Any, key: str) -> object:
+    """The value of a key in the file, or its default."""
+    value = tree
+    for name in key.split("."):
+        if name not in value:
+            return default_of(key)
+        value = value[name]
+    return value

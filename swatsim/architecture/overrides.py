@@ -1,0 +1,86 @@
+"""Values given beside the file, as `--set tile.rows=4` does: put into the file's tree before it is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+from swatsim.architecture.problems import Problem, message, shown
+from swatsim.architecture.yaml_reader import Path, dotted, read_yaml
+from swatsim.errors import ArchitectureError
+
+
+def parse_override(text: str) -> tuple[str, object]:
+    """Split `tile.rows=4` into its key and its value, read by the rules of the file; lists as in [[1, 0], [2, 0]].
+
+    Raises ArchitectureError where the text is not KEY=VALUE.
+    """
+    key, equals, written = text.partition("=")
+    key = key.strip()
+    where = f"--set {text}"
+    if not equals or not key:
+        raise ArchitectureError(_line(where, "expected KEY=VALUE, as in tile.rows=4"))
+    if not written.strip():
+        raise ArchitectureError(_line(where, "got no value, expected one (null for none)"))
+    document = read_yaml(written.encode("utf-8", "surrogateescape"), where)
+    if document.problems:
+        first = document.problems[0]
+        raise ArchitectureError(_line(where, first.text.removeprefix(": ")))
+    if isinstance(document.tree, dict):
+        raise ArchitectureError(_line(where, "got a mapping, expected a value or a list (quote text that has a colon)"))
+    return key, document.tree
+
+
+def place_of(key: str, value: object) -> str:
+    """Name an override in a message."""
+    return f"--set {key}={shown(value) if not isinstance(value, str) else value}"
+
+
+def apply_overrides(tree: Any, overrides: Mapping[str, object]) -> tuple[dict[Path, str], list[Problem]]:
+    """Put each value into the tree, in place.
+
+    Returns the name of the override at each path it set, and the overrides that have no place.
+    """
+    places: dict[Path, str] = {}
+    problems: list[Problem] = []
+    for key, given in overrides.items():
+        value = _plain(given)
+        place = place_of(key, value)
+        path = tuple(key.split("."))
+        blocked = _put(tree, path, value)
+        if blocked is None:
+            places[path] = place
+        else:
+            text = f"{dotted(path)}: {dotted(blocked)} is not a mapping, expected a key such as tile.rows"
+            problems.append(Problem(where=place, position=None, text=text))
+    return places, problems
+
+
+def _put(tree: Any, path: tuple[str, ...], value: object) -> Path | None:
+    """Set the value; returns the path of what stands in the way, if anything does."""
+    for depth, name in enumerate(path[:-1]):
+        if tree.get(name) is None:
+            tree[name] = {}
+        tree = tree[name]
+        if not isinstance(tree, dict):
+            return path[: depth + 1]
+    tree[path[-1]] = value
+    return None
+
+
+def _plain(value: object) -> object:
+    """Lists for tuples, int for numpy's integers, new dicts for mappings: what the file itself could hold."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _line(where: str, text: str) -> str:
+    return message([Problem(where=where, position=None, text=text)])

@@ -1,0 +1,171 @@
+"""Combinations of keys that make no sense, each with the reason why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from swatsim.architecture.problems import shown
+
+# The type of the pydantic errors made from this module's findings.
+CONTRADICTION = "contradiction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A relation between keys: `holds` gets the values of `key` and of `others`, in this order."""
+
+    key: str
+    others: tuple[str, ...]
+    holds: Callable[..., bool]
+    expected: str  # {key of another} stands for its value
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """A rule that the values break."""
+
+    key: str
+    keys: tuple[str, ...]  # all that the rule reads; `key` is the first
+    got: object
+    text: str  # "got X, expected Y: reason"
+
+
+RULES = (
+    Rule(
+        key="datapath.reach",
+        others=("datapath.skip",),
+        holds=lambda reach, skip: skip != "none" or reach == "none",
+        expected="none with datapath.skip {datapath.skip}",
+        reason="where nothing is skipped, no multiplier becomes idle",
+    ),
+    Rule(
+        key="datapath.moves",
+        others=("datapath.reach",),
+        holds=lambda moves, reach: reach != "moves" or bool(moves),
+        expected="at least one move with datapath.reach {datapath.reach}",
+        reason="the moves are all that a multiplier reaches",
+    ),
+    Rule(
+        key="datapath.moves",
+        others=("datapath.reach",),
+        holds=lambda moves, reach: reach == "moves" or not moves,
+        expected="[] with datapath.reach {datapath.reach}",
+        reason="moves belong to reach moves",
+    ),
+    Rule(
+        key="datapath.moves",
+        others=(),
+        holds=lambda moves: len({tuple(move) for move in moves}) == len(moves),
+        expected="each move once",
+        reason="a second look at the same place finds nothing new",
+    ),
+    Rule(
+        key="datapath.moves",
+        others=("tile.lanes",),
+        holds=lambda moves, lanes: all(abs(move[1]) < lanes for move in moves),
+        expected="fewer than {tile.lanes} (tile.lanes) lanes aside",
+        reason="a move further aside comes round to a lane that a shorter one reaches",
+    ),
+    Rule(
+        key="datapath.order",
+        others=("datapath.reach",),
+        holds=lambda order, reach: order == "fixed" or reach == "moves",
+        expected="fixed with datapath.reach {datapath.reach}",
+        reason="only the lanes of reach moves compete for values",
+    ),
+    Rule(
+        key="datapath.lane_order",
+        others=("datapath.reach",),
+        holds=lambda lane_order, reach: lane_order is None or reach == "moves",
+        expected="null with datapath.reach {datapath.reach}",
+        reason="only the lanes of reach moves compete for values",
+    ),
+    Rule(
+        key="datapath.lane_order",
+        others=("datapath.order",),
+        holds=lambda lane_order, order: lane_order is None or order == "fixed",
+        expected="null with datapath.order {datapath.order}",
+        reason="there the lane with most candidates chooses first",
+    ),
+    Rule(
+        key="datapath.lane_order",
+        others=("tile.lanes",),
+        holds=lambda lane_order, lanes: lane_order is None or sorted(lane_order) == list(range(lanes)),
+        expected="each of the {tile.lanes} (tile.lanes) lanes once, from 0",
+        reason="every lane gets its turn",
+    ),
+    Rule(
+        key="datapath.chunk_steps",
+        others=("datapath.reach",),
+        holds=lambda chunk_steps, reach: reach != "crossbar" or chunk_steps is not None,
+        expected="an integer with datapath.reach {datapath.reach}",
+        reason="the crossbar selects within a chunk of so many steps",
+    ),
+    Rule(
+        key="datapath.chunk_steps",
+        others=("datapath.reach",),
+        holds=lambda chunk_steps, reach: reach == "crossbar" or chunk_steps is None,
+        expected="null with datapath.reach {datapath.reach}",
+        reason="chunks belong to reach crossbar",
+    ),
+    Rule(
+        key="datapath.lockstep",
+        others=("datapath.reach",),
+        holds=lambda lockstep, reach: reach != "crossbar" or lockstep == "row",
+        expected="row with datapath.reach {datapath.reach}",
+        reason="each row's crossbar selects by that row's own values, so rows cannot share a schedule",
+    ),
+    Rule(
+        key="datapath.barrier",
+        others=("datapath.reach",),
+        holds=lambda barrier, reach: barrier != "chunk" or reach == "crossbar",
+        expected="buffer or pass with datapath.reach {datapath.reach}",
+        reason="chunks belong to reach crossbar",
+    ),
+    Rule(
+        key="datapath.barrier_tiles",
+        others=("tiles",),
+        holds=lambda barrier_tiles, tiles: barrier_tiles <= tiles,
+        expected="at most {tiles} (tiles)",
+        reason="no more tiles can wait than there are",
+    ),
+    Rule(
+        key="datapath.accumulator_bytes",
+        others=("datapath.value_bytes",),
+        holds=lambda accumulator_bytes, value_bytes: accumulator_bytes >= value_bytes,
+        expected="at least {datapath.value_bytes} (datapath.value_bytes)",
+        reason="a partial sum holds at least one value",
+    ),
+    Rule(
+        key="memory.nbout.format",
+        others=(),
+        holds=lambda form: form == "dense",
+        expected="dense",
+        reason="partial sums are updated in place, which a bitmap's packed values do not allow",
+    ),
+)
+
+
+def contradictions(
+    value: Callable[[str], object], usable: Callable[[str], bool] = lambda key: True
+) -> list[Contradiction]:
+    """Check every rule whose keys are all `usable`.
+
+    `value` gives the value of a key such as `tile.lanes`.
+    """
+    found = []
+    for rule in RULES:
+        keys = (rule.key, *rule.others)
+        if not all(usable(key) for key in keys):
+            continue
+        values = [value(key) for key in keys]
+        if rule.holds(*values):
+            continue
+        expected = rule.expected
+        for key, other in zip(keys, values, strict=True):
+            expected = expected.replace("{" + key + "}", other if isinstance(other, str) else shown(other))
+        text = f"got {shown(values[0])}, expected {expected}: {rule.reason}"
+        found.append(Contradiction(key=rule.key, keys=keys, got=values[0], text=text))
+    return found

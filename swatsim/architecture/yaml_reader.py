@@ -1,0 +1,227 @@
+"""Strict YAML: values with their places, and nothing that two readers of YAML could read in two ways.
+
+Scalars are read as YAML 1.2's core schema reads them, decimal numbers only. Refused: duplicate keys, anchors, aliases,
+tags, merge keys, leading zeros, several documents, deep nesting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, NoReturn, TypeAlias
+
+import yaml
+
+from swatsim.architecture.problems import Position, Problem, shown
+
+LARGEST_FILE_BYTES = 1_000_000
+DEEPEST_NESTING = 16
+
+# The path of a value: keys of mappings and indices of lists.
+Path: TypeAlias = tuple[str | int, ...]
+
+_NULLS = ("", "~", "null", "Null", "NULL")
+_BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INTEGER = re.compile(r"[-+]?[0-9]+(_[0-9]+)*", re.ASCII)
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+", re.ASCII)
+_FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
+_LONGEST_NUMBER = 40  # characters; more digits than any number of an architecture needs
+_LARGEST_EXPONENT = 30
+
+
+@dataclass(slots=True)
+class Document:
+    """The tree of a file: dicts, lists and scalars, with the place of each value and of each key."""
+
+    tree: Any = None
+    values: dict[Path, Position] = field(default_factory=dict)
+    keys: dict[Path, Position] = field(default_factory=dict)
+    unreadable: set[Path] = field(default_factory=set)  # None in the tree; each has its problem already
+    problems: list[Problem] = field(default_factory=list)
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's scanner and parser; its constructors of values are not used."""
+
+
+class _RefusedError(Exception):
+    """The rest of the file cannot be read; its problem has been noted."""
+
+
+def read_yaml(content: bytes, where: str) -> Document:
+    """Read one YAML document of an architecture file.
+
+    The tree is complete only if `problems` is empty or holds no syntax error; a syntax error leaves `tree` None.
+    """
+    document = Document()
+    if len(content) > LARGEST_FILE_BYTES:
+        text = f"got {len(content)} bytes, expected at most {LARGEST_FILE_BYTES}"
+        document.problems.append(Problem(where=where, position=None, text=text))
+        return document
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        byte = content[error.start]
+        position = _position_of(content[: error.start].decode("utf-8-sig"))
+        document.problems.append(Problem(where=where, position=position, text=f"got byte 0x{byte:02x}, expected UTF-8"))
+        return document
+    _Builder(document, where).read(text)
+    return document
+
+
+def scalar(text: str) -> object:
+    """Read a plain scalar as YAML 1.2's core schema does; raises ValueError where YAML 1.1 reads another number.
+
+    Beyond the core schema, digits may be grouped (606_000_000), and a number with an exponent is an integer if it is
+    whole (606e6). Hexadecimal, octal, binary, infinities and NaN stay text.
+    """
+    if text in _NULLS:
+        return None
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if _LEADING_ZERO.fullmatch(text):
+        raise ValueError("a number without leading zeros (YAML 1.1 reads it as octal)")
+    if len(text) > _LONGEST_NUMBER:
+        return text
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    match = _FLOAT.fullmatch(text)
+    return text if match is None else _number(text, match[2])
+
+
+def _number(text: str, exponent: str | None) -> int | float:
+    if exponent is None:
+        return float(text)
+    if abs(int(exponent[1:])) > _LARGEST_EXPONENT:
+        raise ValueError(f"an exponent from -{_LARGEST_EXPONENT} to {_LARGEST_EXPONENT}")
+    exact = Decimal(text)
+    return int(exact) if exact == exact.to_integral_value() else float(exact)
+
+
+def _position_of(text_before: str) -> Position:
+    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text_before)
+    return Position(len(lines), len(lines[-1]) + 1)
+
+
+class _Builder:
+    """Turns the parser's events into a Document."""
+
+    def __init__(self, document: Document, where: str) -> None:
+        self.document = document
+        self.where = where
+        self.events: Iterator[yaml.Event] = iter(())
+
+    def read(self, text: str) -> None:
+        """Read the whole text; what cannot be read is noted as a problem."""
+        try:
+            self.events = iter(yaml.parse(text, Loader=_Loader))
+            self.document.tree = self._read_stream()
+        except yaml.reader.ReaderError as error:
+            character = text[error.position]
+            self._note(
+                _position_of(text[: error.position]), f"got the character {character!r}, expected printable text"
+            )
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            position = Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
+            context = "" if error.context is None else f" {error.context}"
+            self._note(position, f"not YAML: {error.problem}{context}")
+        except _RefusedError:
+            self.document.tree = None
+
+    def _read_stream(self) -> object:
+        next(self.events)  # the stream's start
+        event = next(self.events)
+        if isinstance(event, yaml.StreamEndEvent):
+            self._refuse(Position(1, 1), "got an empty file, expected the keys of an architecture")
+        tree = self._read_value(next(self.events), ())
+        next(self.events)  # the document's end
+        event = next(self.events)
+        if not isinstance(event, yaml.StreamEndEvent):
+            self._refuse(_start(event), "got a second document, expected one")
+        return tree
+
+    def _read_value(self, event: yaml.Event, path: Path) -> object:
+        position = _start(event)
+        self.document.values.setdefault(path, position)
+        if isinstance(event, yaml.AliasEvent):
+            self._note(position, f"got the alias *{event.anchor}, expected the value itself")
+            self.document.unreadable.add(path)
+            return None
+        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # all that the parser can send here
+        if len(path) > DEEPEST_NESTING:
+            self._refuse(position, f"got a value nested more than {DEEPEST_NESTING} deep")
+        if event.anchor is not None:
+            self._note(position, f"got the anchor &{event.anchor}, expected the value alone")
+        if event.tag is not None:
+            self._note(position, f"got the tag {event.tag}, expected the value alone")
+        if isinstance(event, yaml.ScalarEvent):
+            return self._read_scalar(event, path)
+        return self._read_mapping(path) if isinstance(event, yaml.MappingStartEvent) else self._read_list(path)
+
+    def _read_scalar(self, event: yaml.ScalarEvent, path: Path) -> object:
+        if not event.implicit[0]:  # quoted or block text; a tag was refused already
+            return event.value
+        try:
+            return scalar(event.value)
+        except ValueError as error:
+            self._note(_start(event), f"{dotted(path)}: got {event.value}, expected {error}")
+            self.document.unreadable.add(path)
+            return None
+
+    def _read_list(self, path: Path) -> list[object]:
+        items: list[object] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            items.append(self._read_value(event, (*path, len(items))))
+        return items
+
+    def _read_mapping(self, path: Path) -> dict[str, object]:
+        mapping: dict[str, object] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            key = self._read_key(event, path)
+            position = _start(event)
+            if key in mapping:
+                first = self.document.keys[*path, key]
+                text = f"{dotted((*path, key))}: got the key a second time, it is already on line {first.line}"
+                self._note(position, text)
+            self.document.keys.setdefault((*path, key), position)
+            value = self._read_value(next(self.events), (*path, key))
+            mapping.setdefault(key, value)
+        return mapping
+
+    def _read_key(self, event: yaml.Event, path: Path) -> str:
+        position = _start(event)
+        if not isinstance(event, yaml.ScalarEvent):
+            self._refuse(position, "got a list, mapping or alias as a key, expected a name")
+        if event.anchor is not None or event.tag is not None:
+            self._note(position, "got a key with an anchor or a tag, expected the name alone")
+        if event.value == "<<" and event.implicit[0]:
+            self._refuse(position, "got the merge key <<, expected each key written out")
+        return str(event.value)
+
+    def _note(self, position: Position, text: str) -> None:
+        self.document.problems.append(Problem(where=self.where, position=position, text=text))
+
+    def _refuse(self, position: Position, text: str) -> NoReturn:
+        self._note(position, text)
+        raise _RefusedError
+
+
+def dotted(path: Path) -> str:
+    """Write a path as users do: datapath.moves[2][0]; a name that is long or odd is quoted."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        name = part if re.fullmatch(r"[A-Za-z0-9_]{1,60}", part) else shown(part)
+        text += f".{name}" if text else name
+    return text
+
+
+def _start(event: yaml.Event) -> Position:
+    mark = event.start_mark
+    assert mark is not None  # only events made without a parser have none
+    return Position(mark.line + 1, mark.column + 1)

@@ -16,6 +16,7 @@ from swatsim.trace.records import (
     LARGEST_LAYER_ELEMENTS,
     LARGEST_TENSOR_ELEMENTS,
     LONGEST_NAME,
+    MOST_INPUTS,
     GraphNode,
     StoredLayer,
     StoredOperand,
@@ -61,7 +62,7 @@ def read_tensor(name: str, node: Node) -> StoredTensor:
     if not _DIGEST.fullmatch(name):
         node.fail("the 64 lowercase hexadecimal digits of a SHA-256", got=f"name {shown(name)}")
     members = node.members(("shape", "fill"))
-    shape = members["shape"].integers(1, _LARGEST)
+    shape = members["shape"].shape(1, _LARGEST)
     if math.prod(shape) > LARGEST_TENSOR_ELEMENTS:
         members["shape"].fail(f"at most {LARGEST_TENSOR_ELEMENTS} elements")
     fill = members["fill"].value
@@ -79,7 +80,7 @@ def read_layer(node: Node, tensors: Mapping[str, StoredTensor]) -> StoredLayer:
     """Read one layer; its operands must be among `tensors` and have the layer's shapes."""
     members = node.members(_LAYER_KEYS)
     name = members["name"].text(LONGEST_NAME, empty=False)
-    shapes = {key: members[key].integers(1, _LARGEST) for key in _SHAPE_KEYS}
+    shapes = {key: members[key].shape(1, _LARGEST) for key in _SHAPE_KEYS}
     stride, dilation = (members[key].integers(1, _LARGEST, 2) for key in ("stride", "dilation"))
     top, bottom, left, right = members["padding"].integers(0, _LARGEST, 4)
     try:
@@ -175,11 +176,15 @@ def _graph_node(item: Node, found: Mapping[str, GraphNode]) -> GraphNode:
     op = members["op"].text(LONGEST_NAME)
     if not _OP.fullmatch(op):
         members["op"].fail('a lower-case word such as "relu", or "other:Name"')
-    inputs = tuple(entry.text(LONGEST_NAME) for entry in members["inputs"].items())
-    for entry in members["inputs"].items():
-        if entry.value not in found:
-            entry.fail("the name of an earlier node (so that there are no cycles)")
-    return GraphNode(name=name, op=op, inputs=inputs, shape=members["shape"].integers(0, _LARGEST))
+    inputs = tuple(_input(entry, found) for entry in members["inputs"].items(MOST_INPUTS))
+    return GraphNode(name=name, op=op, inputs=inputs, shape=members["shape"].shape(0, _LARGEST))
+
+
+def _input(node: Node, found: Mapping[str, GraphNode]) -> str:
+    name = node.text(LONGEST_NAME)
+    if name not in found:
+        node.fail("the name of an earlier node (so that there are no cycles)")
+    return name
 
 
 def _describes(node: GraphNode, spec: LayerSpec | None) -> bool:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 from swatsim.errors import TraceError
+from swatsim.trace.records import MOST_DIMENSIONS
 
 # Characters that could split or repaint a line of output, and halves of surrogate pairs.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -107,10 +108,12 @@ class Node:
         for key, value in self.object().items():
             yield key, Node(value, self.source, f"{self.path}[{shown(key)}]")
 
-    def items(self) -> Iterator[Node]:
+    def items(self, most: int | None = None) -> Iterator[Node]:
         """Require an array; give its elements."""
         if not isinstance(self.value, list):
             self.fail("an array")
+        if most is not None and len(self.value) > most:
+            self.fail(f"at most {most}", got=f"{len(self.value)} elements")
         for index, value in enumerate(self.value):
             yield Node(value, self.source, f"{self.path}[{index}]")
 
@@ -136,14 +139,19 @@ class Node:
             self.fail(f"an integer from {lowest} to {highest}")
         return self.value
 
-    def integers(self, lowest: int, highest: int, count: int | None = None) -> tuple[int, ...]:
-        """Require an array of integers in a range."""
-        values = self.value
-        fits = isinstance(values, list) and (count is None or len(values) == count)
-        if not fits or not all(type(number) is int and lowest <= number <= highest for number in values):
-            how_many = "" if count is None else {2: "two ", 4: "four "}.get(count, f"{count} ")
-            self.fail(f"{how_many}integers from {lowest} to {highest}")
-        return tuple(values)
+    def integers(self, lowest: int, highest: int, count: int) -> tuple[int, ...]:
+        """Require an array of `count` integers in a range."""
+        if not isinstance(self.value, list) or len(self.value) != count or not _in_range(self.value, lowest, highest):
+            self.fail(f"{ {2: 'two', 4: 'four'}.get(count, count) } integers from {lowest} to {highest}")
+        return tuple(self.value)
+
+    def shape(self, lowest: int, highest: int) -> tuple[int, ...]:
+        """Require an array of any few integers in a range."""
+        if not isinstance(self.value, list) or len(self.value) > MOST_DIMENSIONS:
+            self.fail(f"an array of at most {MOST_DIMENSIONS} integers")
+        if not _in_range(self.value, lowest, highest):
+            self.fail(f"integers from {lowest} to {highest}")
+        return tuple(self.value)
 
     def fraction(self) -> Fraction:
         """Require a string such as "0.8" or "1/3" whose value is between 0 and 1."""
@@ -156,6 +164,10 @@ class Node:
     def absent(self) -> bool:
         """Whether the value is null."""
         return self.value is None
+
+
+def _in_range(values: list[Any], lowest: int, highest: int) -> bool:
+    return all(type(number) is int and lowest <= number <= highest for number in values)
 
 
 def fraction_text(value: Fraction) -> str:

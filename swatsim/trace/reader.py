@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from swatsim.errors import TraceError
 from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
-from swatsim.trace import tensors
+from swatsim.trace import plain_files, tensors
 from swatsim.trace.manifest import manifest_digest, parse_manifest
 from swatsim.trace.records import (
     LARGEST_MANIFEST_BYTES,
@@ -100,8 +99,7 @@ class StoredTrace(Trace):
     def check_files(self) -> None:
         """Refuse files that are missing or of an impossible size, before any work is done on the others."""
         folder = self._directory / TENSORS_NAME
-        if folder.is_symlink() or not folder.is_dir():
-            raise TraceError(f"{folder}: got no such directory, expected the tensors of the trace")
+        plain_files.check_directory(folder, "the directory of the trace's tensors")
         for name, tensor in self._tensors.items():
             tensors.check_file(self._path(name), tensor)
 
@@ -116,9 +114,7 @@ def load_trace(path: str | os.PathLike[str]) -> Trace:
     themselves are read and checked by `Trace.layer`. Raises TraceError with one line: where, got, expected.
     """
     directory = Path(path)
-    if not directory.is_dir():
-        got = "a file" if directory.exists() else "no such directory"
-        raise TraceError(f"{directory}: got {got}, expected a trace directory with a {MANIFEST_NAME}")
+    plain_files.check_directory(directory, f"a trace: a directory with a {MANIFEST_NAME}", may_be_link=True)
     source = directory / MANIFEST_NAME
     data = _read_manifest(source)
     trace = StoredTrace(directory, parse_manifest(data, str(source)), manifest_digest(data))
@@ -127,14 +123,9 @@ def load_trace(path: str | os.PathLike[str]) -> Trace:
 
 
 def _read_manifest(path: Path) -> bytes:
-    try:
-        mode = path.lstat().st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a symbolic link" if stat.S_ISLNK(mode) else "something else"
-            raise TraceError(f"{path}: got {kind}, expected a regular file")
-        with tensors.open_plainly(path) as file:
+    expected = "the manifest of a trace"
+    with plain_files.open_file(path, expected) as file:
+        try:
             return file.read(LARGEST_MANIFEST_BYTES + 1)
-    except FileNotFoundError:
-        raise TraceError(f"{path}: got no such file, expected the manifest of a trace") from None
-    except OSError as error:
-        raise TraceError(f"{path}: got an error ({error.strerror}), expected the manifest of a trace") from None
+        except OSError as error:
+            raise TraceError(f"{path}: got an error ({error.strerror}), expected {expected}") from None

@@ -20,6 +20,9 @@ LARGEST_TENSOR_ELEMENTS = 1 << 30
 # What one layer may hold in memory at a time, equal tensors counted once: 256 MiB.
 LARGEST_LAYER_ELEMENTS = 1 << 31
 LONGEST_NAME = 500
+MOST_DIMENSIONS = 16
+# Of a graph's node: DenseNet-264 joins 64 outputs.
+MOST_INPUTS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

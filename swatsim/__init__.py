@@ -1,1 +1,55 @@
-"""swatsim: cycles, memory traffic and speedup of sparse training on zero-skipping accelerators."""
+"""swatsim: cycles, memory traffic and speedup of sparse training on zero-skipping accelerators.
+
+    architecture = swatsim.load_architecture("dadiannao")
+    trace = swatsim.load_trace("traces/resnet50")
+    report = swatsim.simulate(architecture, trace)
+    report.rows  # a pandas DataFrame
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from swatsim import errors as errors
+    from swatsim import torch as torch
+    from swatsim.architecture import Architecture, load_architecture, shipped_architectures
+    from swatsim.bits import BitTensor
+    from swatsim.errors import SwatsimError
+    from swatsim.layer import Layer, LayerSpec
+    from swatsim.report import Report
+    from swatsim.simulation import simulate
+    from swatsim.trace import Trace, TraceWriter, load_trace
+
+__version__ = "0.1.0"
+
+# Loaded on first use: `swatsim --help` must not wait for numpy and numba.
+_HOMES = {
+    "Architecture": "swatsim.architecture",
+    "BitTensor": "swatsim.bits",
+    "Layer": "swatsim.layer",
+    "LayerSpec": "swatsim.layer",
+    "Report": "swatsim.report",
+    "SwatsimError": "swatsim.errors",
+    "Trace": "swatsim.trace",
+    "TraceWriter": "swatsim.trace",
+    "load_architecture": "swatsim.architecture",
+    "load_trace": "swatsim.trace",
+    "shipped_architectures": "swatsim.architecture",
+    "simulate": "swatsim.simulation",
+}
+__all__ = [
+    "Architecture", "BitTensor", "Layer", "LayerSpec", "Report", "SwatsimError", "Trace", "TraceWriter",
+    "load_architecture", "load_trace", "shipped_architectures", "simulate",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    if name in ("torch", "errors"):
+        return importlib.import_module(f"swatsim.{name}")
+    raise AttributeError(f"module 'swatsim' has no attribute {name!r}")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction, Side
 from swatsim.datapaths import datapaths
-from swatsim.kernels.gather import count_by_element
+from swatsim.kernels.gather import count_present
 from swatsim.mapping import Extent, Mapping, Split, extents, map_contraction, splits, transpose
 
 
@@ -41,22 +41,23 @@ class PairedSchedule:
 
     actual: Schedule
     dense: Schedule
-    counts: PresentCounts
+    rows: PresentCounts  # of the contraction's rows, whatever the orientation
+    columns: PresentCounts
     ideal_positions: int  # multiply positions that the machine cannot skip
     macs: int
 
     @property
     def effectual_macs(self) -> int:
         """Multiply positions at which both operands are present."""
-        return int((self.counts.rows * self.counts.columns).sum())
+        return int((self.rows.by_element * self.columns.by_element).sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresentCounts:
-    """In how many vectors each element of the reduction is present: [group, element], of the contraction's sides."""
+    """How many values of one side are present."""
 
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
+    by_vector: NDArray[np.int64]  # [group, vector]: elements present in the vector
+    by_element: NDArray[np.int64]  # [group, element of the reduction]: vectors in which it is present
 
 
 def schedule(contraction: Contraction, architecture: Architecture) -> PairedSchedule:
@@ -70,26 +71,29 @@ def schedule(contraction: Contraction, architecture: Architecture) -> PairedSche
     orientations = (mapping, transpose(mapping)) if skip == "sparser" else (mapping,)
     dense = _fewest_cycles(_dense(orientation, split, architecture) for orientation in orientations
                            for split in splits(architecture))  # fmt: skip
-    counts = PresentCounts(rows=_count(contraction.rows), columns=_count(contraction.columns))
+    rows, columns = _count(contraction.rows), _count(contraction.columns)
     actual = dense if skip == "none" else _skipping(mapping, architecture)
     if skip == "sparser" and actual.compute_cycles > dense.compute_cycles:
         actual = dense
     if actual.scheduled is contraction.rows:
-        ideal_positions = int(counts.rows.sum()) * contraction.columns.vectors
+        ideal_positions = int(rows.by_vector.sum()) * contraction.columns.vectors
     elif actual.scheduled is contraction.columns:
-        ideal_positions = int(counts.columns.sum()) * contraction.rows.vectors
+        ideal_positions = int(columns.by_vector.sum()) * contraction.rows.vectors
     else:
         ideal_positions = contraction.macs
     return PairedSchedule(
-        actual=actual, dense=dense, counts=counts, ideal_positions=ideal_positions, macs=contraction.macs
+        actual=actual, dense=dense, rows=rows, columns=columns, ideal_positions=ideal_positions, macs=contraction.macs
     )
 
 
-def _count(side: Side) -> NDArray[np.int64]:
-    counts = np.empty((side.groups, side.offset.size), dtype=np.int64)
+def _count(side: Side) -> PresentCounts:
+    by_vector = np.empty((side.groups, side.vectors), dtype=np.int64)
+    by_element = np.empty((side.groups, side.offset.size), dtype=np.int64)
     for group in range(side.groups):
-        count_by_element(side.present, side.base[group], side.offset.reshape(-1), counts[group])
-    return counts
+        count_present(
+            side.present, side.base[group], side.offset.reshape(-1), by_vector[group], by_element[group]
+        )
+    return PresentCounts(by_vector=by_vector, by_element=by_element)
 
 
 def _fewest_cycles(schedules: Iterable[Schedule]) -> Schedule:

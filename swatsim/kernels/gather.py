@@ -51,15 +51,20 @@ def count_in_chunks(
 
 
 @kernel
-def count_by_element(
+def count_present(
     present: NDArray[np.uint8],
     base: NDArray[np.int64],
     offset: NDArray[np.int64],
-    counts: NDArray[np.int64],
+    by_vector: NDArray[np.int64],
+    by_element: NDArray[np.int64],
 ) -> None:
-    """Set counts[element]: in how many vectors present[base[vector] + offset[element]] is set."""
-    counts[:] = 0
+    """Count where present[base[vector] + offset[element]] is set, for each vector and for each element."""
+    by_element[:] = 0
     for vector in range(base.shape[0]):
         start = base[vector]
+        count = 0
         for element in range(offset.shape[0]):
-            counts[element] += present[start + offset[element]]
+            value = np.int64(present[start + offset[element]])
+            count += value
+            by_element[element] += value
+        by_vector[vector] = count

@@ -1,0 +1,38 @@
+"""Blocks through load, compute and store: where the computation has to wait (docs/model.md §3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from swatsim.architecture import Architecture
+from swatsim.kernels.engines import run_blocks
+from swatsim.traffic import BlockTimes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """Cycles of a pass, and what takes longest."""
+
+    cycles: int
+    compute_cycles: int
+    bound_by: str  # compute, dram, central, sb, nbin or nbout
+
+    @property
+    def stall_cycles(self) -> int:
+        """Cycles in which the computation waits for memory."""
+        return self.cycles - self.compute_cycles
+
+
+def place(blocks: list[BlockTimes], architecture: Architecture) -> Timeline:
+    """Run the blocks of one pass, in order, with double buffers and one half-duplex DRAM channel."""
+    load, busy, store = (
+        np.array([getattr(block, engine) for block in blocks], dtype=np.int64) for engine in ("load", "busy", "store")
+    )
+    cycles = int(run_blocks(load, busy, store, architecture.memory.dram.latency_cycles))
+    occupied = {"compute": sum(block.compute for block in blocks), "dram": int(load.sum() + store.sum())}
+    for level in ("central", "sb", "nbin", "nbout"):
+        occupied[level] = sum(block.streams[level] for block in blocks)
+    compute_cycles = occupied["compute"]
+    return Timeline(cycles=cycles, compute_cycles=compute_cycles, bound_by=max(occupied, key=lambda name: occupied[name]))

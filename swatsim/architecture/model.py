@@ -63,8 +63,8 @@ class LanesDatapath(Part):
         "whichever has more zeros is put on the rows and scheduled."
     )
     reach: Annotated[Literal["none", "moves", "crossbar"], Choice(words=("none", "moves", "crossbar"))] = Field(
-        description="Where an idle multiplier may take a value from: nowhere (only steps that are empty as a whole are "
-        "dropped), along the listed moves, or anywhere in the chunk of steps."
+        description="Where an idle multiplier may take a value from: nowhere (with skip none), along the "
+        "listed moves, or anywhere in the chunk of steps."
     )
     moves: Annotated[tuple[Move, ...], Items(what="moves [steps ahead, lanes aside]", fewest=0, most=32)] = Field(
         default=(),
@@ -132,7 +132,7 @@ class Level(Part):
     capacity_bytes: Annotated[int, _CAPACITY] = Field(description="Bytes that it holds.")
     banks: Annotated[int, Integer(low=1, high=65536)] = Field(description="Banks that work side by side.")
     width_bytes_per_cycle: Annotated[int | None, _WIDTH] = Field(
-        description="Bytes a cycle, all banks together, at clock_hz, in each direction."
+        description="Bytes a cycle, all banks together, at clock_hz."
     )
     latency_cycles: Annotated[int, Integer(low=0, high=1_000_000)] = Field(
         description="Cycles from a request to its first byte."

@@ -41,6 +41,13 @@ RULES = (
         reason="where nothing is skipped, no multiplier becomes idle",
     ),
     Rule(
+        key="datapath.reach",
+        others=("datapath.skip",),
+        holds=lambda reach, skip: skip == "none" or reach != "none",
+        expected="moves or crossbar with datapath.skip {datapath.skip}",
+        reason="without a reach, a skipped zero leaves its multiplier idle",
+    ),
+    Rule(
         key="datapath.moves",
         others=("datapath.reach",),
         holds=lambda moves, reach: reach != "moves" or bool(moves),

@@ -1,0 +1,6 @@
+"""Sparse training and trace capture for PyTorch models (the extra `torch`)."""
+
+from swatsim.torch.capture import capture
+from swatsim.torch.sparsify import Sparsifier, sparsify
+
+__all__ = ["Sparsifier", "capture", "sparsify"]

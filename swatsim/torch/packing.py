@@ -1,0 +1,24 @@
+"""Bits of a tensor, packed where the tensor lies: only they leave the device."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from swatsim.bits import BitTensor
+
+
+def pack(values: Tensor) -> BitTensor:
+    """Which elements are not zero (NaN counts as present), in C order."""
+    present = (values.detach() != 0).contiguous()
+    shape = tuple(present.shape)
+    if bool(present.all()):
+        return BitTensor(shape=shape, packed=None)
+    flat = present.flatten()
+    if flat.device.type == "cpu":
+        packed = np.packbits(flat.numpy(), bitorder="little")
+    else:
+        padded = torch.nn.functional.pad(flat.view(torch.uint8), (0, -flat.numel() % 8)).view(-1, 8)
+        weights = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8, device=flat.device)
+        packed = (padded * weights).sum(1, dtype=torch.uint8).cpu().numpy()
+    packed.setflags(write=False)
+    return BitTensor(shape=shape, packed=packed)

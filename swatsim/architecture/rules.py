@@ -19,6 +19,7 @@ class Rule:
     others: tuple[str, ...]
     holds: Callable[..., bool]
     expected: str  # {key of another} stands for its value
+    when: str = ""  # which values of `others` the rule is about; "": all
     reason: str
 
 
@@ -37,28 +38,32 @@ RULES = (
         key="datapath.reach",
         others=("datapath.skip",),
         holds=lambda reach, skip: skip != "none" or reach == "none",
-        expected="none with datapath.skip {datapath.skip}",
+        expected="none",
+        when="is none",
         reason="where nothing is skipped, no multiplier becomes idle",
     ),
     Rule(
         key="datapath.reach",
         others=("datapath.skip",),
         holds=lambda reach, skip: skip == "none" or reach != "none",
-        expected="moves or crossbar with datapath.skip {datapath.skip}",
+        expected="moves or crossbar",
+        when="is not none",
         reason="without a reach, a skipped zero leaves its multiplier idle",
     ),
     Rule(
         key="datapath.moves",
         others=("datapath.reach",),
         holds=lambda moves, reach: reach != "moves" or bool(moves),
-        expected="at least one move with datapath.reach {datapath.reach}",
+        expected="at least one move",
+        when="is moves",
         reason="the moves are all that a multiplier reaches",
     ),
     Rule(
         key="datapath.moves",
         others=("datapath.reach",),
         holds=lambda moves, reach: reach == "moves" or not moves,
-        expected="[] with datapath.reach {datapath.reach}",
+        expected="[]",
+        when="is not moves",
         reason="moves belong to reach moves",
     ),
     Rule(
@@ -79,21 +84,24 @@ RULES = (
         key="datapath.order",
         others=("datapath.reach",),
         holds=lambda order, reach: order == "fixed" or reach == "moves",
-        expected="fixed with datapath.reach {datapath.reach}",
+        expected="fixed",
+        when="is not moves",
         reason="only the lanes of reach moves compete for values",
     ),
     Rule(
         key="datapath.lane_order",
         others=("datapath.reach",),
         holds=lambda lane_order, reach: lane_order is None or reach == "moves",
-        expected="null with datapath.reach {datapath.reach}",
+        expected="null",
+        when="is not moves",
         reason="only the lanes of reach moves compete for values",
     ),
     Rule(
         key="datapath.lane_order",
         others=("datapath.order",),
         holds=lambda lane_order, order: lane_order is None or order == "fixed",
-        expected="null with datapath.order {datapath.order}",
+        expected="null",
+        when="is most_candidates",
         reason="there the lane with most candidates chooses first",
     ),
     Rule(
@@ -107,28 +115,32 @@ RULES = (
         key="datapath.chunk_steps",
         others=("datapath.reach",),
         holds=lambda chunk_steps, reach: reach != "crossbar" or chunk_steps is not None,
-        expected="an integer with datapath.reach {datapath.reach}",
+        expected="an integer",
+        when="is crossbar",
         reason="the crossbar selects within a chunk of so many steps",
     ),
     Rule(
         key="datapath.chunk_steps",
         others=("datapath.reach",),
         holds=lambda chunk_steps, reach: reach == "crossbar" or chunk_steps is None,
-        expected="null with datapath.reach {datapath.reach}",
+        expected="null",
+        when="is not crossbar",
         reason="chunks belong to reach crossbar",
     ),
     Rule(
         key="datapath.lockstep",
         others=("datapath.reach",),
         holds=lambda lockstep, reach: reach != "crossbar" or lockstep == "row",
-        expected="row with datapath.reach {datapath.reach}",
+        expected="row",
+        when="is crossbar",
         reason="each row's crossbar selects by that row's own values, so rows cannot share a schedule",
     ),
     Rule(
         key="datapath.barrier",
         others=("datapath.reach",),
         holds=lambda barrier, reach: barrier != "chunk" or reach == "crossbar",
-        expected="buffer or pass with datapath.reach {datapath.reach}",
+        expected="buffer or pass",
+        when="is not crossbar",
         reason="chunks belong to reach crossbar",
     ),
     Rule(
@@ -171,8 +183,9 @@ def contradictions(
         if rule.holds(*values):
             continue
         expected = rule.expected
-        for key, other in zip(keys, values, strict=True):
-            expected = expected.replace("{" + key + "}", other if isinstance(other, str) else shown(other))
+        for key, other in zip(rule.others, values[1:], strict=True):
+            text = other if isinstance(other, str) else shown(other)
+            expected = expected.replace("{" + key + "}", text) + (f" with {key} {text}" if rule.when else "")
         text = f"got {shown(values[0])}, expected {expected}: {rule.reason}"
         found.append(Contradiction(key=rule.key, keys=keys, got=values[0], text=text))
     return found

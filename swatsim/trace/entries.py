@@ -196,7 +196,7 @@ def _optional_fraction(node: Node) -> Fraction | None:
 
 
 def _fraction_json(value: Fraction | None) -> str | None:
-    return None if value is None else fraction_text(Fraction(value))
+    return None if value is None else fraction_text(Fraction(str(value)))
 
 
 def _integers_json(values: Sequence[int]) -> list[int]:

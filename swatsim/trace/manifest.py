@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from swatsim.errors import TraceError
 from swatsim.trace.entries import (
@@ -45,16 +44,15 @@ def parse_manifest(data: bytes, source: str) -> Manifest:
 
 
 def format_manifest(manifest: Manifest) -> bytes:
-    """Write a manifest; equal manifests give equal bytes."""
-    members = {
-        "format": FORMAT,
-        "version": VERSION,
-        **metadata_json(manifest.metadata),
-        "graph": [node_json(node) for node in manifest.graph],
-        "tensors": {name: tensor_json(manifest.tensors[name]) for name in sorted(manifest.tensors)},
-        "layers": [layer_json(layer) for layer in manifest.layers],
-    }
-    text = ",\n".join(f"{json.dumps(key)}: {_lines(value)}" for key, value in members.items())
+    """Write a manifest; the same manifest gives the same bytes."""
+    members = {"format": FORMAT, "version": VERSION, **metadata_json(manifest.metadata)}
+    texts = {key: json.dumps(value) for key, value in members.items()}
+    texts["provenance"] = _object_lines({key: json.dumps(value) for key, value in members["provenance"].items()})
+    texts["graph"] = _array_lines([json.dumps(node_json(node)) for node in manifest.graph])
+    records = {name: json.dumps(tensor_json(manifest.tensors[name])) for name in sorted(manifest.tensors)}
+    texts["tensors"] = _object_lines(records)
+    texts["layers"] = _array_lines([_layer_text(layer) for layer in manifest.layers])
+    text = ",\n".join(f"{json.dumps(key)}: {value}" for key, value in texts.items())
     rest = f",\n{text}\n}}\n".encode("ascii")
     return _PREFIX + hashlib.sha256(rest).hexdigest().encode("ascii") + b'"' + rest
 
@@ -64,13 +62,19 @@ def manifest_digest(data: bytes) -> str:
     return hashlib.sha256(data[_DIGEST_END:]).hexdigest()
 
 
-def _lines(value: Any) -> str:
-    """One line per member of a list or an object, for people and for git."""
-    if isinstance(value, list) and value:
-        return "[\n" + ",\n".join(json.dumps(item) for item in value) + "\n]"
-    if isinstance(value, dict) and value:
-        return "{\n" + ",\n".join(f"{json.dumps(key)}: {json.dumps(item)}" for key, item in value.items()) + "\n}"
-    return json.dumps(value)
+def _layer_text(layer: StoredLayer) -> str:
+    record = layer_json(layer)
+    passes = {name: json.dumps(stored) for name, stored in record.pop("passes").items()}
+    return f'{json.dumps(record)[:-1]}, "passes": {_object_lines(passes)}}}'
+
+
+def _array_lines(texts: list[str]) -> str:
+    """An array with one line per element, for people and for git."""
+    return "[\n" + ",\n".join(texts) + "\n]" if texts else "[]"
+
+
+def _object_lines(texts: dict[str, str]) -> str:
+    return "{\n" + ",\n".join(f"{json.dumps(key)}: {text}" for key, text in texts.items()) + "\n}" if texts else "{}"
 
 
 def _check_version(root: Node) -> None:

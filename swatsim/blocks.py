@@ -65,7 +65,9 @@ class Work:
         np.add.at(touched, first[real], 1)
         np.add.at(touched, last[real] + 1, -1)
         nonzeros = lines.nonzeros[groups, np.cumsum(touched)[:-1] > 0]
-        return int(stored_bytes(self.formats[level], lines.values, nonzeros, self.value_bytes).sum() if nonzeros.size else 0)
+        return int(
+            stored_bytes(self.formats[level], lines.values, nonzeros, self.value_bytes).sum() if nonzeros.size else 0
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.layer import OPERANDS, Convolution, Layer, Operand
+from swatsim.layer import Convolution, Layer, Operand
+from swatsim.passes import OPERANDS
 
 BoolTensor = NDArray[np.bool_]
 IntArray = NDArray[np.int64]

@@ -12,15 +12,8 @@ import numpy as np
 
 from swatsim.bits import BitTensor
 from swatsim.errors import LayerError
+from swatsim.passes import OPERANDS, PASSES, RESULTS
 
-PASSES = ("forward", "input_grad", "weight_grad")
-# The two operands of each pass; the result is the third of the layer's tensors.
-OPERANDS: dict[str, tuple[str, str]] = {
-    "forward": ("input", "weight"),
-    "input_grad": ("output_grad", "weight"),
-    "weight_grad": ("output_grad", "input"),
-}
-RESULTS = {"forward": "output", "input_grad": "input", "weight_grad": "weight"}
 KINDS = ("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear")
 # Sizes above this cannot be counted in int64 cycles and bytes once multiplied together.
 LARGEST_DIMENSION = 1 << 31

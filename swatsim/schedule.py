@@ -90,9 +90,7 @@ def _count(side: Side) -> PresentCounts:
     by_vector = np.empty((side.groups, side.vectors), dtype=np.int64)
     by_element = np.empty((side.groups, side.offset.size), dtype=np.int64)
     for group in range(side.groups):
-        count_present(
-            side.present, side.base[group], side.offset.reshape(-1), by_vector[group], by_element[group]
-        )
+        count_present(side.present, side.base[group], side.offset.reshape(-1), by_vector[group], by_element[group])
     return PresentCounts(by_vector=by_vector, by_element=by_element)
 
 

@@ -9,11 +9,13 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from swatsim import __version__
 from swatsim.architecture import Architecture
 from swatsim.blocks import cut, prepare_work
 from swatsim.contraction import Order, contract
 from swatsim.errors import SwatsimError
-from swatsim.layer import OPERANDS, PASSES, RESULTS, Layer
+from swatsim.layer import Layer
+from swatsim.passes import OPERANDS, PASSES, RESULTS
 from swatsim.report import Report, Row, paper_macs, totals
 from swatsim.schedule import PairedSchedule, schedule
 from swatsim.timeline import Timeline, place
@@ -67,6 +69,7 @@ def simulate(
     rows = [row for result in results for row in result.rows]
     uncomputed = sum(result.uncomputed_paper_macs for result in results)
     return Report(
+        swatsim_version=__version__,
         architecture=architecture.model_dump(mode="json"),
         trace=_provenance(trace),
         records=(*rows, *totals(rows, uncomputed)),
@@ -75,7 +78,9 @@ def simulate(
 
 def simulate_layer(architecture: Architecture, layer: Layer, passes: Sequence[str] = PASSES) -> LayerResult:
     """Simulate the passes that a training step makes through one layer."""
-    rows = tuple(_simulate_pass(architecture, layer, name) for name in PASSES if name in passes and name in layer.passes)
+    rows = tuple(
+        _simulate_pass(architecture, layer, name) for name in PASSES if name in passes and name in layer.passes
+    )
     uncomputed = 0
     if "input_grad" in passes and not layer.spec.needs_input_grad:
         # The weight is the operand that a forward pass and an input gradient share.
@@ -177,4 +182,3 @@ def _provenance(trace: Trace) -> dict[str, object]:
         "layers": len(trace.specs),
         "digest": trace.digest,
     }
-

@@ -9,9 +9,7 @@ from swatsim.kernels.compile import kernel
 
 
 @kernel
-def run_blocks(
-    load: NDArray[np.int64], compute: NDArray[np.int64], store: NDArray[np.int64], latency: int
-) -> int:
+def run_blocks(load: NDArray[np.int64], compute: NDArray[np.int64], store: NDArray[np.int64], latency: int) -> int:
     """Cycles until the last block is stored.
 
     One half-duplex channel serves load 0, load 1, store 0, load 2, store 1 ... in this order; buffers are double:

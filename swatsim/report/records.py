@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from swatsim.layer import PASSES
+from swatsim.passes import PASSES
 from swatsim.traffic import DIRECTIONS, LEVELS, TENSORS, Move
 
 TOTAL = "total"
@@ -65,7 +65,10 @@ class Row:
             "speedup", "utilization", "macs", "effectual_macs", "paper_macs",
         ):  # fmt: skip
             columns[name] = getattr(self, name)
-        columns["dram_read_bytes"], columns["dram_write_bytes"] = self.moved("dram", "read"), self.moved("dram", "write")
+        columns["dram_read_bytes"], columns["dram_write_bytes"] = (
+            self.moved("dram", "read"),
+            self.moved("dram", "write"),
+        )
         columns["bound_by"], columns["scheduled"] = self.bound_by, self.scheduled
         for level in LEVELS:
             for direction in DIRECTIONS:

@@ -19,6 +19,7 @@ class Report:
     `architecture` is the whole machine as it was simulated, `trace` says which trace and how it was made.
     """
 
+    swatsim_version: str
     architecture: Mapping[str, Any]
     trace: Mapping[str, Any]
     records: tuple[Row, ...]

@@ -1,0 +1,123 @@
+"""The command line. Nothing heavy is imported before a command needs it: `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from swatsim import __version__
+from swatsim.errors import SwatsimError
+from swatsim.passes import PASSES
+
+if TYPE_CHECKING:
+    from swatsim.report import Report
+
+USER_ERROR = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="swatsim %(version)s")
+def cli() -> None:
+    """Cycles, memory traffic and speedup of sparse training on zero-skipping accelerators."""
+
+
+@cli.command()
+@click.option("--arch", required=True, metavar="FILE|NAME", help="Architecture file, or the name of a shipped one.")
+@click.option("--trace", "trace_path", required=True, metavar="DIR", help="Trace: a directory with a manifest.json.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value, such as tile.rows=4.")
+@click.option("--layers", default="*", metavar="PATTERN", help="Only layers whose name matches, such as 'layer1.*'.")
+@click.option("--pass", "passes", multiple=True, type=click.Choice(PASSES), help="Only this pass; may be repeated.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the report as JSON ('-': standard output, no table).")
+@click.option("--csv", "csv_file", metavar="FILE", help="Write the rows as CSV ('-': standard output, no table).")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Threads; by default one per processor.")
+def run(  # noqa: PLR0913  each is an option of the command
+    arch: str,
+    trace_path: str,
+    overrides: tuple[str, ...],
+    layers: str,
+    passes: tuple[str, ...],
+    json_file: str | None,
+    csv_file: str | None,
+    workers: int | None,
+) -> None:
+    """Simulate one training step of a trace on an architecture."""
+    if json_file == csv_file == "-":
+        raise click.UsageError("--json - and --csv - cannot both write to standard output")
+    from swatsim.architecture import load_architecture, parse_override
+    from swatsim.simulation import simulate
+    from swatsim.trace import load_trace
+
+    architecture = load_architecture(arch, overrides=dict(parse_override(text) for text in overrides))
+    trace = load_trace(trace_path)
+    with progress_bar() as progress:
+        report = simulate(
+            architecture, trace, layers=layers, passes=passes or PASSES, workers=workers, progress=progress
+        )
+    write_outputs(report, json_file, csv_file)
+
+
+def write_outputs(report: Report, json_file: str | None, csv_file: str | None) -> None:
+    """Write the files that were asked for, each whole or not at all, and the table unless a file is `-`."""
+    from swatsim.files import write_file
+    from swatsim.report.delimited import to_csv
+    from swatsim.report.document import to_json
+
+    writers: list[tuple[str | None, Callable[[Report], str]]] = [(json_file, to_json), (csv_file, to_csv)]
+    for path, render in writers:
+        if path is not None and path != "-":
+            try:
+                write_file(path, render(report).encode())
+            except OSError as error:
+                raise SwatsimError(f"{path}: cannot be written: {error.strerror or error}") from None
+    for path, render in writers:
+        if path == "-":
+            sys.stdout.write(render(report))
+            return
+    from rich.console import Console
+
+    from swatsim.report.table import WIDTH, print_table
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
+    print_table(report, console)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on standard error while the block runs, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TextColumn("layers"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("simulate", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; a user's mistake is one message on standard error and exit code 2."""
+    try:
+        cli.main(args=arguments, prog_name="swatsim", standalone_mode=False)
+        sys.stdout.flush()
+    except SwatsimError as error:
+        click.echo(str(error), err=True)
+        sys.exit(USER_ERROR)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USER_ERROR)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Nobody reads on: point standard output elsewhere, so that the interpreter's own flush does not fail too.
+        sys.stdout = None  # type: ignore[assignment]
+        sys.exit(BROKEN_PIPE)

@@ -1,0 +1,216 @@
+"""Layers and machines for the oracle's tests: the published ones, and strategies for random ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from oracle import EIGHT_INPUTS, TENSORDASH_LANE_ORDER, Machine
+from oracle_vectors import PASS_OPERANDS, OracleLayer
+
+# --------------------------------------------------------------------------------------------------- published layers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedLayer:
+    """A square layer of one image, with random values whose shares of zeros are given."""
+
+    channels: int
+    size: int
+    filters: int
+    kernel: int
+    stride: int
+    padding: int
+    zeros: tuple[float, float, float]  # of input, weight and output gradient
+    seed: int
+
+    def tensors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Input, weight and output gradient, as the independent simulator was given them."""
+        outputs = (self.size + 2 * self.padding - self.kernel) // self.stride + 1
+        shapes = (
+            (1, self.channels, self.size, self.size),
+            (self.filters, self.channels, self.kernel, self.kernel),
+            (1, self.filters, outputs, outputs),
+        )
+        return tuple(
+            random_values(shape, zeros, 1000 * self.seed + number)
+            for number, (shape, zeros) in enumerate(zip(shapes, self.zeros, strict=True), start=1)
+        )
+
+    def oracle_layer(self) -> OracleLayer:
+        values, weight, gradient = (tensor.astype(np.int64) for tensor in self.tensors())
+        return OracleLayer(
+            kind="conv2d", input=values, weight=weight, output_grad=gradient,
+            stride=(self.stride,) * 2, padding=(self.padding,) * 4,
+        )  # fmt: skip
+
+
+def random_values(shape: tuple[int, ...], zeros: float, seed: int) -> np.ndarray:
+    """The recipe `t(shape, z, seed)` of the published table."""
+    random = np.random.RandomState(seed)
+    values = random.randint(1, 8, size=shape).astype("f4")
+    return values * (random.random_sample(shape) >= zeros)
+
+
+def _published(*numbers: int, zeros: tuple[float, float, float], seed: int) -> PublishedLayer:
+    names = ("channels", "size", "filters", "kernel", "stride", "padding")
+    return PublishedLayer(**dict(zip(names, numbers, strict=True)), zeros=zeros, seed=seed)
+
+
+PUBLISHED_LAYERS = {
+    "D1": _published(32, 14, 64, 3, 1, 1, zeros=(0, 0, 0), seed=11),
+    "D2": _published(64, 14, 256, 1, 1, 0, zeros=(0, 0, 0), seed=12),
+    "D3": _published(48, 16, 300, 3, 2, 1, zeros=(0, 0, 0), seed=13),
+    "S1": _published(32, 14, 64, 3, 1, 1, zeros=(0.6, 0.4, 0.5), seed=14),
+    "S2": _published(48, 16, 300, 3, 2, 1, zeros=(0.5, 0.8, 0.7), seed=15),
+    "S3": _published(64, 14, 128, 1, 2, 0, zeros=(0.4, 0.3, 0.6), seed=16),
+    "R1": _published(64, 56, 64, 3, 1, 1, zeros=(0.5, 0, 0.5), seed=21),
+}
+
+TENSORDASH = Machine(rows=4, columns=4, lane_order=TENSORDASH_LANE_ORDER)
+TENSORDASH_WIDE = Machine(rows=4, columns=16, lane_order=TENSORDASH_LANE_ORDER)
+BIT_TACTICAL = Machine(tiles=16, rows=16, columns=1, skip="rows", order="most_candidates", barrier_tiles=16)
+DADIANNAO = Machine(tiles=16, rows=16, columns=1, skip="none", reach="none")
+
+# ------------------------------------------------------------------------------------------------------ random layers
+
+DENSITIES = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of a convolution that has at least one output position."""
+
+    size: int
+    kernel: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+
+    @property
+    def positions(self) -> int:
+        return (self.size + self.before + self.after - self.dilation * (self.kernel - 1) - 1) // self.stride + 1
+
+
+def between(low: int, high: int) -> st.SearchStrategy[int]:
+    """Each as likely as the others; `integers` prefers the ends, which leaves most layers tiny."""
+    return st.sampled_from(range(low, high + 1))
+
+
+@st.composite
+def axes(draw: st.DrawFn, largest: int) -> Axis:
+    kernel, stride, dilation = draw(between(1, 3)), draw(between(1, 3)), draw(between(1, 2))
+    before, after = (draw(between(0, 3)) for _ in range(2))
+    smallest = max(1, dilation * (kernel - 1) + 1 - before - after)
+    return Axis(draw(between(smallest, max(smallest, largest))), kernel, stride, dilation, before, after)
+
+
+@st.composite
+def tensors(draw: st.DrawFn, shape: tuple[int, ...]) -> np.ndarray:
+    """Integers of both signs; some tensors also have whole rows of zeros, as pruned filters do."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    values = random.integers(1, 8, shape) * random.choice([-1, 1], shape)
+    present = random.random(shape) < draw(st.sampled_from(DENSITIES))
+    if draw(between(1, 4)) == 1:
+        present &= random.random((*shape[:2], *(1,) * (len(shape) - 2))) < 0.5
+    return values * present
+
+
+def _shapes(kind: str, images: int, channels: int, filters: int, groups: int, sides: tuple[Axis, Axis]) -> Any:
+    """Shapes of input, weight and output gradient, as PyTorch has them."""
+    kept = slice(1, 2) if kind.endswith("1d") else slice(0, 2)
+    x = (images, channels * groups, *(side.size for side in sides[kept]))
+    w = (filters * groups, channels, *(side.kernel for side in sides[kept]))
+    y = (images, filters * groups, *(side.positions for side in sides[kept]))
+    return (y, w, x) if "transpose" in kind else (x, w, y)
+
+
+@st.composite
+def layers(draw: st.DrawFn) -> OracleLayer:
+    """Every kind of layer, small."""
+    kind = draw(st.sampled_from(("conv2d", "conv2d", "conv1d", "conv_transpose2d", "conv_transpose1d", "linear")))
+    sides, groups = (Axis(1, 1, 1, 1, 0, 0),) * 2, 1
+    if kind == "linear":
+        leading = tuple(draw(st.lists(between(1, 4), max_size=3)))
+        inputs, outputs = draw(between(1, 40)), draw(between(1, 20))
+        shapes = ((*leading, inputs), (outputs, inputs), (*leading, outputs))
+    else:
+        sides = (sides[0], draw(axes(14))) if kind.endswith("1d") else (draw(axes(8)), draw(axes(8)))
+        groups = draw(st.sampled_from((1, 1, 2, 3)))
+        channels, filters = (draw(between(1, 20 // groups)) for _ in range(2))
+        shapes = _shapes(kind, draw(between(1, 2)), channels, filters, groups, sides)
+    roles = dict(zip(("input", "weight", "output_grad"), shapes, strict=True))
+    operands: dict[str, dict[str, np.ndarray]] = {}
+    if draw(st.booleans()):  # as SWAT does: a pass multiplies another selection of a tensor than the others do
+        pass_name = draw(st.sampled_from(sorted(PASS_OPERANDS)))
+        role = draw(st.sampled_from(PASS_OPERANDS[pass_name]))
+        operands = {pass_name: {role: draw(tensors(roles[role]))}}
+    needed = draw(st.sampled_from((True, True, True, False)))
+    return OracleLayer(
+        kind=kind, **{role: draw(tensors(shape)) for role, shape in roles.items()},
+        stride=tuple(side.stride for side in sides), dilation=tuple(side.dilation for side in sides),
+        padding=(sides[0].before, sides[0].after, sides[1].before, sides[1].after),
+        groups=groups, needs_input_grad=needed or "input_grad" in operands, operands=operands,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------- random machines
+
+
+@st.composite
+def reaches(draw: st.DrawFn, lanes: int) -> dict[str, Any]:
+    """The keys of the datapath that belong to its reach."""
+    if draw(st.booleans()):
+        return {
+            "reach": "crossbar", "lockstep": "row", "chunk_steps": draw(between(1, 6)),
+            "barrier": draw(st.sampled_from(("chunk", "buffer", "pass"))),
+        }  # fmt: skip
+    move = st.tuples(st.integers(1, 3), st.integers(-min(3, lanes - 1), min(3, lanes - 1)))
+    moves: Any = st.lists(move, min_size=1, max_size=8, unique=True).map(tuple)
+    if lanes > 3:
+        moves = st.one_of(st.just(EIGHT_INPUTS), moves)
+    order = draw(st.sampled_from(("fixed", "most_candidates")))
+    lane_orders = st.none() if order != "fixed" else st.none() | st.permutations(range(lanes)).map(tuple)
+    return {
+        "reach": "moves", "moves": draw(moves), "order": order, "lane_order": draw(lane_orders),
+        "lockstep": draw(st.sampled_from(("tile", "row"))), "barrier": draw(st.sampled_from(("buffer", "pass"))),
+    }  # fmt: skip
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> Machine:
+    """Every way to skip, reach, wait and map, on few multipliers."""
+    lanes, tiles = draw(st.sampled_from((1, 2, 3, 4, 5, 8, 16))), draw(st.sampled_from((1, 2, 3, 4, 6)))
+    skip = draw(st.sampled_from(("sparser", "sparser", "rows", "columns", "none")))
+    keys = {"reach": "none"} if skip == "none" else draw(reaches(lanes))
+    return Machine(
+        tiles=tiles, rows=draw(between(1, 4)), columns=draw(between(1, 4)), lanes=lanes, skip=skip, **keys,
+        barrier_tiles=draw(between(1, tiles)), tile_split=draw(st.sampled_from(("rows", "columns", "best"))),
+        flatten=draw(st.sampled_from(("never", "auto"))),
+        step_order=draw(st.sampled_from(("rsc", "rcs", "src", "scr", "crs", "csr"))),
+        window_order=draw(st.sampled_from(("npq", "nqp"))),
+    )  # fmt: skip
+
+
+def overrides(machine: Machine) -> dict[str, Any]:
+    """The machine as keys of an architecture; what belongs to another reach is unset."""
+    moves = [list(move) for move in machine.moves] if machine.reach == "moves" else []
+    return {
+        "tiles": machine.tiles,
+        "tile.rows": machine.rows, "tile.columns": machine.columns, "tile.lanes": machine.lanes,
+        "datapath.skip": machine.skip, "datapath.reach": machine.reach, "datapath.moves": moves,
+        "datapath.order": machine.order,
+        "datapath.lane_order": None if machine.lane_order is None else list(machine.lane_order),
+        "datapath.chunk_steps": machine.chunk_steps, "datapath.lockstep": machine.lockstep,
+        "datapath.barrier": machine.barrier, "datapath.barrier_tiles": machine.barrier_tiles,
+        "mapping.tile_split": machine.tile_split, "mapping.flatten": machine.flatten,
+        "mapping.step_order": machine.step_order, "mapping.window_order": machine.window_order,
+    }  # fmt: skip
+
+
+def multipliers(machine: Machine) -> int:
+    return math.prod((machine.tiles, machine.rows, machine.columns, machine.lanes))

@@ -42,12 +42,12 @@ class Work:
     @property
     def row_rounds(self) -> int:
         """Rounds of the rows of one group."""
-        return self.row_bytes.total.shape[1]
+        return int(self.row_bytes.total.shape[1])
 
     @property
     def column_rounds(self) -> int:
         """Rounds of the columns of one group."""
-        return self.column_bytes.total.shape[1]
+        return int(self.column_bytes.total.shape[1])
 
     def row_vectors(self, rounds: slice) -> slice:
         """Row vectors of some rounds."""
@@ -139,12 +139,13 @@ def _tile_bytes(by_vector: IntArray, extent: Extent) -> TileBytes:
 def _results_bytes(work: Work, rows: slice) -> int:
     """Bytes of the results of one round of columns with a block of rows."""
     vectors = work.row_vectors(rows)
-    return (vectors.stop - vectors.start) * work.column_extent.at_once * work.value_bytes
+    return int(vectors.stop - vectors.start) * work.column_extent.at_once * work.value_bytes
 
 
 def _group_column_bytes(work: Work) -> IntArray:
     lines = work.schedule.mapping.columns.lines
-    return stored_bytes(work.formats["central"], lines.values, lines.nonzeros, work.value_bytes).sum(axis=1)
+    stored = stored_bytes(work.formats["central"], lines.values, lines.nonzeros, work.value_bytes)
+    return np.asarray(stored.sum(axis=1), dtype=np.int64)
 
 
 def _bundles(work: Work, architecture: Architecture) -> Iterator[slice]:

@@ -36,7 +36,7 @@ def cli() -> None:
 @click.option("--json", "json_file", metavar="FILE", help="Write the report as JSON ('-': standard output, no table).")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the rows as CSV ('-': standard output, no table).")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Threads; by default one per processor.")
-def run(  # noqa: PLR0913  each is an option of the command
+def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     arch: str,
     trace_path: str,
     overrides: tuple[str, ...],
@@ -119,5 +119,5 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # Nobody reads on: point standard output elsewhere, so that the interpreter's own flush does not fail too.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         sys.exit(BROKEN_PIPE)

@@ -42,12 +42,12 @@ class Side:
     @property
     def groups(self) -> int:
         """Groups of the convolution."""
-        return self.base.shape[0]
+        return int(self.base.shape[0])
 
     @property
     def vectors(self) -> int:
         """Vectors in each group."""
-        return self.base.shape[1]
+        return int(self.base.shape[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +213,7 @@ def _kernel(convolution: Convolution) -> tuple[int, int]:
 
 def _bordered_size(tensor: BoolTensor, border: tuple[int, int, int, int]) -> int:
     images, channels, height, width = tensor.shape
-    return images * channels * (height + border[0] + border[1]) * (width + border[2] + border[3])
+    return int(images * channels * (height + border[0] + border[1]) * (width + border[2] + border[3]))
 
 
 def _ordered_grid(sizes: tuple[int, ...], axes: tuple[int, ...]) -> list[IntArray]:

@@ -55,7 +55,7 @@ class Mapping:
     @property
     def steps(self) -> int:
         """Steps of one buffer: the whole reduction of one row."""
-        return self.row_offset.shape[0]
+        return int(self.row_offset.shape[0])
 
     @property
     def elements(self) -> int:

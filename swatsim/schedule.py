@@ -63,8 +63,8 @@ class PresentCounts:
 def schedule(contraction: Contraction, architecture: Architecture) -> PairedSchedule:
     """Schedule one contraction with and without skipping (docs/model.md §2).
 
-    Dense cycles are those of the best allowed split and, where the machine may put either operand on the rows, of the better
-    orientation. With `skip: sparser` a schedule slower than that is given up: the machine then runs with skipping off.
+    Dense cycles are those of the best allowed split and, where the machine may put either operand on the rows, of
+    the better orientation. With `skip: sparser` a schedule slower than that is given up: skipping is then off.
     """
     mapping = map_contraction(contraction, architecture)
     skip = architecture.datapath.skip

@@ -35,4 +35,6 @@ def place(blocks: list[BlockTimes], architecture: Architecture) -> Timeline:
     for level in ("central", "sb", "nbin", "nbout"):
         occupied[level] = sum(block.streams[level] for block in blocks)
     compute_cycles = occupied["compute"]
-    return Timeline(cycles=cycles, compute_cycles=compute_cycles, bound_by=max(occupied, key=lambda name: occupied[name]))
+    return Timeline(
+        cycles=cycles, compute_cycles=compute_cycles, bound_by=max(occupied, key=lambda name: occupied[name])
+    )

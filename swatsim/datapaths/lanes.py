@@ -79,7 +79,7 @@ def _crossbar_cycles(side: Side, offset: NDArray[np.int64], architecture: Archit
     steps, lanes = offset.shape
     counts = np.empty((side.base.size, -(-steps // chunk_steps)), dtype=np.int64)
     count_in_chunks(side.present, side.base.reshape(-1), offset, chunk_steps, counts)
-    cycles = -(-counts // lanes)
+    cycles: NDArray[np.int64] = -(-counts // lanes)
     if architecture.datapath.barrier != "chunk":
         cycles = cycles.sum(axis=1, keepdims=True)
     return cycles.reshape(side.groups, side.vectors, -1)

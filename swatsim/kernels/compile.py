@@ -13,7 +13,6 @@ import numba
 from numba.core import config
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-OPTIONS = {"nogil": True, "cache": True}
 
 
 def cache_folder() -> Path:
@@ -25,7 +24,8 @@ def cache_folder() -> Path:
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    settings = (OPTIONS, numba.__version__, platform.python_version(), config.BOUNDSCHECK, config.OPT)
+    settings = [numba.__version__, platform.python_version()]
+    settings += [str(getattr(config, name)) for name in ("BOUNDSCHECK", "OPT", "CPU_NAME", "CPU_FEATURES")]
     digest.update(repr(settings).encode())
     root = os.environ.get("SWATSIM_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "swatsim" / "kernels" / digest.hexdigest()[:16]
@@ -36,8 +36,9 @@ _FOLDER = str(cache_folder())
 
 def kernel(function: Function) -> Function:
     """Compile `function` on first use: serial, without the interpreter lock, cached on disk."""
-    users_folder, config.CACHE_DIR = config.CACHE_DIR, _FOLDER
+    users_folder = getattr(config, "CACHE_DIR")  # noqa: B009  numba sets its settings by name
     try:
-        return cast(Function, numba.njit(**OPTIONS)(function))
+        setattr(config, "CACHE_DIR", _FOLDER)  # noqa: B010
+        return cast(Function, numba.njit(nogil=True, cache=True)(function))
     finally:
-        config.CACHE_DIR = users_folder
+        setattr(config, "CACHE_DIR", users_folder)  # noqa: B010

@@ -62,7 +62,7 @@ def count_present(
     by_element[:] = 0
     for vector in range(base.shape[0]):
         start = base[vector]
-        count = 0
+        count = np.int64(0)
         for element in range(offset.shape[0]):
             value = np.int64(present[start + offset[element]])
             count += value

@@ -10,6 +10,7 @@ from swatsim.report.records import TOTAL, Row
 from swatsim.report.report import Report
 
 WIDTH = 100
+HEADER = ("layer", "pass", "cycles", "stalls", "dense", "ideal", "speedup", "util", "DRAM", "bound")
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -20,17 +21,21 @@ def print_table(report: Report, console: Console) -> None:
 
 def _table(report: Report) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
-    table.add_column("layer", overflow="ellipsis", no_wrap=True, max_width=24)
-    table.add_column("pass", no_wrap=True)
-    for name in ("cycles", "stalls", "dense", "ideal", "speedup", "util", "DRAM"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("bound", no_wrap=True)
+    records = [_cells(record) for record in report.records]
+    widths = [max(len(cells[column]) for cells in (HEADER, *records)) for column in range(len(HEADER))]
+    # Only the layer's name gives way: a truncated number would be a wrong number.
+    widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - len(HEADER))
+    for column, name in enumerate(HEADER):
+        text = name in ("layer", "pass", "bound")
+        table.add_column(
+            name, justify="left" if text else "right", no_wrap=True, overflow="ellipsis", width=widths[column]
+        )
     in_totals = False
-    for record in report.records:
+    for record, cells in zip(report.records, records, strict=True):
         if record.layer == TOTAL and not in_totals:
             in_totals = True
             table.add_section()
-        table.add_row(*_cells(record), style="bold" if in_totals else None)
+        table.add_row(*cells, style="bold" if in_totals else None)
     return table
 
 
@@ -38,10 +43,10 @@ def _cells(record: Row) -> list[str]:
     return [
         record.layer,
         record.pass_name,
-        f"{record.cycles:,}",
-        f"{record.stall_cycles:,}",
-        f"{record.dense_cycles:,}",
-        f"{record.ideal_cycles:,}",
+        _cycles(record.cycles),
+        _cycles(record.stall_cycles),
+        _cycles(record.dense_cycles),
+        _cycles(record.ideal_cycles),
         "-" if record.speedup is None else f"{record.speedup:.2f}x",
         "-" if record.utilization is None else f"{record.utilization:.0%}",
         _bytes(record.moved("dram", "read") + record.moved("dram", "write")),
@@ -49,15 +54,19 @@ def _cells(record: Row) -> list[str]:
     ]
 
 
+def _cycles(count: int) -> str:
+    return f"{count:,}" if count < 10_000_000 else f"{count / 1e6:,.2f}M"
+
+
 def _bytes(count: int) -> str:
     size, unit = float(count), 0
     while size >= 1000 and unit < len(_UNITS) - 1:
         size, unit = size / 1000, unit + 1
-    return f"{count} B" if unit == 0 else f"{size:.3g} {_UNITS[unit]}" if size < 999.5 else f"{size:.0f} {_UNITS[unit]}"
+    return f"{count} B" if unit == 0 else f"{size:.{2 if size < 9.995 else 1 if size < 99.95 else 0}f} {_UNITS[unit]}"
 
 
 def _summary(report: Report) -> list[RenderableType]:
-    step = report.total()
+    step = report.records[-1]
     compute = "no time" if not step.compute_cycles else f"{step.dense_compute_cycles / step.compute_cycles:.2f}x"
     seconds = step.cycles / report.architecture["clock_hz"]
     speedup = "no time" if step.speedup is None else f"{step.speedup:.2f}x"

@@ -133,8 +133,8 @@ class capture:  # noqa: N801  read as a verb, like torch's own context managers
             self._check_recomputed(self._calls[module], call)
             return
         call.ends = LayerEnds(
-            name=name, kind=kind_of(module), input_node=input.grad_fn, input_shape=tuple(input.shape),
-            output_node=output.grad_fn, output_shape=tuple(output.shape),
+            name=name, kind=kind_of(module), input_node=input.grad_fn, input_shape=tuple(_batched(module, input).shape),
+            output_node=output.grad_fn, output_shape=tuple(_batched(module, output).shape),
         )  # fmt: skip
         self._calls[module] = call
         output.grad_fn.register_prehook(_on_output_grad(call, sparse))

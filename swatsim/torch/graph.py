@@ -68,7 +68,7 @@ class GraphReader:
             parents = self._parents(node)
             waiting = [parent for parent in parents if parent not in self._done]
             if waiting:
-                pending += waiting
+                pending += reversed(waiting)
             else:
                 self._done[node] = self._emit(node, parents)
                 pending.pop()

@@ -1,9 +1,9 @@
 """swatsim: cycles, memory traffic and speedup of sparse training on zero-skipping accelerators.
 
-    architecture = swatsim.load_architecture("dadiannao")
-    trace = swatsim.load_trace("traces/resnet50")
-    report = swatsim.simulate(architecture, trace)
-    report.rows  # a pandas DataFrame
+architecture = swatsim.load_architecture("dadiannao")
+trace = swatsim.load_trace("traces/resnet50")
+report = swatsim.simulate(architecture, trace)
+report.rows  # a pandas DataFrame
 """
 
 from __future__ import annotations

@@ -153,4 +153,3 @@ def _level_bytes(moves: Counter[Move], level: str, direction: str) -> int:
 
 def _cycles(count: int, width_bytes_per_cycle: int | None) -> int:
     return 0 if width_bytes_per_cycle is None else -(-count // width_bytes_per_cycle)
-

@@ -35,10 +35,10 @@ whole.
 - Every error is reported at once, a line each, as `file:line:column: key: got X, expected Y`.
 - Keys that are unknown or come twice are errors. Anchors, aliases, tags and merge keys are refused: a file says what it
   says where it stands.
-- Values are read as YAML 1.2 reads them: `yes`, `no`, `on`, `off` are words and not booleans. Numbers are decimal; those
-  with leading zeros (`012`) are refused, hexadecimal, octal, binary and sexagesimal ones are text. Digits may be grouped
-  (`606_000_000`). A number with an exponent is an integer if it is whole (`606e6`, `1.5e9`), one with only a point is not
-  (`16.0`).
+- Values are read as YAML 1.2 reads them: `yes`, `no`, `on`, `off` are words and not booleans. Numbers are decimal; one
+  with leading zeros (`012`) is refused; hexadecimal, octal, binary and sexagesimal ones are text. Digits may be grouped
+  (`606_000_000`). A number with an exponent is an integer if it is whole (`606e6`, `1.5e9`), one with only a point
+  never is (`16.0`).
 
 ## Keys
 """

@@ -53,10 +53,6 @@ def read_architecture(content: bytes, where: str, overrides: Mapping[str, object
     Raises ArchitectureError with one line for each error.
     """
     document = read_yaml(content, where)
-    if document.tree is None and not document.problems:
-        document.problems.append(
-            Problem(where=where, position=document.values[()], text="got null, expected the keys of an architecture")
-        )
     if not isinstance(document.tree, dict):
         if not document.problems:
             text = f"got {shown(document.tree)}, expected the keys of an architecture"
@@ -73,6 +69,9 @@ def read_architecture(content: bytes, where: str, overrides: Mapping[str, object
     return architecture
 
 
+_KIND: Path = ("datapath", "kind")
+
+
 @dataclass(frozen=True, slots=True)
 class _Translator:
     """Turns what pydantic found into lines of the file and overrides."""
@@ -84,10 +83,11 @@ class _Translator:
     def translate(self, error: ValidationError) -> list[Problem]:
         details = [detail for detail in error.errors(include_url=False) if detail["type"] != CONTRADICTION]
         wrong = {detail["loc"] for detail in details} | self.document.unreadable
-        # The keys of a datapath belong to its kind: of an unknown kind, none can be judged.
         hidden = set(self.document.unreadable)
-        if ("datapath", "kind") in wrong:
-            hidden |= {path for path in wrong if path[0:1] == ("datapath",) and path != ("datapath", "kind")}
+        if any(detail["loc"] == _KIND and detail["type"] != "missing" for detail in details):
+            # The keys of a datapath belong to its kind: of an unknown kind, none can be judged.
+            hidden |= {path for path in wrong if path[:1] == _KIND[:1] and path != _KIND}
+            wrong.add(_KIND[:1])
         told = [detail for detail in details if not _beneath(detail["loc"], hidden)]
         return [self._problem(detail) for detail in told] + list(self._contradictions(wrong))
 
@@ -132,9 +132,12 @@ class _Translator:
         return Problem(where=self.where, position=position, text=text)
 
     def _override(self, path: Path) -> str | None:
-        """The last override that set this value or what holds it."""
+        """The override that set this value, what holds it, or what it holds where the file has nothing there."""
         prefixes = [path[:depth] for depth in range(len(path), 0, -1)]
-        return next((self.places[prefix] for prefix in prefixes if prefix in self.places), None)
+        above = next((self.places[prefix] for prefix in prefixes if prefix in self.places), None)
+        if above is not None or path in self.document.values:
+            return above
+        return next((place for put, place in self.places.items() if put[: len(path)] == path), None)
 
     def _position(self, path: Path) -> Position:
         """The place of the value, or of the nearest thing around it that is in the file."""

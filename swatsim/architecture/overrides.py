@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
-from swatsim.architecture.problems import Problem, message, shown
+from swatsim.architecture.problems import LONGEST_SHOWN, Problem, message, shown
 from swatsim.architecture.yaml_reader import Path, dotted, read_yaml
 from swatsim.errors import ArchitectureError
 
@@ -18,7 +18,7 @@ def parse_override(text: str) -> tuple[str, object]:
     """
     key, equals, written = text.partition("=")
     key = key.strip()
-    where = f"--set {text}"
+    where = f"--set {text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + '…'}"
     if not equals or not key:
         raise ArchitectureError(_line(where, "expected KEY=VALUE, as in tile.rows=4"))
     if not written.strip():
@@ -26,7 +26,7 @@ def parse_override(text: str) -> tuple[str, object]:
     document = read_yaml(written.encode("utf-8", "surrogateescape"), where)
     if document.problems:
         first = document.problems[0]
-        raise ArchitectureError(_line(where, first.text.removeprefix(": ")))
+        raise ArchitectureError(_line(where, first.text))
     if isinstance(document.tree, dict):
         raise ArchitectureError(_line(where, "got a mapping, expected a value or a list (quote text that has a colon)"))
     return key, document.tree
@@ -34,7 +34,8 @@ def parse_override(text: str) -> tuple[str, object]:
 
 def place_of(key: str, value: object) -> str:
     """Name an override in a message."""
-    return f"--set {key}={shown(value) if not isinstance(value, str) else value}"
+    plain = isinstance(value, str) and len(value) <= LONGEST_SHOWN
+    return f"--set {key}={value if plain else shown(value)}"
 
 
 def apply_overrides(tree: Any, overrides: Mapping[str, object]) -> tuple[dict[Path, str], list[Problem]]:
@@ -44,10 +45,13 @@ def apply_overrides(tree: Any, overrides: Mapping[str, object]) -> tuple[dict[Pa
     """
     places: dict[Path, str] = {}
     problems: list[Problem] = []
-    for key, given in overrides.items():
-        value = _plain(given)
+    for name, given in overrides.items():
+        key, value = str(name), _plain(given)
         place = place_of(key, value)
         path = tuple(key.split("."))
+        if not key.isprintable():
+            problems.append(Problem(where=place, position=None, text="unknown key, expected one such as tile.rows"))
+            continue
         blocked = _put(tree, path, value)
         if blocked is None:
             places[path] = place

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_LONGEST_SHOWN = 60
+LONGEST_SHOWN = 60
 _MOST_LINES = 200
 
 
@@ -50,7 +50,7 @@ def printable(text: str) -> str:
 def shown(value: object) -> str:
     """Write a value as it would stand in the file, cut where it is long."""
     text = _written(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
 
 
 def _written(value: object) -> str:
@@ -62,7 +62,7 @@ def _written(value: object) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         # A long list is cut anyway: do not write all of it first.
-        return "[" + ", ".join(_written(item) for item in value[:_LONGEST_SHOWN]) + "]"
+        return "[" + ", ".join(_written(item) for item in value[:LONGEST_SHOWN]) + "]"
     if isinstance(value, int) and value.bit_length() > 256:
         return "an integer of many digits"
-    return repr(value[: 2 * _LONGEST_SHOWN] if isinstance(value, str) else value)
+    return repr(value[: 2 * LONGEST_SHOWN] if isinstance(value, str) else value)

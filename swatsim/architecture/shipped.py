@@ -45,7 +45,7 @@ def shipped_file(name: str) -> Traversable:
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ArchitectureError(
             printable(
-                f"no architecture is named {name!r}, expected one of {', '.join(names)}, or a path to a file{hint}"
+                f"no architecture is named {name!r}, expected one of {', '.join(names)}, or a path (./NAME or NAME.yaml){hint}"
             )
         )
     return _folder() / (name + _SUFFIX)

@@ -1,7 +1,7 @@
 """Strict YAML: values with their places, and nothing that two readers of YAML could read in two ways.
 
 Scalars are read as YAML 1.2's core schema reads them, decimal numbers only. Refused: duplicate keys, anchors, aliases,
-tags, merge keys, leading zeros, several documents, deep nesting.
+tags, merge keys, leading zeros, several documents, deep nesting, more values than any architecture has.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from swatsim.architecture.problems import Position, Problem, shown
 
 LARGEST_FILE_BYTES = 1_000_000
 DEEPEST_NESTING = 16
+MOST_VALUES = 10_000
 
 # The path of a value: keys of mappings and indices of lists.
 Path: TypeAlias = tuple[str | int, ...]
@@ -53,7 +54,7 @@ class _RefusedError(Exception):
 def read_yaml(content: bytes, where: str) -> Document:
     """Read one YAML document of an architecture file.
 
-    The tree is complete only if `problems` is empty or holds no syntax error; a syntax error leaves `tree` None.
+    A problem after which nothing more can be read leaves `tree` None.
     """
     document = Document()
     if len(content) > LARGEST_FILE_BYTES:
@@ -112,6 +113,8 @@ class _Builder:
         self.document = document
         self.where = where
         self.events: Iterator[yaml.Event] = iter(())
+        self.last = Position(1, 1)  # where the last value began
+        self.values = 0
 
     def read(self, text: str) -> None:
         """Read the whole text; what cannot be read is noted as a problem."""
@@ -129,22 +132,28 @@ class _Builder:
             context = "" if error.context is None else f" {error.context}"
             self._note(position, f"not YAML: {error.problem}{context}")
         except _RefusedError:
-            self.document.tree = None
+            pass
+
+    def _next(self) -> yaml.Event:
+        try:
+            return next(self.events)
+        except (ValueError, OverflowError):  # PyYAML's, on an escape or a version that is no number it can hold
+            self._refuse(self.last, "not YAML: after this comes an escape or a version out of range")
 
     def _read_stream(self) -> object:
-        next(self.events)  # the stream's start
-        event = next(self.events)
+        self._next()  # the stream's start
+        event = self._next()
         if isinstance(event, yaml.StreamEndEvent):
             self._refuse(Position(1, 1), "got an empty file, expected the keys of an architecture")
-        tree = self._read_value(next(self.events), ())
-        next(self.events)  # the document's end
-        event = next(self.events)
+        tree = self._read_value(self._next(), ())
+        self._next()  # the document's end
+        event = self._next()
         if not isinstance(event, yaml.StreamEndEvent):
             self._refuse(_start(event), "got a second document, expected one")
         return tree
 
     def _read_value(self, event: yaml.Event, path: Path) -> object:
-        position = _start(event)
+        position = self.last = _start(event)
         self.document.values.setdefault(path, position)
         if isinstance(event, yaml.AliasEvent):
             self._note(position, f"got the alias *{event.anchor}, expected the value itself")
@@ -152,16 +161,22 @@ class _Builder:
             return None
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # all that the parser can send here
         if len(path) > DEEPEST_NESTING:
-            self._refuse(position, f"got a value nested more than {DEEPEST_NESTING} deep")
+            self._refuse(position, f"got a value nested {len(path)} deep, expected at most {DEEPEST_NESTING}")
+        self.values += 1
+        if self.values > MOST_VALUES:
+            self._refuse(position, f"got one more value, expected at most {MOST_VALUES}")
         if event.anchor is not None:
             self._note(position, f"got the anchor &{event.anchor}, expected the value alone")
         if event.tag is not None:
             self._note(position, f"got the tag {event.tag}, expected the value alone")
+            if isinstance(event, yaml.ScalarEvent):
+                self.document.unreadable.add(path)
         if isinstance(event, yaml.ScalarEvent):
             return self._read_scalar(event, path)
         return self._read_mapping(path) if isinstance(event, yaml.MappingStartEvent) else self._read_list(path)
 
     def _read_scalar(self, event: yaml.ScalarEvent, path: Path) -> object:
+        self._refuse_surrogates(event)
         if not event.implicit[0]:  # quoted or block text; a tag was refused already
             return event.value
         try:
@@ -173,13 +188,13 @@ class _Builder:
 
     def _read_list(self, path: Path) -> list[object]:
         items: list[object] = []
-        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             items.append(self._read_value(event, (*path, len(items))))
         return items
 
     def _read_mapping(self, path: Path) -> dict[str, object]:
         mapping: dict[str, object] = {}
-        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._read_key(event, path)
             position = _start(event)
             if key in mapping:
@@ -187,7 +202,7 @@ class _Builder:
                 text = f"{dotted((*path, key))}: got the key a second time, it is already on line {first.line}"
                 self._note(position, text)
             self.document.keys.setdefault((*path, key), position)
-            value = self._read_value(next(self.events), (*path, key))
+            value = self._read_value(self._next(), (*path, key))
             mapping.setdefault(key, value)
         return mapping
 
@@ -197,9 +212,15 @@ class _Builder:
             self._refuse(position, "got a list, mapping or alias as a key, expected a name")
         if event.anchor is not None or event.tag is not None:
             self._note(position, "got a key with an anchor or a tag, expected the name alone")
+        self._refuse_surrogates(event)
         if event.value == "<<" and event.implicit[0]:
             self._refuse(position, "got the merge key <<, expected each key written out")
         return str(event.value)
+
+    def _refuse_surrogates(self, event: yaml.ScalarEvent) -> None:
+        """Half a character, which an escape can make, is nothing that the libraries below can take."""
+        if any("\ud800" <= character <= "\udfff" for character in event.value):
+            self._refuse(_start(event), "got an escape that is half a character, expected whole ones")
 
     def _note(self, position: Position, text: str) -> None:
         self.document.problems.append(Problem(where=self.where, position=position, text=text))

@@ -33,8 +33,10 @@ memory:
   central: {capacity_bytes: 64, LEVEL}
   sb: {capacity_bytes: 64, LEVEL}
   nbin: {capacity_bytes: 64, LEVEL}
-  nbout: {width_bytes_per_cycle: 5, energy_pj_per_bit: 70, capacity_bytes: 64, banks: 2, latency_cycles: 9, format: dense}
-""".replace("LEVEL", "banks: 1, width_bytes_per_cycle: 4, latency_cycles: 8, energy_pj_per_bit: 0.5, format: dense")
+  nbout: {width_bytes_per_cycle: 5, energy_pj_per_bit: 70, capacity_bytes: 64, REST}
+"""
+VALID = VALID.replace("LEVEL", "width_bytes_per_cycle: 4, energy_pj_per_bit: 0.5, REST")
+VALID = VALID.replace("REST", "banks: 1, latency_cycles: 8, format: dense")
 
 
 def errors(text: str | bytes, overrides: dict[str, object] | None = None) -> list[str]:

@@ -345,7 +345,8 @@ def test_errors_name_the_path_as_given(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 SCALARS = ["0", "1", "-1", "012", "1e9", "1e99", "yes", "null", "~", "[]", "{}", "[[1, 0]]", "''", "*x", "&x 1",
-           "!!int 1", "<<", "crossbar", "bitmap", "none", "'", '"', "}", "]", ": :", "#", "\t", "\x07", "\ud7ff", "é"]  # fmt: skip
+           "!!int 1", "<<", "crossbar", "bitmap", "none", "'", '"', "}", "]", ": :", "#", "\t", "\x07", "\ud7ff",
+           "é"]  # fmt: skip
 WORDS = sorted(set(re.findall(r"[\w.]+|[^\w\s]|\n *", VALID)))
 
 

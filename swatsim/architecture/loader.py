@@ -55,8 +55,10 @@ def read_architecture(content: bytes, where: str, overrides: Mapping[str, object
     document = read_yaml(content, where)
     if not isinstance(document.tree, dict):
         if not document.problems:
-            text = f"got {shown(document.tree)}, expected the keys of an architecture"
-            document.problems.append(Problem(where=where, position=document.values[()], text=text))
+            got = shown(document.tree) if document.values else "an empty file"
+            position = document.values.get((), Position(1, 1))
+            text = f"got {got}, expected the keys of an architecture"
+            document.problems.append(Problem(where=where, position=position, text=text))
         raise ArchitectureError(message(document.problems))
     places, problems = apply_overrides(document.tree, overrides or {})
     architecture = None

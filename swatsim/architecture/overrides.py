@@ -21,12 +21,11 @@ def parse_override(text: str) -> tuple[str, object]:
     where = f"--set {text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + '…'}"
     if not equals or not key:
         raise ArchitectureError(_line(where, "expected KEY=VALUE, as in tile.rows=4"))
-    if not written.strip():
-        raise ArchitectureError(_line(where, "got no value, expected one (null for none)"))
     document = read_yaml(written.encode("utf-8", "surrogateescape"), where)
     if document.problems:
-        first = document.problems[0]
-        raise ArchitectureError(_line(where, first.text))
+        raise ArchitectureError(_line(where, document.problems[0].text))
+    if not written.strip() or not document.values:
+        raise ArchitectureError(_line(where, "got no value, expected one (null for none)"))
     if isinstance(document.tree, dict):
         raise ArchitectureError(_line(where, "got a mapping, expected a value or a list (quote text that has a colon)"))
     return key, document.tree

@@ -43,9 +43,7 @@ def shipped_file(name: str) -> Traversable:
     if name not in names:
         close = get_close_matches(name, names, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise ArchitectureError(
-            printable(
-                f"no architecture is named {name!r}, expected one of {', '.join(names)}, or a path (./NAME or NAME.yaml){hint}"
-            )
-        )
+        listed = ", ".join(names)
+        text = f"no architecture is named {name!r}, expected one of {listed}, or a path (./NAME or NAME.yaml){hint}"
+        raise ArchitectureError(printable(text))
     return _folder() / (name + _SUFFIX)

@@ -54,7 +54,7 @@ class _RefusedError(Exception):
 def read_yaml(content: bytes, where: str) -> Document:
     """Read one YAML document of an architecture file.
 
-    A problem after which nothing more can be read leaves `tree` None.
+    A problem after which nothing more can be read leaves `tree` None; a file without any value leaves `values` empty.
     """
     document = Document()
     if len(content) > LARGEST_FILE_BYTES:
@@ -144,7 +144,7 @@ class _Builder:
         self._next()  # the stream's start
         event = self._next()
         if isinstance(event, yaml.StreamEndEvent):
-            self._refuse(Position(1, 1), "got an empty file, expected the keys of an architecture")
+            return None
         tree = self._read_value(self._next(), ())
         self._next()  # the document's end
         event = self._next()
@@ -182,7 +182,8 @@ class _Builder:
         try:
             return scalar(event.value)
         except ValueError as error:
-            self._note(_start(event), f"{dotted(path)}: got {event.value}, expected {error}")
+            key = f"{dotted(path)}: " if path else ""
+            self._note(_start(event), f"{key}got {event.value}, expected {error}")
             self.document.unreadable.add(path)
             return None
 

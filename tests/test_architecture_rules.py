@@ -1,0 +1,213 @@
+"""Combinations of keys that make no sense: each is refused with its reason, whoever asks for it."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from architecture_files import VALID, edited, errors
+from pydantic import ValidationError
+
+from swatsim.architecture import Architecture, read_architecture
+from swatsim.architecture.rules import RULES
+
+Values = dict[str, object]
+
+CROSSBAR = {"datapath.reach": "crossbar", "datapath.moves": [], "datapath.chunk_steps": 32, "datapath.lockstep": "row"}
+NONE = {"datapath.skip": "none", "datapath.reach": "none", "datapath.moves": []}
+
+# (what is right, what makes it wrong, the message after the override)
+BROKEN: list[tuple[dict[str, object], dict[str, object], str]] = [
+    (
+        {},
+        {"datapath.skip": "none"},
+        "datapath.reach: got 'moves', expected none with datapath.skip none: "
+        "where nothing is skipped, no multiplier becomes idle",
+    ),
+    (
+        NONE,
+        {"datapath.skip": "rows"},
+        "datapath.reach: got 'none', expected moves or crossbar with datapath.skip rows: "
+        "without a reach, a skipped zero leaves its multiplier idle",
+    ),
+    (
+        {},
+        {"datapath.moves": []},
+        "datapath.moves: got [], expected at least one move with datapath.reach moves: "
+        "the moves are all that a multiplier reaches",
+    ),
+    (
+        CROSSBAR,
+        {"datapath.moves": [[1, 0]]},
+        "datapath.moves: got [[1, 0]], expected [] with datapath.reach crossbar: moves belong to reach moves",
+    ),
+    (
+        {},
+        {"datapath.moves": [[1, 0], [2, 0], [1, 0]]},
+        "datapath.moves: got [[1, 0], [2, 0], [1, 0]], expected each move once: "
+        "a second look at the same place finds nothing new",
+    ),
+    (
+        {},
+        {"datapath.moves": [[1, -16]]},
+        "datapath.moves: got [[1, -16]], expected fewer than 16 (tile.lanes) lanes aside: "
+        "a move further aside comes round to a lane that a shorter one reaches",
+    ),
+    (
+        CROSSBAR,
+        {"datapath.order": "most_candidates"},
+        "datapath.order: got 'most_candidates', expected fixed with datapath.reach crossbar: "
+        "only the lanes of reach moves compete for values",
+    ),
+    (
+        {"tile.lanes": 2} | CROSSBAR,
+        {"datapath.lane_order": [1, 0]},
+        "datapath.lane_order: got [1, 0], expected null with datapath.reach crossbar: "
+        "only the lanes of reach moves compete for values",
+    ),
+    (
+        {"tile.lanes": 2, "datapath.order": "most_candidates"},
+        {"datapath.lane_order": [1, 0]},
+        "datapath.lane_order: got [1, 0], expected null with datapath.order most_candidates: "
+        "there the lane with most candidates chooses first",
+    ),
+    (
+        {"tile.lanes": 3},
+        {"datapath.lane_order": [2, 0, 2]},
+        "datapath.lane_order: got [2, 0, 2], expected each of the 3 (tile.lanes) lanes once, from 0: "
+        "every lane gets its turn",
+    ),
+    (
+        CROSSBAR,
+        {"datapath.chunk_steps": None},
+        "datapath.chunk_steps: got null, expected an integer with datapath.reach crossbar: "
+        "the crossbar selects within a chunk of so many steps",
+    ),
+    (
+        {},
+        {"datapath.chunk_steps": 32},
+        "datapath.chunk_steps: got 32, expected null with datapath.reach moves: chunks belong to reach crossbar",
+    ),
+    (
+        CROSSBAR,
+        {"datapath.lockstep": "tile"},
+        "datapath.lockstep: got 'tile', expected row with datapath.reach crossbar: "
+        "each row's crossbar selects by that row's own values, so rows cannot share a schedule",
+    ),
+    (
+        {},
+        {"datapath.barrier": "chunk"},
+        "datapath.barrier: got 'chunk', expected buffer or pass with datapath.reach moves: "
+        "chunks belong to reach crossbar",
+    ),
+    (
+        {},
+        {"datapath.barrier_tiles": 5},
+        "datapath.barrier_tiles: got 5, expected at most 4 (tiles): no more tiles can wait than there are",
+    ),
+    (
+        {"datapath.barrier_tiles": 4},
+        {"tiles": 3},
+        "datapath.barrier_tiles: got 4, expected at most 3 (tiles): no more tiles can wait than there are",
+    ),
+    (
+        {},
+        {"datapath.value_bytes": 8},
+        "datapath.accumulator_bytes: got 4, expected at least 8 (datapath.value_bytes): "
+        "a partial sum holds at least one value",
+    ),
+    (
+        {},
+        {"memory.nbout.format": "bitmap"},
+        "memory.nbout.format: got 'bitmap', expected dense: "
+        "partial sums are updated in place, which a bitmap's packed values do not allow",
+    ),
+]
+
+# The edge of each rule: these go.
+WHOLE: list[dict[str, object]] = [
+    NONE,
+    CROSSBAR,
+    CROSSBAR | {"datapath.barrier": "chunk"},
+    {"datapath.moves": [[1, -15], [1, 15], [64, 0]]},
+    {"tile.lanes": 3, "datapath.lane_order": [2, 0, 1]},
+    {"datapath.order": "most_candidates"},
+    {"datapath.barrier_tiles": 4},
+    {"datapath.barrier_tiles": 3, "tiles": 3},
+    {"datapath.value_bytes": 4},
+    {"datapath.lockstep": "row", "datapath.barrier": "pass"},
+    {f"memory.{level}.format": "bitmap" for level in ("dram", "central", "sb", "nbin")},
+]
+
+
+@pytest.mark.parametrize("overrides", WHOLE, ids=str)
+def test_edges_are_accepted(overrides: dict[str, object]) -> None:
+    read_architecture(VALID.encode(), "arch/foo.yaml", overrides)
+
+
+@pytest.mark.parametrize(("right", "wrong", "expected"), BROKEN, ids=lambda value: str(value)[:60])
+def test_contradiction_by_override_names_it(right: Values, wrong: Values, expected: str) -> None:
+    read_architecture(VALID.encode(), "arch/foo.yaml", right)
+    found = [line for line in errors(VALID, right | wrong) if line.endswith(f": {expected}")]
+    assert len(found) == 1
+    assert found[0].startswith("--set ")
+    assert f"--set {next(iter(wrong))}=" in found[0]
+
+
+@pytest.mark.parametrize(("right", "wrong", "expected"), BROKEN, ids=lambda value: str(value)[:60])
+def test_contradiction_in_the_file_has_a_place(
+    right: dict[str, object], wrong: dict[str, object], expected: str
+) -> None:
+    tree = changed(right | wrong)
+    found = [line for line in errors(yaml.safe_dump(tree, sort_keys=False)) if line.endswith(f": {expected}")]
+    assert len(found) == 1
+    assert found[0].startswith("arch/foo.yaml:")
+
+
+@pytest.mark.parametrize(("right", "wrong", "expected"), BROKEN, ids=lambda value: str(value)[:60])
+def test_contradiction_in_a_model_built_by_hand(
+    right: dict[str, object], wrong: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Architecture.model_validate(changed(right | wrong))
+    key, text = expected.split(": ", 1)
+    assert (tuple(key.split(".")), text) in [(detail["loc"], detail["msg"]) for detail in caught.value.errors()]
+
+
+def test_every_rule_has_an_example() -> None:
+    messages = {expected for _, _, expected in BROKEN}
+    for rule in RULES:
+        assert any(text.startswith(f"{rule.key}: ") and text.endswith(f": {rule.reason}") for text in messages), rule
+
+
+def test_contradiction_is_told_at_the_key_that_is_written() -> None:
+    text = edited(("  moves: [[1, -1], [1, 0]]\n", ""))
+    expected = "datapath.moves: got [], expected at least one move with datapath.reach moves"
+    assert errors(text) == [f"arch/foo.yaml:11:10: {expected}: the moves are all that a multiplier reaches"]
+
+
+def test_several_overrides_of_one_contradiction_are_all_named() -> None:
+    (line,) = errors(VALID, {"tiles": 2, "datapath.barrier_tiles": 3})
+    assert line.startswith("--set datapath.barrier_tiles=3 --set tiles=2: datapath.barrier_tiles: got 3, ")
+
+
+def test_contradictions_are_told_beside_other_errors() -> None:
+    text = edited(("clock_hz: 606_000_000", "clock_hz: 0"), ("barrier: buffer", "barrier: chunk"))
+    lines = errors(text)
+    assert [line.split(": ")[1] for line in lines] == ["clock_hz", "datapath.barrier"]
+
+
+def test_a_wrong_value_is_not_also_a_contradiction() -> None:
+    text = edited(("reach: moves", "reach: move"), ("barrier: buffer", "barrier: chunk"))
+    lines = errors(text)
+    assert [line.split(": ")[1] for line in lines] == ["datapath.reach"]
+
+
+def changed(overrides: dict[str, object]) -> dict[str, object]:
+    tree = yaml.safe_load(VALID)
+    for key, value in overrides.items():
+        *parents, name = key.split(".")
+        part = tree
+        for parent in parents:
+            part = part[parent]
+        part[name] = value
+    return tree

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from swatsim.kernels.compile import kernel
 
 ONE = np.uint64(1)
+ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 class MoveRule(NamedTuple):
@@ -86,7 +87,7 @@ def compact_rows(
     """
     rows, steps = words.shape
     lookahead = moves[:, 0].max()
-    full = (ONE << np.uint64(lane_order.shape[0] - 1) << ONE) - ONE
+    full = ALL >> np.uint64(64 - lane_order.shape[0])
     passed = 0
     for step in range(steps):
         empty = True

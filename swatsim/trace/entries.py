@@ -16,6 +16,7 @@ from swatsim.trace.records import (
     LARGEST_LAYER_ELEMENTS,
     LARGEST_TENSOR_ELEMENTS,
     LONGEST_NAME,
+    MOST_FACTS,
     MOST_INPUTS,
     GraphNode,
     StoredLayer,
@@ -38,8 +39,9 @@ _OP = re.compile(r"[a-z][a-z0-9_]*|other:[A-Za-z_][A-Za-z0-9_.]*")
 def read_metadata(members: Mapping[str, Node]) -> TraceMetadata:
     """Read how the trace was made from the manifest's members."""
     period = members["selection_period"]
-    for key, _ in members["provenance"].entries():
-        Node(key, members["provenance"].source, "provenance key").text(LONGEST_NAME, empty=False)
+    facts = dict(members["provenance"].entries(MOST_FACTS))
+    for key, node in facts.items():
+        Node(key, node.source, "provenance key").text(LONGEST_NAME, empty=False)
     return TraceMetadata(
         name=members["name"].text(LONGEST_NAME, empty=False),
         network=members["network"].text(LONGEST_NAME),
@@ -47,7 +49,7 @@ def read_metadata(members: Mapping[str, Node]) -> TraceMetadata:
         sparsity=_optional_fraction(members["sparsity"]),
         selection_period=None if period.absent else period.integer(1, _LARGEST),
         optimizer=members["optimizer"].text(LONGEST_NAME),
-        provenance={key: node.text(lines=True) for key, node in members["provenance"].entries()},
+        provenance={key: node.text(lines=True) for key, node in facts.items()},
     )
 
 

@@ -103,9 +103,12 @@ class Node:
         """Give one member of an object that is known to have it."""
         return Node(self.value[key], self.source, f"{self.path}.{key}" if self.path else key)
 
-    def entries(self) -> Iterator[tuple[str, Node]]:
+    def entries(self, most: int | None = None) -> Iterator[tuple[str, Node]]:
         """Require an object; give its members, whatever their keys."""
-        for key, value in self.object().items():
+        found = self.object()
+        if most is not None and len(found) > most:
+            self.fail(f"at most {most}", got=f"{len(found)} keys")
+        for key, value in found.items():
             yield key, Node(value, self.source, f"{self.path}[{shown(key)}]")
 
     def items(self, most: int | None = None) -> Iterator[Node]:

@@ -23,6 +23,7 @@ LONGEST_NAME = 500
 MOST_DIMENSIONS = 16
 # Of a graph's node: DenseNet-264 joins 64 outputs.
 MOST_INPUTS = 1000
+MOST_FACTS = 1000  # keys of the provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

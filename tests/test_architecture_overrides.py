@@ -177,6 +177,11 @@ def test_an_override_of_a_missing_mapping_does_not_stand_for_the_rest() -> None:
     ]
 
 
+def test_an_unknown_key_of_the_file_is_not_the_override_s() -> None:
+    (line,) = errors(edited(("tiles: 4\n", "tiles: 4\nbogus: {a: 1}\n")), {"bogus.b": 2})
+    assert line.startswith("arch/foo.yaml:4:1: bogus: unknown key, ")
+
+
 def test_the_overrides_given_are_left_alone() -> None:
     moves = [[1, 0]]
     overrides = {"datapath.moves": moves, "tile": {"rows": 2, "columns": 3, "lanes": 16}, "tile.rows": 5}

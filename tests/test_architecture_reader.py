@@ -126,6 +126,12 @@ def test_frozen_and_hashable() -> None:
         ),
         (
             "name: small",
+            'name: "a\\nb"',
+            r"1:7: name: got 'a\nb', expected one line of text of at most 100 characters "
+            "(in quotes if it looks like a number)",
+        ),
+        (
+            "name: small",
             "name: small\nsources: one",
             "2:10: sources: got 'one', expected a list of 0 to 100 citations",
         ),
@@ -199,8 +205,22 @@ def test_every_error_at_once_sorted_by_line() -> None:
 
 
 def test_unknown_kind_hides_what_only_it_can_judge() -> None:
-    text = edited(("kind: lanes", "kind: outer"), ("skip: rows", "halo: 3"), ("moves: [[1, -1], [1, 0]]", "moves: 4"))
+    text = edited(
+        ("kind: lanes", "kind: outer"),
+        ("skip: rows", "halo: 3"),
+        ("moves: [[1, -1], [1, 0]]", "moves: 4"),
+        ("barrier: buffer", "barrier: chunk"),
+    )
     assert errors(text) == ["arch/foo.yaml:9:9: datapath.kind: got 'outer', expected lanes"]
+
+
+def test_a_value_that_cannot_be_read_is_told_once() -> None:
+    text = edited(("reach: moves", "reach: crossbar\n  chunk_steps: 032"), ("lockstep: tile", "lockstep: row"),
+                  ("  moves: [[1, -1], [1, 0]]\n", ""))  # fmt: skip
+    assert errors(text) == [
+        "arch/foo.yaml:12:16: datapath.chunk_steps: got 032, "
+        "expected a number without leading zeros (YAML 1.1 reads it as octal)"
+    ]
 
 
 # What YAML 1.1 and 1.2 read differently, by name.
@@ -277,6 +297,7 @@ def test_number_of_many_digits(digits: int) -> None:
         (b"name: \xe9", ":1:7: got byte 0xe9, expected UTF-8"),
         ("name: x".encode("utf-16"), ":1:1: got byte 0xff, expected UTF-8"),
         ("a: \x07", r":1:4: got the character '\x07', expected printable text"),
+        (b"\xef\xbb\xbfa: \x07", r":1:4: got the character '\x07', expected printable text"),
         ("a: [1\nb: 2\n", ":2:2: not YAML: expected ',' or ']', but got ':' while parsing a flow sequence"),
         (
             "a:\tb: c",
@@ -321,6 +342,12 @@ def test_many_errors_are_cut() -> None:
 def test_byte_order_mark_and_windows_lines_are_accepted() -> None:
     content = b"\xef\xbb\xbf" + VALID.replace("\n", "\r\n").encode()
     assert read_architecture(content, "foo.yaml") == read_architecture(VALID.encode(), "foo.yaml")
+
+
+def test_byte_order_mark_is_no_column() -> None:
+    content = b"\xef\xbb\xbf" + edited(("name: small", "name: 1")).encode()
+    (line,) = errors(content)
+    assert line.startswith("arch/foo.yaml:1:7: name: got 1, ")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ class Integer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
-    """A finite number from `low` to `high`, with or without a fraction."""
+    """A number (never infinite or NaN) from `low` to `high`, with or without a fraction."""
 
     low: int
     high: int
@@ -52,7 +52,7 @@ class Number:
         return f"a number from {self.low} to {self.high}"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        schema = core_schema.float_schema(ge=self.low, le=self.high, strict=True, allow_inf_nan=False)
+        schema = core_schema.float_schema(ge=self.low, le=self.high, strict=True)
         return _expecting(schema, self.phrase)
 
 

@@ -11,8 +11,6 @@ from swatsim.architecture.constraints import constraint_of
 from swatsim.architecture.model import Architecture, Part
 from swatsim.architecture.yaml_reader import Path, dotted
 
-_LONGEST_COMPARED = 60  # a longer unknown key is no slip of the pen, and comparing takes quadratic time
-
 
 def part_of(field: FieldInfo) -> type[Part] | None:
     """The model of a key that holds further keys; None for a key that holds a value."""
@@ -56,13 +54,12 @@ def suggestion(path: Path) -> str:
     """Advice on an unknown key: the key that was probably meant, or all that exist beside it."""
     name = str(path[-1])
     siblings = list(model_at(path[:-1]).model_fields)
-    if len(name) <= _LONGEST_COMPARED:
-        close = get_close_matches(name, siblings, n=1)
-        if close:
-            return f"did you mean {dotted((*path[:-1], close[0]))}?"
-        elsewhere = [dotted(other) for other, _ in all_keys() if other[-1] == name]
-        if elsewhere:
-            return f"did you mean {' or '.join(elsewhere)}?"
+    close = get_close_matches(name, siblings, n=1)
+    if close:
+        return f"did you mean {dotted((*path[:-1], close[0]))}?"
+    elsewhere = [dotted(other) for other, _ in all_keys() if other[-1] == name]
+    if elsewhere:
+        return f"did you mean {' or '.join(elsewhere)}?"
     return f"expected one of {', '.join(siblings)}"
 
 

@@ -34,7 +34,7 @@ def message(problems: Iterable[Problem]) -> str:
     """One line for each problem: those of the file by line and column, then those of the overrides."""
     last = Position(1 << 62, 0)
     ordered = sorted(problems, key=lambda problem: problem.position or last)
-    lines = list(dict.fromkeys(str(problem) for problem in ordered))
+    lines = [str(problem) for problem in ordered]
     if len(lines) > _MOST_LINES:
         lines[_MOST_LINES:] = [f"and {len(lines) - _MOST_LINES} more errors"]
     return "\n".join(lines)

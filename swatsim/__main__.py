@@ -1,0 +1,5 @@
+"""`python -m swatsim`: the command line."""
+
+from swatsim.cli import main
+
+main()

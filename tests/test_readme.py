@@ -1,0 +1,59 @@
+"""What the README shows is what happens."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block_after(comment):
+    """The fenced block that follows an HTML comment."""
+    found = re.search(rf"<!-- {comment} -->\n```\w+\n(.*?)```", README, re.DOTALL)
+    assert found, comment
+    return found[1]
+
+
+def python_block(word):
+    found = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if word in block]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_the_main_job_prints_what_is_shown():
+    command = block_after("main job").split("&&")[-1].split()
+    assert command[0] == ".venv/bin/swatsim"
+    run = subprocess.run(
+        [sys.executable, "-m", "swatsim", *command[1:]], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    shown = block_after("main job output")
+    assert len(shown.splitlines()) >= 8
+    assert run.stdout.endswith(shown)
+
+
+def test_the_python_example_runs(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    exec(compile(python_block("load_architecture"), "README.md", "exec"), {})
+    assert "weight_grad" in capsys.readouterr().out
+
+
+def test_the_torch_example_runs(tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="the extra torch is not installed")
+    import swatsim
+
+    monkeypatch.chdir(tmp_path)
+    exec(compile(python_block("capture"), "README.md", "exec"), {})
+    trace = swatsim.load_trace(tmp_path / "my-trace")
+    assert [spec.kind for spec in trace.specs] == ["conv2d", "conv2d", "linear"]
+    assert trace.manifest.scheme == "swat-u"
+
+
+def test_every_file_that_the_readme_links_exists():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target

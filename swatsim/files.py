@@ -13,13 +13,14 @@ from pathlib import Path
 def write_file(path: str | Path, data: bytes) -> None:
     """Replace the file at `path` by `data` in one step, after the data has reached the disk.
 
-    A link is followed. What is not a regular file, such as /dev/stdout, is written to as it is.
+    A link is followed. What is not a regular file, such as a pipe or /dev/stdout, is written to as it is.
     Raises OSError, and then leaves nothing behind and an earlier file untouched.
     """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        target.write_bytes(data)  # a directory raises IsADirectoryError here
+    given = Path(path)
+    if given.exists() and (not given.is_file() or given.parts[:2] == ("/", "dev")):
+        given.write_bytes(data)  # a directory raises IsADirectoryError here
         return
+    target = Path(os.path.realpath(given))
     partial = _sibling(target)
     try:
         with partial.open("xb") as file:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
-from swatsim.layer import OPERANDS, RESULTS, Layer, LayerSpec, Operand, PassOperands
+from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
+from swatsim.passes import OPERANDS, RESULTS
 from swatsim.trace import GraphNode, Trace, TraceMetadata, TraceWriter, load_trace, reader
 
 dimensions = st.integers(1, 4)

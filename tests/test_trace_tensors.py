@@ -16,6 +16,7 @@ from trace_files import (
     refusal,
     replace_tensor,
     small_layers,
+    small_trace,
     write_trace,
     zstd,
 )
@@ -82,7 +83,7 @@ CONTENTS = {
 @pytest.mark.parametrize("case", CONTENTS)
 def test_a_content_that_breaks_a_rule(tmp_path, case):
     make, expected = CONTENTS[case]
-    path = write_trace(tmp_path / "t")
+    path = small_trace(tmp_path / "t")
     shape, data, _ = first_tensor(path)
     assert (shape, len(data)) == ([4, 3, 3, 3], 14)
     name = replace_tensor(path, make(shape, data))
@@ -92,7 +93,7 @@ def test_a_content_that_breaks_a_rule(tmp_path, case):
 
 
 def test_an_unbroken_content_is_read(tmp_path):
-    path = write_trace(tmp_path / "t")
+    path = small_trace(tmp_path / "t")
     shape, data, _ = first_tensor(path)
     changed = bytes([data[0] ^ 1]) + data[1:]
     replace_tensor(path, content_of(shape, changed))
@@ -131,7 +132,7 @@ def frame_cases():
 @pytest.mark.parametrize("case", frame_cases())
 def test_a_broken_frame(tmp_path, case):
     make, expected = frame_cases()[case]
-    path = write_trace(tmp_path / "t")
+    path = small_trace(tmp_path / "t")
     shape, data, _ = first_tensor(path)
     content = content_of(shape, data)
     replace_tensor(path, content, frame=make(content))
@@ -139,7 +140,7 @@ def test_a_broken_frame(tmp_path, case):
 
 
 def test_frames_of_every_level_are_read(tmp_path):
-    path = write_trace(tmp_path / "t")
+    path = small_trace(tmp_path / "t")
     shape, data, _ = first_tensor(path)
     content = content_of(shape, data)
     for level in range(-7, 23):
@@ -150,7 +151,7 @@ def test_frames_of_every_level_are_read(tmp_path):
 
 def large_trace(path, elements, make_frame):
     """A trace of one large tensor, in a file that `make_frame` gives for its content's size."""
-    write_trace(path)
+    small_trace(path)
 
     rows = elements // 1024
     frames = {}  # by name: those of all ones are as they should be
@@ -265,7 +266,7 @@ def damage_files():
 @pytest.mark.parametrize("case", damage_files())
 def test_a_file_that_is_not_one_is_refused_when_opened(tmp_path, case):
     damage, expected = damage_files()[case]
-    path = write_trace(tmp_path / "t")
+    path = small_trace(tmp_path / "t")
     damage(path, first_tensor(path)[2])
     message = refusal(load_trace, path)  # before any layer is read
     assert message.startswith(str(path / "tensors"))
@@ -273,7 +274,7 @@ def test_a_file_that_is_not_one_is_refused_when_opened(tmp_path, case):
 
 
 def test_a_manifest_that_is_not_a_file(tmp_path):
-    path = write_trace(tmp_path / "t")
+    path = small_trace(tmp_path / "t")
     manifest = path / "manifest.json"
     manifest.rename(tmp_path / "m")
     assert "manifest.json: got nothing there, expected the manifest" in refusal(load_trace, path)
@@ -293,7 +294,7 @@ def test_a_path_that_is_not_a_trace(tmp_path):
 
 
 def test_a_trace_that_changes_while_it_is_read(tmp_path):
-    path = write_trace(tmp_path / "t")
+    path = small_trace(tmp_path / "t")
     trace = load_trace(path)
     trace.layer(0)
     file = first_tensor(path)[2]
@@ -310,7 +311,7 @@ def test_a_trace_that_changes_while_it_is_read(tmp_path):
 
 
 def test_a_pipe_that_takes_a_file_s_place_does_not_block(tmp_path):
-    path = write_trace(tmp_path / "t")
+    path = small_trace(tmp_path / "t")
     trace = load_trace(path)
     file = first_tensor(path)[2]
     file.unlink()

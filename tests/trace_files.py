@@ -1,11 +1,14 @@
 """Small traces for tests, and ways to damage them."""
 
+import functools
 import hashlib
 import json
 import math
+import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +65,17 @@ def write_trace(path, layers=None, *, graph=None, metadata=None, overwrite=False
             writer.add(layer)
         writer.set_graph(small_graph() if graph is None and layers is None else graph or [])
     return path
+
+
+@functools.cache
+def _template():
+    folder = tempfile.TemporaryDirectory()
+    return folder, write_trace(Path(folder.name, "t"))
+
+
+def small_trace(path):
+    """The small trace at `path`, copied: writing one waits for the disk."""
+    return shutil.copytree(_template()[1], path)
 
 
 def read_all(path):

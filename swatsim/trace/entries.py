@@ -10,7 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 from swatsim.errors import LayerError, TraceError
-from swatsim.layer import KINDS, LARGEST_DIMENSION, OPERANDS, RESULTS, LayerSpec
+from swatsim.layer import KINDS, LARGEST_DIMENSION, LayerSpec
+from swatsim.passes import OPERANDS, RESULTS
 from swatsim.trace.json_values import Node, fraction_text, shown
 from swatsim.trace.records import (
     LARGEST_LAYER_ELEMENTS,

@@ -11,7 +11,8 @@ from types import TracebackType
 from swatsim import files
 from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
-from swatsim.layer import OPERANDS, Layer
+from swatsim.layer import Layer
+from swatsim.passes import OPERANDS
 from swatsim.trace import tensors
 from swatsim.trace.entries import layer_json, metadata_json, read_layer, read_metadata
 from swatsim.trace.json_values import Node, shown

@@ -88,6 +88,13 @@ def test_broadcast_feeds_the_dense_datapath(name: str) -> None:
     assert all(width is None or width >= step_bytes for width in widths)
 
 
+def test_every_tile_of_the_skipping_node_has_a_stream_of_its_own() -> None:
+    node = load_architecture("dadiannao")
+    stream = node.memory.nbin.width_bytes_per_cycle
+    assert stream == 8 * node.tile.lanes * node.datapath.value_bytes
+    assert node.memory.central.width_bytes_per_cycle == node.tiles * stream
+
+
 def test_nbin_holds_two_chunks() -> None:
     node = load_architecture("dadiannao")
     assert node.datapath.chunk_steps is not None

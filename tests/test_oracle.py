@@ -9,10 +9,15 @@ from hypothesis import given
 from oracle import Machine, run_layer, run_pass
 from oracle_cases import (
     BIT_TACTICAL,
+    BIT_TACTICAL_FORWARD,
     DADIANNAO,
+    DADIANNAO_FORWARD,
+    DEPARTURES,
     PUBLISHED_LAYERS,
     TENSORDASH,
+    TENSORDASH_PASSES,
     TENSORDASH_WIDE,
+    TENSORDASH_WIDE_PASSES,
     layers,
     machines,
     multipliers,
@@ -232,49 +237,39 @@ def test_who_waits_for_whom(barrier, barrier_tiles, cycles):
 
 # ---------------------------------------------------------------------------------------------------- published counts
 
-TENSORDASH_COUNTS = {  # scheduled / dense; S2's input_grad with the weights scheduled
-    "D1": ((13680, 14112), (13704, 14112), (13824, 14976)),
-    "D2": ((12544, 12544), (12544, 12544), (13312, 13312)),
-    "D3": ((31350, 32400), (31728, 32832), (32400, 32400)),
-    "S1": ((7744, 14112), (8240, 14112), (7888, 14976)),
-    "S2": ((13696, 32400), (13456, 32832), (17388, 32400)),
-    "S3": ((1344, 1664), (1008, 1664), (1024, 2048)),
-}
-WIDE_COUNTS = {"S1": (1936, 2060, 1972), "S2": (3424, 3364, 4347), "S3": (336, 252, 256)}
-ROWS_COUNTS = {
-    "D1": (3528, 3528),
-    "D2": (784, 784),
-    "D3": (3456, 3456),
-    "S1": (3528, 2744),
-    "S2": (3456, 1792),
-    "S3": (196, 196),
-}
+
+def tensordash_expected(name: str) -> list[tuple[int, int]]:
+    """Scheduled and dense cycles by pass, the model's own where it departs from the published ones."""
+    published = dict(zip(PASSES, TENSORDASH_PASSES[name], strict=True))
+    if ("4x4", name, "input_grad") in DEPARTURES:
+        published["input_grad"] = (DEPARTURES["4x4", name, "input_grad"].ours, published["input_grad"][1])
+    return list(published.values())
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_counts_of_tensordash(name):
     counts = run_layer(PUBLISHED_LAYERS[name].oracle_layer(), TENSORDASH, multiply=False)
-    found = tuple((counts[each].compute_cycles, counts[each].dense_compute_cycles) for each in PASSES)
-    assert found == TENSORDASH_COUNTS[name]
+    found = [(counts[each].compute_cycles, counts[each].dense_compute_cycles) for each in PASSES]
+    assert found == tensordash_expected(name)
 
 
-@pytest.mark.parametrize("name", sorted(WIDE_COUNTS))
+@pytest.mark.parametrize("name", sorted(TENSORDASH_WIDE_PASSES))
 def test_counts_of_tensordash_with_16_columns(name):
     counts = run_layer(PUBLISHED_LAYERS[name].oracle_layer(), TENSORDASH_WIDE, multiply=False)
-    assert tuple(counts[each].compute_cycles for each in PASSES) == WIDE_COUNTS[name]
+    for pass_name, published in zip(PASSES, TENSORDASH_WIDE_PASSES[name], strict=True):
+        departure = DEPARTURES.get(("4x16", name, pass_name))
+        assert counts[pass_name].compute_cycles == (departure.ours if departure else published), pass_name
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_counts_of_dadiannao_and_bit_tactical(name):
     layer = PUBLISHED_LAYERS[name].oracle_layer()
-    found = tuple(
-        run_pass(layer, "forward", machine, multiply=False).compute_cycles for machine in (DADIANNAO, BIT_TACTICAL)
-    )
-    assert found == ROWS_COUNTS[name]
+    for machine, published in ((DADIANNAO, DADIANNAO_FORWARD), (BIT_TACTICAL, BIT_TACTICAL_FORWARD)):
+        assert run_pass(layer, "forward", machine, multiply=False).compute_cycles == published[name]
 
 
 def test_published_layer_is_the_convolution():
     """One of the anchored layers executed on its values, not only counted."""
     layer = PUBLISHED_LAYERS["S3"].oracle_layer()
-    for counts, expected in zip(run_layer(layer, TENSORDASH).values(), TENSORDASH_COUNTS["S3"], strict=True):
+    for counts, expected in zip(run_layer(layer, TENSORDASH).values(), tensordash_expected("S3"), strict=True):
         assert (counts.compute_cycles, counts.dense_compute_cycles) == expected

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,6 +57,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     from swatsim.simulation import simulate
     from swatsim.trace import load_trace
 
+    check_outputs(json_file, csv_file)
     architecture = load_architecture(arch, overrides=dict(parse_override(text) for text in overrides))
     trace = load_trace(trace_path)
     with progress_bar() as progress:
@@ -60,6 +65,26 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
             architecture, trace, layers=layers, passes=passes or PASSES, workers=workers, progress=progress
         )
     write_outputs(report, json_file, csv_file)
+
+
+def check_outputs(*paths: str | None) -> None:
+    """Refuse files that cannot be written before any work is done for them.
+
+    Raises SwatsimError.
+    """
+    named = [Path(path) for path in paths if path is not None and path != "-"]
+    if len({os.path.realpath(path) for path in named}) < len(named):
+        raise SwatsimError(f"--json and --csv: got {named[0]} for both, expected different files")
+    for path in named:
+        reason = None
+        if path.is_dir():
+            reason = os.strerror(errno.EISDIR)
+        elif not path.parent.is_dir():
+            reason = os.strerror(errno.ENOTDIR if path.parent.exists() else errno.ENOENT)
+        elif not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
+            reason = os.strerror(errno.EACCES)
+        if reason is not None:
+            raise SwatsimError(f"{path}: cannot be written: {reason}")
 
 
 def write_outputs(report: Report, json_file: str | None, csv_file: str | None) -> None:
@@ -77,22 +102,47 @@ def write_outputs(report: Report, json_file: str | None, csv_file: str | None) -
                 raise SwatsimError(f"{path}: cannot be written: {error.strerror or error}") from None
     for path, render in writers:
         if path == "-":
-            sys.stdout.write(render(report))
+            write_out(render(report).encode())
             return
+    if sys.stdout is not None:
+        write_out(table_text(report).encode(sys.stdout.encoding or "utf-8", errors="replace"))
+
+
+def table_text(report: Report) -> str:
+    """The table as standard output can show it: with colors on a terminal, plain elsewhere."""
     from rich.console import Console
 
     from swatsim.report.table import WIDTH, print_table
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH)
-    print_table(report, console)
+    on_terminal = sys.stdout.isatty()
+    text = io.StringIO()
+    print_table(
+        report,
+        Console(file=text, highlight=False, force_terminal=on_terminal or None, width=None if on_terminal else WIDTH),
+    )
+    return text.getvalue()
+
+
+def write_out(data: bytes) -> None:
+    """Write to standard output, all of it; the same bytes as a file would hold."""
+    if sys.stdout is None:
+        raise SwatsimError("standard output: cannot be written: it is closed")
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer cannot be written either: the interpreter must not try at its end.
+        sys.stdout = None
+        if isinstance(error, BrokenPipeError):  # nobody reads on, which is no mistake
+            sys.exit(BROKEN_PIPE)
+        raise SwatsimError(f"standard output: cannot be written: {error.strerror or error}") from None
 
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
     """A bar on standard error while the block runs, if that is a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
@@ -108,7 +158,6 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; a user's mistake is one message on standard error and exit code 2."""
     try:
         cli.main(args=arguments, prog_name="swatsim", standalone_mode=False)
-        sys.stdout.flush()
     except SwatsimError as error:
         click.echo(str(error), err=True)
         sys.exit(USER_ERROR)
@@ -117,7 +166,3 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(USER_ERROR)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # Nobody reads on: point standard output elsewhere, so that the interpreter's own flush does not fail too.
-        sys.stdout = None
-        sys.exit(BROKEN_PIPE)

@@ -16,15 +16,17 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
 
 def print_table(report: Report, console: Console) -> None:
     """Print one line per layer and pass, the totals, and what they mean."""
-    console.print(Group(_table(report), *_summary(report)), width=min(WIDTH, console.width))
+    # A narrower terminal wraps the lines itself: a number that is cut would be a wrong number.
+    console.print(_table(report), width=WIDTH, crop=False)
+    console.print(Group(*_summary(report)), width=min(WIDTH, console.width))
 
 
 def _table(report: Report) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
     records = [_cells(record) for record in report.records]
     widths = [max(len(cells[column]) for cells in (HEADER, *records)) for column in range(len(HEADER))]
-    # Only the layer's name gives way: a truncated number would be a wrong number.
-    widths[0] = min(widths[0], WIDTH - sum(widths[1:]) - len(HEADER))
+    # Only the layer's name gives way.
+    widths[0] = max(1, min(widths[0], WIDTH - sum(widths[1:]) - len(HEADER)))
     for column, name in enumerate(HEADER):
         text = name in ("layer", "pass", "bound")
         table.add_column(
@@ -35,7 +37,8 @@ def _table(report: Report) -> Table:
         if record.layer == TOTAL and not in_totals:
             in_totals = True
             table.add_section()
-        table.add_row(*cells, style="bold" if in_totals else None)
+        # As text: a layer's name is not markup, whatever brackets it has.
+        table.add_row(*map(Text, cells), style="bold" if in_totals else None)
     return table
 
 

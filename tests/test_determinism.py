@@ -1,0 +1,66 @@
+"""The same input gives the same bytes: whatever the threads, the process, and where the layers come from."""
+
+from __future__ import annotations
+
+import pytest
+from command_line import environment, swatsim
+from trace_files import small_layers, write_trace
+
+from swatsim.architecture import load_architecture, shipped_architectures
+from swatsim.report.delimited import to_csv
+from swatsim.report.document import to_json
+from swatsim.simulation import simulate
+from swatsim.trace import Trace, load_trace
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write_trace(tmp_path_factory.mktemp("traces") / "small")
+
+
+def written(report):
+    return to_json(report), to_csv(report)
+
+
+@pytest.mark.parametrize("architecture", shipped_architectures())
+def test_workers(path, architecture):
+    machine = load_architecture(architecture)
+    expected = written(simulate(machine, load_trace(path), workers=1))
+    for workers in (2, 5):
+        assert written(simulate(machine, load_trace(path), workers=workers)) == expected, workers
+    assert written(simulate(machine, load_trace(path), progress=lambda done, total: None)) == expected
+
+
+@pytest.mark.parametrize("output", ["--json", "--csv"])
+def test_processes(path, output):
+    arguments = ["run", "--arch", "tensordash", "--trace", path, output, "-"]
+    first = swatsim(*arguments, "--workers", "1", env=environment(PYTHONHASHSEED="1"))
+    second = swatsim(*arguments, "--workers", "2", env=environment(PYTHONHASHSEED="2", LC_ALL="C", TZ="Asia/Tokyo"))
+    assert first.returncode == second.returncode == 0
+    assert first.stdout == second.stdout != b""
+
+
+@pytest.mark.parametrize("architecture", ["dadiannao", "bit-tactical"])
+def test_layers_in_memory_or_on_disk(path, architecture):
+    machine = load_architecture(architecture)
+    stored = simulate(machine, load_trace(path))
+    in_memory = simulate(machine, Trace("small", small_layers()))
+    assert to_csv(in_memory) == to_csv(stored)
+    # Only a trace on disk has a digest; of the rest of the document not a byte differs.
+    document = to_json(stored).replace(f'"{stored.trace["digest"]}"', "null")
+    assert to_json(in_memory) == document != to_json(stored)
+
+
+def test_a_trace_written_again_is_the_same_trace(path, tmp_path):
+    again = write_trace(tmp_path / "again")
+    assert load_trace(again).digest == load_trace(path).digest
+
+
+def test_layers_do_not_influence_each_other(path):
+    """A layer's rows are those that it has alone, and after its neighbours."""
+    machine, layers = load_architecture("dadiannao"), small_layers()
+    together = simulate(machine, Trace("t", layers)).layer_records
+    alone = [record for layer in layers for record in simulate(machine, Trace("t", [layer])).layer_records]
+    backwards = simulate(machine, Trace("t", layers[::-1])).layer_records
+    assert list(together) == alone
+    assert sorted(backwards, key=repr) == sorted(together, key=repr)

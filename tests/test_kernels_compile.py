@@ -1,0 +1,126 @@
+"""How kernels are compiled: by one decorator, each with a twin, and never from a stale cache."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+import numba
+import pytest
+
+import swatsim
+from swatsim.kernels import compile as kernel_compile
+
+PACKAGE = Path(swatsim.__file__).parent
+SOURCES = sorted((PACKAGE / "kernels").glob("*.py"))
+# Where each kernel is compared with its twin; a kernel that is missing here has none.
+TWINS = {
+    "gather_words": "gather",
+    "count_in_chunks": "chunk_counts",
+    "count_present": "present_counts",
+    "fill_in_lane_order": "fill_fixed",
+    "fill_most_candidates": "fill_most",
+    "compact_rows": "compact",
+    "count_surviving_steps": "surviving",
+    "schedule_units": "surviving",
+    "wait_at_segments": "segment_cycles",
+    "wait_at_buffers": "buffer_cycles",
+    "run_blocks": "Engines",
+}
+COMPILERS = {"jit", "njit", "vectorize", "guvectorize", "stencil", "cfunc", "jitclass", "generated_jit"}
+
+
+def kernel_functions():
+    for source in SOURCES:
+        if source.stem not in ("__init__", "compile"):
+            module = importlib.import_module(f"swatsim.kernels.{source.stem}")
+            for node in ast.parse(source.read_text()).body:
+                if isinstance(node, ast.FunctionDef):
+                    yield module, node
+
+
+def test_every_function_of_the_kernels_is_compiled_by_the_decorator():
+    functions = list(kernel_functions())
+    assert functions
+    for _, node in functions:
+        assert [ast.unparse(decorator) for decorator in node.decorator_list] == ["kernel"], node.name
+
+
+def test_every_kernel_has_a_twin():
+    assert {node.name for _, node in kernel_functions()} == TWINS.keys()
+    twins = importlib.import_module("twins")
+    assert all(hasattr(twins, twin) for twin in TWINS.values())
+
+
+def test_twins_share_nothing_with_swatsim():
+    tree = ast.parse(Path(__file__).with_name("twins.py").read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported == {"__future__", "heapq", "collections"}
+
+
+def test_nothing_else_compiles():
+    """A bare njit would have options and a cache of its own."""
+    found = []
+    for source in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(source.read_text())):
+            name = getattr(node, "attr", None) or getattr(node, "id", None) or getattr(node, "name", None)
+            if name in COMPILERS:
+                found.append((source.relative_to(PACKAGE).as_posix(), name))
+    assert found == [("kernels/compile.py", "njit")]
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled with NUMBA_DISABLE_JIT=1")
+def test_options_and_cache_of_every_kernel():
+    folder = kernel_compile.cache_folder()
+    for module, node in kernel_functions():
+        dispatcher = getattr(module, node.name)
+        assert dispatcher.targetoptions["nogil"], node.name
+        assert Path(dispatcher._cache.cache_path).is_relative_to(folder), node.name
+
+
+@pytest.fixture
+def copied_kernels(tmp_path):
+    """`cache_folder` as it is in a copy of the kernels, whose sources a test may change."""
+    copy = tmp_path / "kernels"
+    shutil.copytree(PACKAGE / "kernels", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    specification = importlib.util.spec_from_file_location("copied_compile", copy / "compile.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return copy, module.cache_folder
+
+
+def test_the_cache_folder_changes_with_every_source(copied_kernels):
+    copy, folder = copied_kernels
+    seen = [folder()]
+    assert folder() == kernel_compile.cache_folder()
+    for source in SOURCES:
+        path = copy / source.name
+        path.write_text(path.read_text() + "# another comment\n")
+        seen.append(folder())
+    assert len(set(seen)) == len(SOURCES) + 1
+
+
+@pytest.mark.parametrize("setting", ["BOUNDSCHECK", "OPT", "CPU_NAME", "CPU_FEATURES"])
+def test_the_cache_folder_changes_with_the_compiler(setting, monkeypatch):
+    before = kernel_compile.cache_folder()
+    monkeypatch.setattr(numba.config, setting, "something else")
+    assert kernel_compile.cache_folder() != before
+
+
+def test_the_cache_folder_can_be_chosen(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWATSIM_CACHE_DIR", str(tmp_path))
+    assert kernel_compile.cache_folder().is_relative_to(tmp_path)
+    monkeypatch.delenv("SWATSIM_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert kernel_compile.cache_folder().is_relative_to(tmp_path / "xdg")
+
+
+def test_the_setting_that_was_asked_for_is_in_force():
+    """`test_kernels_settings.py` runs these files under numba's settings: they must reach numba."""
+    for name in ("DISABLE_JIT", "BOUNDSCHECK"):
+        assert bool(getattr(numba.config, name)) == (os.environ.get(f"NUMBA_{name}", "0") == "1")

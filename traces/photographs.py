@@ -102,7 +102,17 @@ class Photographs:
 
     @property
     def classes(self) -> int:
+        """One per photograph."""
         return len(self.levels[0])
+
+    @property
+    def description(self) -> str:
+        """What the README says of the data."""
+        return (
+            f"{self.classes} pictures (photographs, a few paintings and drawn wallpapers) that packages ship, one "
+            "class each: random-resized crops, mirrored and with their colours changed, from the left three quarters "
+            "for training; plain crops from the rest are held out"
+        )
 
     def batch(
         self, size: int, pixels: int, *, random: np.random.Generator, held_out: bool = False

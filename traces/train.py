@@ -1,92 +1,48 @@
-"""Train one of the shipped networks with swatsim.torch.sparsify and capture one training step.
+"""Train the network of a shipped trace with swatsim.torch.sparsify and capture one training step.
 
-    python traces/train.py resnet50 --work runs/resnet50          trains, then captures
-    python traces/train.py resnet50 --work runs/resnet50 --capture-only
+    python traces/train.py resnet50 --work runs/resnet50 --trace traces/resnet50
 
-A stopped run continues from its last checkpoint. Packages: see photographs.py.
+trains, writing checkpoints and the loss curve into --work, then captures. A stopped run continues from its last
+checkpoint; a finished one only captures. Packages: see photographs.py, digits.py and open_nsfw.py.
 """
 
 import argparse
 import csv
+import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from digits import Digits
 from maturity import model_clustering
-from models import ResNet
+from models import ResNet, small_cnn
+from open_nsfw import open_nsfw
 from photographs import Photographs
+from recipes import RECIPES, Phase, Recipe
 from torch import nn
 
-from swatsim.torch import Sparsifier, sparsify
+import swatsim.torch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    """Some steps at one resolution; the learning rate goes geometrically from first to last."""
-
-    pixels: int
-    batch: int
-    steps: int
-    rate: tuple[float, float]
-    period: int = 10  # optimiser steps between selections
-    bfloat16: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How a trace's network is trained; the same seed gives the same run on the same machine."""
-
-    network: str
-    scheme: str
-    sparsity: float
-    phases: tuple[Phase, ...]
-    weight_decay: float
-    initial_scale: float = 1.0  # of the convolutions' weights; batch norm makes it a matter of speed only
-    warm_up_steps: int = 100
-    seed: int = 1
-
-
-def _low_to_high(low: int, middle: int, high: int) -> tuple[Phase, ...]:
-    """Low resolution first: ten times the steps in the same time, and weights mature by steps."""
-    return (
-        Phase(pixels=64, batch=32, steps=low, rate=(0.1, 0.02)),
-        Phase(pixels=112, batch=16, steps=middle, rate=(0.02, 0.01)),
-        Phase(pixels=224, batch=8, steps=high, rate=(0.01, 0.003)),
-    )
-
-
-RECIPES = {
-    "resnet50": Recipe(
-        network="resnet50", scheme="swat-u", sparsity=0.8, weight_decay=1e-3, initial_scale=0.5,
-        phases=_low_to_high(2600, 400, 80),
-    ),
-    "resnet50-90": Recipe(
-        network="resnet50", scheme="swat-u", sparsity=0.9, weight_decay=1e-3, initial_scale=0.5,
-        phases=_low_to_high(2000, 300, 60),
-    ),
-    "resnet50-dense": Recipe(
-        network="resnet50", scheme="dense", sparsity=0.0, weight_decay=1e-3, initial_scale=0.5,
-        phases=_low_to_high(1000, 200, 40),
-    ),
-}  # fmt: skip
-
-
-def network(name: str, classes: int) -> nn.Module:
-    if name == "resnet50":
-        return ResNet(classes)
-    raise SystemExit(f"network: got {name!r}")
+def network(recipe: Recipe, data: Photographs | Digits) -> nn.Module:
+    """The untrained network, or the trained one that a recipe starts from."""
+    if recipe.network == "resnet50":
+        return ResNet(data.classes)
+    if recipe.network == "smallcnn":
+        return small_cnn(data.classes)
+    images, _ = data.batch(16, 224, random=np.random.default_rng(recipe.seed))
+    return open_nsfw(data.classes, images)
 
 
 class Run:
     """One training run: model, optimiser, sparsifier, and the step they are at."""
 
-    def __init__(self, recipe: Recipe, photographs: Photographs, folder: Path) -> None:
-        self.recipe, self.photographs, self.folder = recipe, photographs, folder
+    def __init__(self, recipe: Recipe, data: Photographs | Digits, folder: Path) -> None:
+        self.recipe, self.data, self.folder = recipe, data, folder
         torch.manual_seed(recipe.seed)
-        self.model = network(recipe.network, photographs.classes).to(memory_format=torch.channels_last)
+        self.model: Any = network(recipe, data).to(memory_format=torch.channels_last)
         with torch.no_grad():
             for module in self.model.modules():
                 if isinstance(module, nn.Conv2d):
@@ -95,23 +51,24 @@ class Run:
         others = [parameter for parameter in self.model.parameters() if parameter.dim() <= 1]
         self.optimizer = torch.optim.SGD(
             [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
-            lr=0.0, momentum=0.9, nesterov=True,
+            lr=0.0, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay,
         )  # fmt: skip
-        self.sparsifier: Sparsifier | None = None
         if recipe.scheme != "dense":
-            self.sparsifier = sparsify(
-                self.model, self.optimizer, scheme=recipe.scheme, sparsity=recipe.sparsity, period=10
+            swatsim.torch.sparsify(
+                self.model, self.optimizer, scheme=recipe.scheme, sparsity=recipe.sparsity, period=recipe.period
             )
         self.step = 0
         self.loss = nn.CrossEntropyLoss(label_smoothing=0.1)
 
     def save(self) -> None:
+        """Replace the checkpoint by the present state."""
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
         partial = self.folder / "checkpoint.partial"
         torch.save(state, partial)
         partial.replace(self.folder / "checkpoint.pt")
 
     def resume(self) -> None:
+        """Continue from the checkpoint, if there is one."""
         path = self.folder / "checkpoint.pt"
         if path.exists():
             state = torch.load(path, weights_only=True)
@@ -129,6 +86,7 @@ class Run:
         return None
 
     def set_rate(self, phase: Phase, into: int) -> float:
+        """Give the optimiser the learning rate of the next step."""
         first, last = phase.rate
         rate = first * (last / first) ** (into / phase.steps)
         rate *= min(1.0, (self.step + 1) / self.recipe.warm_up_steps)
@@ -136,14 +94,9 @@ class Run:
             group["lr"] = rate
         return rate
 
-    def set_period(self, period: int) -> None:
-        if self.sparsifier is not None:
-            for module in self.sparsifier.modules.values():
-                module.swatsim_rule.period = period
-
     def batch(self, size: int, pixels: int, held_out: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         random = np.random.default_rng([self.recipe.seed, self.step, int(held_out)])
-        images, labels = self.photographs.batch(size, pixels, random=random, held_out=held_out)
+        images, labels = self.data.batch(size, pixels, random=random, held_out=held_out)
         return images.contiguous(memory_format=torch.channels_last), labels
 
     def train_step(self, phase: Phase) -> tuple[float, float]:
@@ -172,12 +125,12 @@ class Run:
         return hits / crops
 
     def train(self, report_every: int) -> None:
+        """Take every step of the recipe that is left."""
         seen: list[tuple[float, float]] = []
         began = time.monotonic()
         while (now := self.phase()) is not None:
             phase, into = now
             rate = self.set_rate(phase, into)
-            self.set_period(phase.period)
             seen.append(self.train_step(phase))
             if self.step % report_every == 0 or self.phase() is None:
                 loss, accuracy = np.mean(seen, axis=0)
@@ -197,7 +150,33 @@ class Run:
                 self.save()
                 seen, began = [], time.monotonic()
 
+    def capture(self, path: Path) -> None:
+        """One more step, in float32, on held-out crops that the network has not seen, as a trace."""
+        phase = self.recipe.phases[-1]
+        images, labels = self.batch(self.recipe.captured_images, phase.pixels, held_out=True)
+        rows = list(csv.DictReader((self.folder / "loss.csv").open()))
+        rate = self.set_rate(phase, phase.steps)
+        for module in self.model.modules():
+            if hasattr(module, "swatsim_rule"):
+                module.swatsim_rule.forget()  # the captured step selects
+        provenance = {
+            "step": str(self.step + 1),
+            "learning rate": f"{rate:g}",
+            "data": self.data.description,
+            "captured": f"{len(images)} held-out images of {phase.pixels} x {phase.pixels}, in float32, selecting anew",
+            **{key: rows[-1][key] for key in ("loss", "accuracy", "held_out_accuracy")},
+        }
+        with swatsim.torch.capture(
+            self.model, path, network=self.recipe.network, provenance=provenance, overwrite=True
+        ):
+            loss = self.loss(self.model(images), labels)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+        shutil.copyfile(self.folder / "loss.csv", path / "loss.csv")
+
     def log(self, row: dict[str, Any]) -> None:
+        """Add a row to the loss curve."""
         path = self.folder / "loss.csv"
         new = not path.exists()
         with path.open("a", newline="") as file:
@@ -210,16 +189,21 @@ class Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trace", choices=RECIPES)
+    parser.add_argument("name", choices=RECIPES)
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints and the loss curve")
+    parser.add_argument("--trace", type=Path, help="write the captured step here")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--report-every", type=int, default=100, help="steps between rows of the loss curve")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    run = Run(RECIPES[arguments.trace], Photographs.load(), arguments.work)
+    recipe = RECIPES[arguments.name]
+    data = Photographs.load() if recipe.data == "photographs" else Digits.load()
+    run = Run(recipe, data, arguments.work)
     run.resume()
     run.train(arguments.report_every)
+    if arguments.trace is not None:
+        run.capture(arguments.trace)
 
 
 if __name__ == "__main__":

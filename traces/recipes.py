@@ -1,0 +1,67 @@
+"""How the network of each shipped trace is trained."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """Some steps at one resolution; the learning rate goes geometrically from first to last."""
+
+    pixels: int
+    batch: int
+    steps: int
+    rate: tuple[float, float]
+    bfloat16: bool = True  # autocast; the captured step is float32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A trace's training; counted in steps, so that the same seed gives the same run on the same machine."""
+
+    network: str
+    data: str
+    scheme: str
+    sparsity: float
+    phases: tuple[Phase, ...]
+    weight_decay: float  # of convolutions and linear layers
+    initial_scale: float = 1.0  # of the convolutions' first weights: under batch norm it sets how soon they turn
+    period: int = 10  # optimiser steps between selections
+    warm_up_steps: int = 100
+    seed: int = 1
+    captured_images: int = 2
+
+
+def _low_to_high(low: int, middle: int, high: int) -> tuple[Phase, ...]:
+    """Low resolution first: ten times the steps in the same time, and weights mature by steps."""
+    return (
+        Phase(pixels=64, batch=32, steps=low, rate=(0.1, 0.02)),
+        Phase(pixels=112, batch=16, steps=middle, rate=(0.02, 0.01)),
+        Phase(pixels=224, batch=8, steps=high, rate=(0.01, 0.003)),
+    )
+
+
+RECIPES = {
+    "resnet50": Recipe(
+        network="resnet50", data="photographs", scheme="swat-u", sparsity=0.8, weight_decay=1e-3, initial_scale=0.5,
+        phases=_low_to_high(2600, 400, 80),
+    ),
+    "resnet50-90": Recipe(
+        network="resnet50", data="photographs", scheme="swat-u", sparsity=0.9, weight_decay=1e-3, initial_scale=0.5,
+        phases=_low_to_high(2000, 300, 60),
+    ),
+    "resnet50-dense": Recipe(
+        network="resnet50", data="photographs", scheme="dense", sparsity=0.0, weight_decay=1e-3, initial_scale=0.5,
+        phases=_low_to_high(1000, 200, 40),
+    ),
+    "resnet50-thin": Recipe(
+        network="resnet50-thin", data="photographs", scheme="swat-u", sparsity=0.8, weight_decay=1e-4, warm_up_steps=20,
+        phases=(
+            Phase(pixels=112, batch=16, steps=200, rate=(0.01, 0.01)),
+            Phase(pixels=224, batch=8, steps=100, rate=(0.01, 0.003)),
+        ),
+    ),
+    "smallcnn": Recipe(
+        network="smallcnn", data="digits", scheme="swat-u", sparsity=0.8, weight_decay=5e-4, captured_images=8,
+        phases=(Phase(pixels=28, batch=64, steps=1500, rate=(0.1, 0.01), bfloat16=False),),
+    ),
+}  # fmt: skip

@@ -101,6 +101,17 @@ def test_a_directory_appears_when_it_is_complete(tmp_path):
     assert names(tmp_path) == ["t"]
 
 
+def test_a_directory_reaches_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    calls = []
+    sync, rename = files.sync_directory, Path.rename
+    monkeypatch.setattr(files, "sync_directory", lambda path: calls.append(path.name) or sync(path))
+    monkeypatch.setattr(Path, "rename", lambda *given: calls.append("rename") or rename(*given))
+    with files.whole_directory(tmp_path / "t") as partial:
+        (partial / "inner").mkdir()
+        calls.append("filled")
+    assert calls == ["filled", partial.name, "inner", "rename", tmp_path.name]
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_an_exception_leaves_nothing(tmp_path, error):
     def fill():

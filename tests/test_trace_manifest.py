@@ -1,9 +1,15 @@
 """Every rule of manifest.json, broken one at a time, is one clear line."""
 
+import functools
 import hashlib
 import json
+import operator
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from trace_files import (
     cost_of_reading,
     edit_manifest,
@@ -15,8 +21,10 @@ from trace_files import (
     write_trace,
 )
 
+from swatsim.errors import TraceError
 from swatsim.layer import Layer
 from swatsim.trace import load_trace, records
+from swatsim.trace.manifest import format_manifest, parse_manifest
 
 DIGITS = "ab" * 32
 
@@ -412,3 +420,66 @@ def test_two_thousand_layers_are_read(tmp_path):
     assert message == "2000 layers"
     assert seconds < 10
     assert peak_bytes < 512 << 20
+
+
+@functools.cache
+def plain_members():
+    with tempfile.TemporaryDirectory() as folder:
+        return (small_trace(Path(folder, "t")) / "manifest.json").read_bytes()
+
+
+def places(value, path=()):
+    """Every path of keys into a JSON value."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*path, key))
+
+
+numbers = st.integers() | st.sampled_from([0, 1, 2**31 - 1, 2**31, 2**63, 10**19, 10**20]) | st.floats()
+words = st.text(max_size=5) | st.sampled_from(["first", "image", "linear", "conv1d", "ones", "1/3", "0.5", "ab" * 32])
+values = st.recursive(
+    st.none() | st.booleans() | numbers | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.data())
+def test_any_value_anywhere_is_read_or_refused_with_one_line(data):
+    members = json.loads(plain_members())
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(list(places(members))[1:]))
+        at = functools.reduce(operator.getitem, path[:-1], members)
+        choice = data.draw(st.sampled_from(["value", "delete", "copy", "nudge"]))
+        if choice == "delete":
+            del at[path[-1]]
+        elif choice == "copy":
+            source = data.draw(st.sampled_from(list(places(members))[1:]))
+            at[path[-1]] = json.loads(json.dumps(functools.reduce(operator.getitem, source, members)))
+        elif choice == "nudge" and type(at[path[-1]]) is int:
+            at[path[-1]] += data.draw(st.sampled_from([-1, 1]))
+        else:
+            at[path[-1]] = data.draw(values)
+    try:
+        manifest = parse_manifest(with_digest(members), "m")
+    except TraceError as error:
+        assert str(error).isprintable()
+        assert str(error).startswith("m: ")
+    else:  # what is accepted can be written, and is then the same
+        assert parse_manifest(format_manifest(manifest), "m") == manifest
+
+
+@given(st.binary(max_size=200), st.integers(0, 3000), st.integers(0, 200))
+def test_any_bytes_are_refused_with_one_line(inserted, position, cut):
+    data = plain_members()
+    position = min(position, len(data))
+    changed = data[:position] + inserted + data[position + cut :]
+    if changed == data:
+        return
+    try:
+        parse_manifest(changed, "m")
+    except TraceError as error:
+        assert str(error).isprintable()
+        return
+    raise AssertionError("nothing was refused")

@@ -3,9 +3,15 @@
 import hashlib
 import os
 import struct
+import subprocess
+import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from trace_files import (
     content_of,
     cost_of_reading,
@@ -22,7 +28,8 @@ from trace_files import (
 )
 
 from swatsim.errors import TraceError
-from swatsim.trace import load_trace
+from swatsim.trace import load_trace, tensors
+from swatsim.trace.records import StoredTensor
 
 
 def altered(**given):
@@ -362,3 +369,42 @@ def test_every_truncation_is_found(tmp_path):
             refusal(read_all, path)
         file.write_bytes(content)
     assert len(read_all(path)) == 1
+
+
+@given(st.binary(max_size=300), st.sampled_from(["file", "content", "after the header"]))
+def test_any_bytes_are_a_tensor_or_refused_with_one_line(data, where):
+    """Bytes as the file, as what it expands to, and as packed bits: read as what they are, or refused."""
+    record = StoredTensor(shape=(3, 5, 7), all_ones=False)
+    content = content_of([3, 5, 7], data) if where == "after the header" else data
+    frame = data if where == "file" else zstd.compress(content)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x")
+        path.write_bytes(frame)
+        try:
+            bits = tensors.read(path, hashlib.sha256(content).hexdigest(), record)
+        except TraceError as error:
+            assert str(error).isprintable()
+        else:
+            assert len(data) == 14
+            assert bits.packed.tobytes() == data
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space of a process")
+def test_too_little_memory_is_one_line(tmp_path):
+    path = large_trace(tmp_path / "t", 1 << 30, lambda size: zstd.compress(bytes(size), 3))
+    script = """
+import resource, sys
+from swatsim.errors import TraceError
+from swatsim.trace import load_trace, tensors
+from swatsim.trace.records import StoredTensor
+trace = load_trace(sys.argv[1])
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20),) * 2)
+try:
+    trace.layer(0)
+except TraceError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", script, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent)
+    assert "got too little memory, expected room for 1342178" in done.stdout

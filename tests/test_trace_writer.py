@@ -1,6 +1,8 @@
 """The writer: a whole trace or none, and never one that the reader would refuse."""
 
+import dataclasses
 import errno
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -104,8 +106,45 @@ def test_two_layers_of_one_name(tmp_path):
 
 
 def test_no_layers(tmp_path):
-    assert "layers: got [], expected at least one layer" in refusal(write_trace, tmp_path / "t", [])
-    assert names(tmp_path) == []
+    writer = TraceWriter(tmp_path / "t", metadata=METADATA)
+
+    def write_nothing():
+        with writer:
+            pass
+
+    assert "layers: got [], expected at least one layer" in refusal(write_nothing)
+    assert names(tmp_path) == []  # while the writer is still held
+
+
+def test_a_tensor_is_written_once(tmp_path, monkeypatch):
+    written = []
+    real = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda path, data: written.append(path.name) or real(path, data))
+    last = small_layers()[2]
+    again = Layer(spec=dataclasses.replace(last.spec, name="again"), passes=last.passes)
+    path = write_trace(tmp_path / "t", [*small_layers(), again])
+    assert sorted(written) == sorted(["manifest.json", *names(path / "tensors")])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Fraction(0), "0"),
+        (Fraction(1), "1"),
+        (Fraction("0.80"), "0.8"),
+        (Fraction(1, 40), "0.025"),
+        (Fraction(2, 3), "2/3"),
+        (Fraction(1, 10**30), "0." + "0" * 29 + "1"),
+        (Fraction(1, 10**31), f"1/{10**31}"),
+        (Fraction(1, 2**30), "0.000000000931322574615478515625"),
+        (Fraction(1, 2**31), "1/2147483648"),
+        (Fraction(3, 5**30), "0.000000000000000000003221225472"),
+    ],
+)
+def test_a_budget_is_written_exactly(tmp_path, value, text):
+    path = write_trace(tmp_path / "t", small_layers()[:1], metadata=TraceMetadata(name="x", sparsity=value))
+    assert json.loads((path / "manifest.json").read_bytes())["sparsity"] == text
+    assert load_trace(path).manifest.sparsity == value
 
 
 def test_a_layer_outside_of_the_block(tmp_path):

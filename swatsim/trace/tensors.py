@@ -98,11 +98,11 @@ def read(path: Path, digest: str, tensor: StoredTensor) -> BitTensor:
 
 
 def _decompress(path: Path, expected_bytes: int, tensor: StoredTensor) -> NDArray[np.uint8]:
-    content = np.empty(expected_bytes, dtype=np.uint8)
     options = {int(zstd.DecompressionParameter.window_log_max): _LARGEST_WINDOW_LOG}
     decompressor = zstd.ZstdDecompressor(options=options)
     filled = 0
     try:
+        content = np.empty(expected_bytes, dtype=np.uint8)
         with plain_files.open_file(path, _EXPECTED) as file:
             _check_size(path, os.fstat(file.fileno()).st_size, tensor)
             chunk = b""
@@ -120,6 +120,8 @@ def _decompress(path: Path, expected_bytes: int, tensor: StoredTensor) -> NDArra
             trailing = len(decompressor.unused_data) + len(file.read(1))
     except zstd.ZstdError as error:
         raise TraceError(f"{path}: got a damaged zstd frame ({error}), expected {expected_bytes} bytes") from None
+    except MemoryError:
+        raise TraceError(f"{path}: got too little memory, expected room for {expected_bytes} bytes") from None
     except OSError as error:
         raise TraceError(f"{path}: got an error ({error.strerror}), expected {_EXPECTED}") from None
     if filled != expected_bytes:

@@ -75,6 +75,13 @@ def test_the_example_is_what_the_writer_writes(tmp_path):
     assert list(written) != []
 
 
+def test_the_python_of_the_document_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(re.search(r"```python\n(.*?)```", DOCUMENT, re.DOTALL).group(1), {})
+    assert capsys.readouterr().out == "fc 1\n"
+    assert load_trace("mine").graph[0].name == "fc"
+
+
 class Writer:
     """A writer made from the document, with nothing of swatsim's."""
 

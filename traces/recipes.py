@@ -31,10 +31,10 @@ class Recipe:
     captured_images: int = 2
 
 
-def _low_to_high(low: int, middle: int, high: int) -> tuple[Phase, ...]:
+def _low_to_high(low: int, middle: int, high: int, *, last_low_rate: float) -> tuple[Phase, ...]:
     """Low resolution first: ten times the steps in the same time, and weights mature by steps."""
     return (
-        Phase(pixels=64, batch=32, steps=low, rate=(0.1, 0.02)),
+        Phase(pixels=64, batch=32, steps=low, rate=(0.1, last_low_rate)),
         Phase(pixels=112, batch=16, steps=middle, rate=(0.02, 0.01)),
         Phase(pixels=224, batch=8, steps=high, rate=(0.01, 0.003)),
     )
@@ -43,21 +43,21 @@ def _low_to_high(low: int, middle: int, high: int) -> tuple[Phase, ...]:
 RECIPES = {
     "resnet50": Recipe(
         network="resnet50", data="photographs", scheme="swat-u", sparsity=0.8, weight_decay=1e-3, initial_scale=0.5,
-        phases=_low_to_high(2600, 400, 80),
+        phases=_low_to_high(1600, 200, 50, last_low_rate=0.03714),
     ),
     "resnet50-90": Recipe(
         network="resnet50", data="photographs", scheme="swat-u", sparsity=0.9, weight_decay=1e-3, initial_scale=0.5,
-        phases=_low_to_high(2000, 300, 60),
+        phases=_low_to_high(1200, 100, 40, last_low_rate=0.03807),
     ),
     "resnet50-dense": Recipe(
         network="resnet50", data="photographs", scheme="dense", sparsity=0.0, weight_decay=1e-3, initial_scale=0.5,
-        phases=_low_to_high(1000, 200, 40),
+        phases=_low_to_high(600, 80, 30, last_low_rate=0.03),
     ),
     "resnet50-thin": Recipe(
         network="resnet50-thin", data="photographs", scheme="swat-u", sparsity=0.8, weight_decay=1e-4, warm_up_steps=20,
         phases=(
-            Phase(pixels=112, batch=16, steps=200, rate=(0.01, 0.01)),
-            Phase(pixels=224, batch=8, steps=100, rate=(0.01, 0.003)),
+            Phase(pixels=112, batch=16, steps=120, rate=(0.01, 0.01)),
+            Phase(pixels=224, batch=8, steps=80, rate=(0.01, 0.003)),
         ),
     ),
     "smallcnn": Recipe(

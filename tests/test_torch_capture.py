@@ -11,9 +11,9 @@ from torch.nn import functional  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 from swatsim.errors import CaptureError  # noqa: E402
-from swatsim.layer import OPERANDS  # noqa: E402
+from swatsim.passes import OPERANDS  # noqa: E402
 from swatsim.torch import capture, sparsify  # noqa: E402
-from swatsim.torch.packing import pack  # noqa: E402
+from swatsim.torch.packing import pack, pack_on_device  # noqa: E402
 from swatsim.torch.selection import keep_from, top_k_threshold  # noqa: E402
 from swatsim.trace import load_trace  # noqa: E402
 
@@ -185,6 +185,7 @@ def test_packing_is_c_order_lowest_bit_first_for_any_memory_format():
     expected = np.packbits((values.numpy() != 0).ravel(), bitorder="little")
     for same in (values, values.contiguous(memory_format=torch.channels_last), values.double(), values.bfloat16()):
         np.testing.assert_array_equal(pack(same).packed, expected)
+    np.testing.assert_array_equal(pack_on_device(values.flatten() != 0).numpy(), expected)  # as a GPU does it
     assert pack(torch.ones(3, 3)).packed is None
 
 
@@ -263,6 +264,12 @@ def test_steps_that_one_trace_cannot_hold_are_refused_by_name(tmp_path, sparse):
         model, path, lambda: checkpoint(model, images.clone().requires_grad_(), use_reentrant=True).sum().backward(),
         "^0: called without gradients .*use_reentrant",
     )  # fmt: skip
+
+    def input_gradient_only():
+        given = images.clone().requires_grad_()
+        torch.autograd.grad(model(given).sum(), given)
+
+    refused(model, path, input_gradient_only, "^0: backward computed no weight_grad")
     refused(model, path, lambda: None, "got a step that calls no layer")
     model[0].weight.requires_grad_(False)
     refused(model, path, lambda: model(images).sum().backward(), "^0: its weight needs no gradient")

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from swatsim.bits import BitTensor
 from swatsim.errors import CaptureError
-from swatsim.layer import OPERANDS, Layer, LayerSpec, Operand, PassOperands
+from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
+from swatsim.passes import OPERANDS
 from swatsim.torch.geometry import kind_of, padding_of, pair
 from swatsim.torch.graph import LayerEnds
 from swatsim.torch.packing import pack

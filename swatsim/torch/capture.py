@@ -68,7 +68,7 @@ class capture:  # noqa: N801  read as a verb, like torch's own context managers
         self._ends: list[Any] = []
         self._optimizer = ""
         self._handles: list[Any] = []
-        self._multiplied_outside: set[str] = set()
+        self._learned: set[nn.Module] = set()  # whose weight has had a gradient
 
     def __enter__(self) -> Self:
         self._check()
@@ -166,31 +166,30 @@ class capture:  # noqa: N801  read as a verb, like torch's own context managers
         self._optimizer = f"{type(optimizer).__name__}({described})"
 
     def _watch_weight(self, module: nn.Module) -> None:
-        """Notice a layer whose weight learns without the layer being called: attention does that."""
-        weight, name = module.weight, self._names[module]
+        """Notice whether the weight has a gradient: without a call, or in a call but not at all."""
+        weight = module.weight
         if isinstance(weight, Tensor) and weight.requires_grad and weight.is_leaf:
-
-            def hook(_: Tensor) -> None:
-                if module not in self._calls:
-                    self._multiplied_outside.add(name)
-
             register: Any = weight.register_hook
-            self._handles.append(register(hook))
+            self._handles.append(register(lambda _: self._learned.add(module)))
 
     # The end of the block.
 
     def _write(self) -> None:
-        if self._multiplied_outside:
-            name = sorted(self._multiplied_outside)[0]
-            raise CaptureError(f"{name}: its weight was multiplied outside of its own forward, expected it called")
+        for module, name in self._names.items():
+            # Attention multiplies its layers' weights without calling them.
+            if module in self._learned and module not in self._calls:
+                raise CaptureError(f"{name}: its weight was multiplied outside of its own forward, expected it called")
         if not self._calls:
             raise CaptureError(f"{self.path}: got a step that calls no layer of the model, expected a training step")
         ends = [call.ends for call in self._calls.values() if call.ends is not None]
         reader = GraphReader(ends, self._node_names)
         graph = reader.read([*self._ends, *(end.output_node for end in ends)])
         with TraceWriter(self.path, metadata=self._metadata(), overwrite=self.overwrite) as writer:
-            for call in self._calls.values():
-                writer.add(call.layer())
+            for module, call in self._calls.items():
+                layer = call.layer()
+                if cast(Tensor, module.weight).is_leaf and module not in self._learned:
+                    raise CaptureError(f"{call.name}: backward computed no weight_grad, expected it in a training step")
+                writer.add(layer)
             writer.set_graph(graph)
 
     def _metadata(self) -> TraceMetadata:

@@ -14,11 +14,14 @@ def pack(values: Tensor) -> BitTensor:
     if bool(present.all()):
         return BitTensor(shape=shape, packed=None)
     flat = present.flatten()
-    if flat.device.type == "cpu":
-        packed = np.packbits(flat.numpy(), bitorder="little")
-    else:
-        padded = torch.nn.functional.pad(flat.view(torch.uint8), (0, -flat.numel() % 8)).view(-1, 8)
-        weights = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8, device=flat.device)
-        packed = (padded * weights).sum(1, dtype=torch.uint8).cpu().numpy()
+    on_cpu = flat.device.type == "cpu"
+    packed = np.packbits(flat.numpy(), bitorder="little") if on_cpu else pack_on_device(flat).cpu().numpy()
     packed.setflags(write=False)
     return BitTensor(shape=shape, packed=packed)
+
+
+def pack_on_device(present: Tensor) -> Tensor:
+    """Bytes of a flat boolean tensor on any device, the first element in the lowest bit."""
+    padded = torch.nn.functional.pad(present.view(torch.uint8), (0, -present.numel() % 8)).view(-1, 8)
+    weights = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8, device=present.device)
+    return (padded * weights).sum(1, dtype=torch.uint8)

@@ -60,10 +60,15 @@ def test_a_full_disk_leaves_the_earlier_file(tmp_path, monkeypatch, failing):
 def test_the_data_reaches_the_disk_before_the_name_changes(tmp_path, monkeypatch):
     calls = []
     fsync, replace = os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("fsync") or fsync(descriptor))
+
+    def sync(descriptor):
+        calls.append(os.fstat(descriptor).st_size if not calls else "fsync")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(os, "replace", lambda *given: calls.append("replace") or replace(*given))
     files.write_file(tmp_path / "a", b"data")
-    assert calls == ["fsync", "replace", "fsync"]
+    assert calls == [len(b"data"), "replace", "fsync"]
 
 
 def test_a_link_is_followed(tmp_path):

@@ -262,3 +262,14 @@ def test_frames_need_no_more_than_the_window_that_the_format_allows(tmp_path):
     (tmp_path / "x").write_bytes(frame)
     assert tensors.read(tmp_path / "x", digest, tensor) == bits
     assert len(frame) < 2 << 20
+
+
+def test_a_shape_of_sixteen_dimensions_is_allowed_and_no_longer_one(tmp_path):
+    leading = (1,) * 14
+    for count, shape in enumerate([(*leading, 2), (*leading, 1, 2)]):
+        array = np.ones(shape)
+        layer = Layer.from_arrays("fc", input=array, weight=np.ones((1, 2)), output_grad=array[..., :1])
+        assert read_all(write_trace(tmp_path / str(count), [layer])) == [layer]
+    array = np.ones((*leading, 1, 1, 2))
+    layer = Layer.from_arrays("fc", input=array, weight=np.ones((1, 2)), output_grad=array[..., :1])
+    assert "expected an array of at most 16 integers" in refusal(write_trace, tmp_path / "more", [layer])

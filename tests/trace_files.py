@@ -154,19 +154,19 @@ _MEASURE = """
 import json, sys, time
 from swatsim.errors import TraceError
 from swatsim.trace import load_trace
-start = time.perf_counter()
+start = time.process_time()
 try:
     message = f"{sum(1 for _ in load_trace(sys.argv[1]))} layers"
 except TraceError as error:
     message = str(error)
 # The high-water mark of resource.getrusage survives exec: it would be that of the tests.
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(json.dumps([message, int(peak.split()[1]) * 1024, time.perf_counter() - start]))
+print(json.dumps([message, int(peak.split()[1]) * 1024, time.process_time() - start]))
 """
 
 
 def cost_of_reading(path):
-    """Outcome, peak memory of the process in bytes, and seconds, of reading all layers in a new process."""
+    """Outcome, peak memory of the process in bytes, and seconds of processor time, of reading all layers in a new process."""
     if not Path("/proc/self/status").exists():
         pytest.skip("the peak memory of a process is read from /proc")
     command = [sys.executable, "-c", _MEASURE, str(path)]

@@ -166,7 +166,7 @@ print(json.dumps([message, int(peak.split()[1]) * 1024, time.process_time() - st
 
 
 def cost_of_reading(path):
-    """Outcome, peak memory of the process in bytes, and seconds of processor time, of reading all layers in a new process."""
+    """What a new process gets from reading all layers, its peak memory in bytes, and its processor time in seconds."""
     if not Path("/proc/self/status").exists():
         pytest.skip("the peak memory of a process is read from /proc")
     command = [sys.executable, "-c", _MEASURE, str(path)]

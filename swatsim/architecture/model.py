@@ -59,7 +59,8 @@ class LanesDatapath(Part):
     skip: Annotated[
         Literal["none", "rows", "columns", "sparser"], Choice(words=("none", "rows", "columns", "sparser"))
     ] = Field(
-        description="Operand whose zeros are skipped: none, the one on the rows, the one on the columns, or sparser: "
+        description="Operand whose zeros are skipped: none (reach and barriers then have no effect), the one on the "
+        "rows, the one on the columns, or sparser: "
         "whichever has more zeros is put on the rows and scheduled."
     )
     reach: Annotated[Literal["none", "moves", "crossbar"], Choice(words=("none", "moves", "crossbar"))] = Field(
@@ -93,7 +94,8 @@ class LanesDatapath(Part):
     )
     barrier_tiles: Annotated[int, Integer(low=1, high=65536)] = Field(
         default=1,
-        description="Tiles that wait for each other at the barrier; the others wait only at the end of the pass.",
+        description="Tiles that wait for each other at the barrier (all, where there are fewer); the others wait only "
+        "at the end of the pass.",
     )
     value_bytes: Annotated[int, Integer(low=1, high=16)] = Field(
         default=2, description="Bytes of a stored value; the peak rate is at this width."

@@ -1,4 +1,7 @@
-"""Combinations of keys that make no sense, each with the reason why."""
+"""Combinations of keys that make no sense, each with the reason why.
+
+A key that another one leaves without effect is no contradiction: `--set datapath.skip=none` alone must do.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +40,6 @@ RULES = (
     Rule(
         key="datapath.reach",
         others=("datapath.skip",),
-        holds=lambda reach, skip: skip != "none" or reach == "none",
-        expected="none",
-        when="is none",
-        reason="where nothing is skipped, no multiplier becomes idle",
-    ),
-    Rule(
-        key="datapath.reach",
-        others=("datapath.skip",),
         holds=lambda reach, skip: skip == "none" or reach != "none",
         expected="moves or crossbar",
         when="is not none",
@@ -60,14 +55,6 @@ RULES = (
     ),
     Rule(
         key="datapath.moves",
-        others=("datapath.reach",),
-        holds=lambda moves, reach: reach == "moves" or not moves,
-        expected="[]",
-        when="is not moves",
-        reason="moves belong to reach moves",
-    ),
-    Rule(
-        key="datapath.moves",
         others=(),
         holds=lambda moves: len({tuple(move) for move in moves}) == len(moves),
         expected="each move once",
@@ -79,30 +66,6 @@ RULES = (
         holds=lambda moves, lanes: all(abs(move[1]) < lanes for move in moves),
         expected="fewer than {tile.lanes} (tile.lanes) lanes aside",
         reason="a move further aside comes round to a lane that a shorter one reaches",
-    ),
-    Rule(
-        key="datapath.order",
-        others=("datapath.reach",),
-        holds=lambda order, reach: order == "fixed" or reach == "moves",
-        expected="fixed",
-        when="is not moves",
-        reason="only the lanes of reach moves compete for values",
-    ),
-    Rule(
-        key="datapath.lane_order",
-        others=("datapath.reach",),
-        holds=lambda lane_order, reach: lane_order is None or reach == "moves",
-        expected="null",
-        when="is not moves",
-        reason="only the lanes of reach moves compete for values",
-    ),
-    Rule(
-        key="datapath.lane_order",
-        others=("datapath.order",),
-        holds=lambda lane_order, order: lane_order is None or order == "fixed",
-        expected="null",
-        when="is most_candidates",
-        reason="there the lane with most candidates chooses first",
     ),
     Rule(
         key="datapath.lane_order",
@@ -120,14 +83,6 @@ RULES = (
         reason="the crossbar selects within a chunk of so many steps",
     ),
     Rule(
-        key="datapath.chunk_steps",
-        others=("datapath.reach",),
-        holds=lambda chunk_steps, reach: reach == "crossbar" or chunk_steps is None,
-        expected="null",
-        when="is not crossbar",
-        reason="chunks belong to reach crossbar",
-    ),
-    Rule(
         key="datapath.lockstep",
         others=("datapath.reach",),
         holds=lambda lockstep, reach: reach != "crossbar" or lockstep == "row",
@@ -142,13 +97,6 @@ RULES = (
         expected="buffer or pass",
         when="is not crossbar",
         reason="chunks belong to reach crossbar",
-    ),
-    Rule(
-        key="datapath.barrier_tiles",
-        others=("tiles",),
-        holds=lambda barrier_tiles, tiles: barrier_tiles <= tiles,
-        expected="at most {tiles} (tiles)",
-        reason="no more tiles can wait than there are",
     ),
     Rule(
         key="datapath.accumulator_bytes",

@@ -244,6 +244,28 @@ def machines(draw: st.DrawFn) -> Machine:
 
 
 @st.composite
+def close_calls(draw: st.DrawFn) -> tuple[OracleLayer, Machine]:
+    """Operands about as sparse as each other once the border counts, so that it decides which one is scheduled."""
+    sides = (draw(axes(7)), draw(axes(7)))
+    shapes = _shapes("conv2d", 1, draw(between(2, 6)), draw(between(2, 6)), 1, sides)
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    density = draw(st.sampled_from((0.4, 0.6, 0.8)))
+    thinner = draw(st.sampled_from((0.3, 0.5, 0.7, 0.9)))  # windows of the others have a border of zeros
+    x, w, y = (
+        (random.random(shape) < density * share).astype(np.int64)
+        for shape, share in zip(shapes, (1, thinner, thinner), strict=True)
+    )
+    layer = OracleLayer(
+        kind="conv2d", input=x, weight=w, output_grad=y if draw(st.booleans()) else np.ones_like(y),
+        stride=tuple(side.stride for side in sides), dilation=tuple(side.dilation for side in sides),
+        padding=(sides[0].before, sides[0].after, sides[1].before, sides[1].after),
+    )  # fmt: skip
+    return layer, Machine(
+        rows=2, columns=2, lanes=4, reach="crossbar", lockstep="row", barrier="chunk", chunk_steps=draw(between(1, 8))
+    )
+
+
+@st.composite
 def contested(draw: st.DrawFn) -> tuple[OracleLayer, Machine]:
     """Rows long and full enough that the lanes' order of choice decides how many steps are left."""
     lanes = draw(st.sampled_from((3, 4, 6, 16)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import event, given
 from oracle import Machine, run_layer
-from oracle_cases import contested, layers, machines, overrides
+from oracle_cases import close_calls, contested, layers, machines, overrides
 from oracle_vectors import OracleLayer
 
 import swatsim
@@ -61,10 +61,28 @@ def test_counts_are_those_of_the_executed_schedule(layer, machine):
     assert_counts_agree(rows_of(layer, architecture_of(machine)), layer, machine)
 
 
+@given(case=close_calls())
+def test_operand_with_more_zeros_is_scheduled(case):
+    layer, machine = case
+    assert_counts_agree(rows_of(layer, architecture_of(machine)), layer, machine)
+
+
 @given(case=contested())
 def test_lanes_choose_as_in_the_oracle(case):
     layer, machine = case
     assert_counts_agree(rows_of(layer, architecture_of(machine)), layer, machine)
+
+
+def test_two_moves_to_one_place_are_two_candidates():
+    """With four lanes, -1 and 3 aside are the same lane; counted once, another lane would choose first: 4 cycles."""
+    row = [letter == "x" for step in (".x.x", ".xx.", ".x.x", "x...", "...x", ".xx.") for letter in step]
+    layer = OracleLayer(
+        kind="linear", input=np.ones((1, 24), int), weight=np.array([row]).astype(int), output_grad=np.ones((1, 1), int)
+    )
+    machine = Machine(rows=1, columns=1, lanes=4, skip="rows", order="most_candidates")
+    rows = rows_of(layer, architecture_of(machine))
+    assert rows["forward"]["compute_cycles"] == 3
+    assert_counts_agree(rows, layer, machine)
 
 
 def sparse(seed: int, shape: tuple[int, ...], density: float) -> np.ndarray:

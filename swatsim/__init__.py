@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from swatsim.layer import Layer, LayerSpec
     from swatsim.report import Report
     from swatsim.simulation import simulate
-    from swatsim.trace import Trace, TraceWriter, load_trace
+    from swatsim.trace import GraphNode, Trace, TraceMetadata, TraceWriter, load_trace
 
 __version__ = "0.1.0"
 
@@ -28,11 +28,13 @@ __version__ = "0.1.0"
 _HOMES = {
     "Architecture": "swatsim.architecture",
     "BitTensor": "swatsim.bits",
+    "GraphNode": "swatsim.trace",
     "Layer": "swatsim.layer",
     "LayerSpec": "swatsim.layer",
     "Report": "swatsim.report",
     "SwatsimError": "swatsim.errors",
     "Trace": "swatsim.trace",
+    "TraceMetadata": "swatsim.trace",
     "TraceWriter": "swatsim.trace",
     "load_architecture": "swatsim.architecture",
     "load_trace": "swatsim.trace",
@@ -40,8 +42,8 @@ _HOMES = {
     "simulate": "swatsim.simulation",
 }
 __all__ = [
-    "Architecture", "BitTensor", "Layer", "LayerSpec", "Report", "SwatsimError", "Trace", "TraceWriter",
-    "load_architecture", "load_trace", "shipped_architectures", "simulate",
+    "Architecture", "BitTensor", "GraphNode", "Layer", "LayerSpec", "Report", "SwatsimError", "Trace", "TraceMetadata",
+    "TraceWriter", "load_architecture", "load_trace", "shipped_architectures", "simulate",
 ]  # fmt: skip
 
 

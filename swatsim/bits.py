@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.errors import LayerError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BitTensor:
@@ -16,10 +18,16 @@ class BitTensor:
 
     `packed` is in C order of `shape`, the first element in the lowest bit of the first byte,
     with zero bits after the last element; `None` stands for a tensor of all ones.
+
+    Raises LayerError if there are more or fewer bytes than the shape needs.
     """
 
     shape: tuple[int, ...]
     packed: NDArray[np.uint8] | None
+
+    def __post_init__(self) -> None:
+        if self.packed is not None and self.packed.size != -(-self.size // 8):
+            raise LayerError(f"bits of {self.shape}: got {self.packed.size} bytes, expected {-(-self.size // 8)}")
 
     @staticmethod
     def from_array(array: Any) -> BitTensor:

@@ -256,8 +256,8 @@ def _check_shape(spec: LayerSpec, where: str, got: tuple[int, ...], role: str) -
 
 
 def _check_numbers(spec: LayerSpec) -> None:
-    if not spec.name or spec.name == "total":
-        raise LayerError(f"layer name: got {spec.name!r}, expected a name that is not empty and not 'total'")
+    if not spec.name.isprintable() or spec.name in ("", "total"):
+        raise LayerError(f"layer name: got {spec.name!r}, expected a printable name other than 'total'")
     if spec.kind not in KINDS:
         raise LayerError(f"{spec.name}: kind: got {spec.kind!r}, expected one of {', '.join(KINDS)}")
     for field in ("input_shape", "weight_shape", "output_shape", "stride", "dilation"):
@@ -276,7 +276,10 @@ def _check_linear(spec: LayerSpec) -> None:
         raise LayerError(f"{spec.name}: weight_shape: got {spec.weight_shape}, expected (outputs, inputs)")
     plain = (spec.stride, spec.padding, spec.dilation, spec.groups) == ((1, 1), (0, 0, 0, 0), (1, 1), 1)
     if not plain:
-        raise LayerError(f"{spec.name}: a linear layer has no stride, padding, dilation or groups")
+        got = (spec.stride, spec.padding, spec.dilation, spec.groups)
+        raise LayerError(
+            f"{spec.name}: stride, padding, dilation, groups: got {got}, expected none of them in a linear layer"
+        )
     expected = (*spec.input_shape[:-1], spec.weight_shape[0])
     if spec.input_shape[-1] != spec.weight_shape[1]:
         raise LayerError(
@@ -292,12 +295,15 @@ def _check_convolution(spec: LayerSpec) -> None:
         if len(getattr(spec, field)) != dimensions:
             raise LayerError(f"{spec.name}: {field}: got {getattr(spec, field)}, expected {dimensions} dimensions")
     if dimensions == 3 and (spec.stride[0], spec.dilation[0], spec.padding[:2]) != (1, 1, (0, 0)):
-        raise LayerError(f"{spec.name}: a one-dimensional layer has stride (1, s) and padding (0, 0, left, right)")
+        got_values = (spec.stride, spec.dilation, spec.padding)
+        expected_values = "(1, s), (1, d), (0, 0, left, right) in one dimension"
+        raise LayerError(f"{spec.name}: stride, dilation, padding: got {got_values}, expected {expected_values}")
     convolution = spec.convolution
     channels, filters = (spec.weight_shape[1], spec.weight_shape[0])
     if convolution.channels != channels * spec.groups or convolution.filters != filters or filters % spec.groups:
         got = f"input {spec.input_shape}, weight {spec.weight_shape}, output {spec.output_shape}"
-        raise LayerError(f"{spec.name}: channels: got {got}, which groups {spec.groups} cannot connect")
+        expected_channels = f"channels that {spec.groups} groups connect"
+        raise LayerError(f"{spec.name}: channels: got {got}, expected {expected_channels}")
     if spec.input_shape[0] != spec.output_shape[0]:
         raise LayerError(
             f"{spec.name}: output_shape: got {spec.output_shape[0]} images, expected {spec.input_shape[0]}"

@@ -296,7 +296,17 @@ def test_a_weight_multiplied_behind_the_modules_back_is_refused(tmp_path):
     refused(model, tmp_path / "trace", attend, "^1.out_proj: its weight was multiplied outside")
 
 
+@pytest.mark.parametrize(
+    ("module", "shape"), [(nn.Conv3d(1, 4, 1), (2, 1, 3, 3, 4)), (nn.GRU(4, 4), (3, 4)), (nn.RNNCell(4, 4), (2, 4))]
+)
+def test_other_modules_that_multiply_weights_are_refused(tmp_path, module, shape):
+    model = nn.Sequential(nn.Linear(shape[-1], shape[-1]), module)
+    refused(model, tmp_path / "trace", lambda: model(torch.randn(shape)), f"^1: got {type(module).__name__}")
+
+
 def test_refused_models_and_paths(tmp_path):
+    with pytest.raises(CaptureError, match=r"^1: got a lazy layer"):
+        capture(nn.Sequential(nn.ReLU(), nn.LazyLinear(3)), tmp_path / "a").__enter__()
     with (
         pytest.raises(CaptureError, match="without any convolution or linear layer"),
         capture(nn.ReLU(), tmp_path / "a"),

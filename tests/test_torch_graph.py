@@ -96,6 +96,28 @@ def test_attention_by_hand_and_layer_norm(tmp_path):
     assert nodes["add"].inputs == ("out",)
 
 
+def test_what_stands_before_the_first_layer(tmp_path):
+    class Tokens(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.fc = nn.Embedding(9, 4), nn.Linear(4, 2)
+            self.scale = nn.Parameter(torch.ones(4))
+
+        def forward(self, tokens):
+            return self.fc(self.embedding(tokens) * torch.sigmoid(self.scale))
+
+    nodes = graph_of(Tokens(), tmp_path / "tokens", torch.tensor([[1, 2, 3]]))
+    assert [(node.name, node.inputs, node.shape) for node in nodes] == [
+        ("input", (), (1, 3)),
+        ("embedding", ("input",), (1, 3, 4)),
+        ("mul", ("embedding",), (1, 3, 4)),
+        ("fc", ("mul",), (1, 3, 2)),
+    ]
+    model = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 2))
+    nodes = graph_of(model, tmp_path / "norm", torch.randn(3, 4))
+    assert [(node.op, node.inputs) for node in nodes] == [("input", ()), ("batch_norm", ("input",)), ("linear", ("0",))]
+
+
 def test_a_deep_network_does_not_exhaust_pythons_recursion(tmp_path):
     model = nn.Sequential(nn.Linear(2, 2), *[nn.Tanh() for _ in range(3000)])
     assert len(graph_of(model, tmp_path / "trace", torch.randn(1, 2))) == 3002

@@ -13,11 +13,14 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from swatsim.errors import CaptureError
 from swatsim.torch.calls import LayerCall
 from swatsim.torch.geometry import LAYERS, kind_of, padding_of
-from swatsim.torch.graph import GraphReader, LayerEnds
+from swatsim.torch.graph import GraphReader, LayerEnds, ModuleEnd
 from swatsim.torch.recorder import ACTIVE
 from swatsim.torch.schemes import LayerRule
 from swatsim.torch.sparsify import SparseLayer
 from swatsim.trace import TraceMetadata, TraceWriter
+
+# They multiply weights too, and a trace without their work would be taken for the whole step.
+_UNHELD = (nn.Conv3d, nn.ConvTranspose3d, nn.Bilinear, nn.RNNBase, nn.RNNCellBase)
 
 
 class capture:  # noqa: N801  read as a verb, like torch's own context managers
@@ -64,7 +67,7 @@ class capture:  # noqa: N801  read as a verb, like torch's own context managers
         }
         self._calls: dict[nn.Module, LayerCall] = {}
         self._open: dict[nn.Module, LayerCall] = {}  # begun by a sparse layer, before its module's hook
-        self._node_names: dict[Any, str] = {}
+        self._made_by: dict[Any, ModuleEnd] = {}
         self._ends: list[Any] = []
         self._optimizer = ""
         self._handles: list[Any] = []
@@ -78,7 +81,7 @@ class capture:  # noqa: N801  read as a verb, like torch's own context managers
                 self._handles.append(module.register_forward_hook(self._on_layer, with_kwargs=True))
                 self._watch_weight(module)
             elif not any(module.children()):
-                self._handles.append(module.register_forward_hook(self._name_node(name)))
+                self._handles.append(module.register_forward_hook(self._on_module(name)))
         self._handles.append(self._model.register_forward_hook(self._on_model))
         ACTIVE.recorder = self
         return self
@@ -93,7 +96,7 @@ class capture:  # noqa: N801  read as a verb, like torch's own context managers
             if error is None:
                 self._write()
         finally:
-            self._calls, self._open, self._node_names, self._ends, self._handles = {}, {}, {}, [], []
+            self._calls, self._open, self._made_by, self._ends, self._handles = {}, {}, {}, [], []
 
     def _check(self) -> None:
         if ACTIVE.recorder is not None:
@@ -102,6 +105,9 @@ class capture:  # noqa: N801  read as a verb, like torch's own context managers
             raise CaptureError("capture: got a model from torch.compile, expected the model that was compiled")
         if not self._names:
             raise CaptureError(f"capture: got {self.network} without any convolution or linear layer, expected one")
+        for module, name in self._names.items():
+            if isinstance(module, nn.modules.lazy.LazyModuleMixin):
+                raise CaptureError(f"{name}: got a lazy layer, expected one with its weights (run the model once)")
         if self.path.exists() and not self.overwrite:
             raise CaptureError(f"{self.path}: exists already, expected a new path (or overwrite=True)")
 
@@ -149,10 +155,13 @@ class capture:  # noqa: N801  read as a verb, like torch's own context managers
         if not first.same_operands(again):
             raise CaptureError(f"{first.name}: recomputed with other values in backward, expected the same ones")
 
-    def _name_node(self, name: str) -> Any:
-        def hook(_: nn.Module, args: object, output: Any) -> None:
+    def _on_module(self, name: str) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            if isinstance(module, _UNHELD):
+                raise CaptureError(f"{name}: got {type(module).__name__}, whose products a trace cannot hold")
             if isinstance(output, Tensor) and output.grad_fn is not None:
-                self._node_names.setdefault(output.grad_fn, name)
+                shape = tuple(args[0].shape) if args and isinstance(args[0], Tensor) else tuple(output.shape)
+                self._made_by.setdefault(output.grad_fn, ModuleEnd(name=name, input_shape=shape))
 
         return hook
 
@@ -182,7 +191,7 @@ class capture:  # noqa: N801  read as a verb, like torch's own context managers
         if not self._calls:
             raise CaptureError(f"{self.path}: got a step that calls no layer of the model, expected a training step")
         ends = [call.ends for call in self._calls.values() if call.ends is not None]
-        reader = GraphReader(ends, self._node_names)
+        reader = GraphReader(ends, self._made_by)
         graph = reader.read([*self._ends, *(end.output_node for end in ends)])
         with TraceWriter(self.path, metadata=self._metadata(), overwrite=self.overwrite) as writer:
             for module, call in self._calls.items():

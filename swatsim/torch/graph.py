@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
 from swatsim.trace import GraphNode
 
 # Autograd's names, their "Backward<n>" removed. Everything else becomes "other:<name>".
@@ -39,13 +37,21 @@ class LayerEnds:
     output_shape: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleEnd:
+    """A module without children that is no layer: its name, and the shape of what it read."""
+
+    name: str
+    input_shape: tuple[int, ...]
+
+
 class GraphReader:
     """Turns autograd's nodes into the trace's, each once, inputs before their readers."""
 
-    def __init__(self, layers: Iterable[LayerEnds], names: Mapping[Any, str]) -> None:
-        """`names` gives the modules' names of nodes that modules made."""
+    def __init__(self, layers: Iterable[LayerEnds], made_by: Mapping[Any, "ModuleEnd"]) -> None:
+        """`made_by` gives the modules that made nodes, where modules did."""
         self._layers = {layer.output_node: layer for layer in layers}
-        self._names = names
+        self._made_by = made_by
         self._taken = {layer.name for layer in self._layers.values()}
         self._done: dict[Any, str | None] = {}
         self._inputs: dict[tuple[int, ...], str] = {}
@@ -85,16 +91,20 @@ class GraphReader:
         inputs = tuple(name for parent in parents if (name := self._done[parent]) is not None)
         layer = self._layers.get(node)
         if layer is not None:
-            inputs = inputs or (self._network_input(layer),)
+            inputs = inputs or (self._network_input(layer.input_shape),)
             self.nodes.append(GraphNode(name=layer.name, op=layer.kind, inputs=inputs, shape=layer.output_shape))
             return layer.name
+        module = self._made_by.get(node)
         if not inputs:
-            return None  # a parameter's own arithmetic
+            if module is None and all(parent is not None for parent, _ in node.next_functions):
+                return None  # a parameter's own arithmetic
+            # It reads what does not learn: the network's input, as an embedding or a first batch norm does.
+            inputs = (self._network_input(_shape(node) if module is None else module.input_shape),)
         base = _base_name(node)
         if base in _TRANSPARENT:
             return inputs[0]
-        operation = self._operation(node, base, parents[0])
-        name = self._unused(self._names.get(node, operation.removeprefix("other:").lower()))
+        operation = self._operation(node, base, parents[0] if parents else node)
+        name = self._unused(operation.removeprefix("other:").lower() if module is None else module.name)
         self.nodes.append(GraphNode(name=name, op=operation, inputs=inputs, shape=_shape(node)))
         return name
 
@@ -106,12 +116,11 @@ class GraphReader:
             return "avg_pool"  # torch's own adaptive pooling to 1x1 is a mean
         return _OPERATIONS.get(base, f"other:{base}")
 
-    def _network_input(self, layer: LayerEnds) -> str:
-        if layer.input_shape not in self._inputs:
-            name = self._unused("input")
-            self._inputs[layer.input_shape] = name
-            self.nodes.append(GraphNode(name=name, op="input", inputs=(), shape=layer.input_shape))
-        return self._inputs[layer.input_shape]
+    def _network_input(self, shape: tuple[int, ...]) -> str:
+        if shape not in self._inputs:
+            self._inputs[shape] = self._unused("input")
+            self.nodes.append(GraphNode(name=self._inputs[shape], op="input", inputs=(), shape=shape))
+        return self._inputs[shape]
 
     def _unused(self, wanted: str) -> str:
         name, count = wanted, 1
@@ -134,8 +143,3 @@ def _base_name(node: Any) -> str:
 
 def _shape(node: Any) -> tuple[int, ...]:
     return tuple(node._input_metadata[0].shape)
-
-
-def node_of(tensor: Tensor) -> Any | None:
-    """The autograd node that made a tensor; None for a leaf."""
-    return tensor.grad_fn

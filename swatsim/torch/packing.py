@@ -9,11 +9,11 @@ from swatsim.bits import BitTensor
 
 def pack(values: Tensor) -> BitTensor:
     """Which elements are not zero (NaN counts as present), in C order."""
-    present = (values.detach() != 0).contiguous()
+    present = values.detach() != 0
     shape = tuple(present.shape)
     if bool(present.all()):
         return BitTensor(shape=shape, packed=None)
-    flat = present.flatten()
+    flat = present.flatten()  # a copy in C order, whatever the memory format
     on_cpu = flat.device.type == "cpu"
     packed = np.packbits(flat.numpy(), bitorder="little") if on_cpu else pack_on_device(flat).cpu().numpy()
     packed.setflags(write=False)

@@ -56,6 +56,9 @@ def readme(path: Path) -> str:
         "",
         *_curve(path / "loss.csv"),
         "",
+        "Held out: 256 crops. Clustering: of the weights with the largest magnitudes, as many as the scheme keeps"
+        + (" (dense training keeps all: here the largest fifth)." if recipe.scheme == "dense" else "."),
+        "",
         "## Densities and maturity (`python traces/maturity.py`)",
         "",
         *tables(path),
@@ -85,11 +88,13 @@ def _scheme(recipe: Recipe) -> str:
 
 
 def _phases(recipe: Recipe) -> list[str]:
-    lines = ["| pixels | batch | steps | learning rate | arithmetic |", "|---|---|---|---|---|"]
+    lines = ["| pixels | batch | steps | learning rate | arithmetic | outputs |", "|---|---|---|---|---|---|"]
     for phase in recipe.phases:
         first, last = phase.rate
         arithmetic = "bfloat16 autocast" if phase.bfloat16 else "float32"
-        lines.append(f"| {phase.pixels} | {phase.batch} | {phase.steps} | {first:g} to {last:g} | {arithmetic} |")
+        outputs = "one per class" if phase.outputs is None else f"{phase.outputs}, of which no class has the new ones"
+        numbers = f"{phase.pixels} | {phase.batch} | {phase.steps} | {first:g} to {last:g}"
+        lines.append(f"| {numbers} | {arithmetic} | {outputs} |")
     return [
         *lines,
         "",

@@ -6,15 +6,20 @@ prints what the trace's README quotes. A mask of a few hundred training steps is
 weights cluster by filter and channel, which a machine whose rows wait for each other feels.
 """
 
+from __future__ import annotations
+
 import argparse
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from swatsim.layer import Layer
 from swatsim.trace import load_trace
+
+if TYPE_CHECKING:
+    import torch
 
 
 def clustering(mask: np.ndarray, axis: int = 0) -> float:
@@ -42,6 +47,8 @@ def top_k_mask(weight: torch.Tensor, density: float) -> np.ndarray:
 
 def model_clustering(model: torch.nn.Module, sparsity: float) -> dict[str, float]:
     """Per layer but the first convolution: the clustering of its top-K weights."""
+    import torch  # only training needs it
+
     layers = {
         name: module for name, module in model.named_modules() if isinstance(module, (torch.nn.Conv2d, torch.nn.Linear))
     }

@@ -12,6 +12,7 @@ class Phase:
     steps: int
     rate: tuple[float, float]
     bfloat16: bool = True  # autocast; the captured step is float32
+    outputs: int | None = None  # widen the last layer to this at the phase's start; None: as it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,33 +32,42 @@ class Recipe:
     captured_images: int = 2
 
 
-def _low_to_high(low: int, middle: int, high: int, *, last_low_rate: float) -> tuple[Phase, ...]:
-    """Low resolution first: ten times the steps in the same time, and weights mature by steps."""
+def _low_to_high(low: int, middle: int, high: int, last: int, *, last_low_rate: float) -> tuple[Phase, ...]:
+    """Low resolution first: ten times the steps in the same time, and weights mature by steps.
+
+    In the last phase the last layer has ImageNet's 1000 outputs, so that the network is the published one.
+    """
     return (
         Phase(pixels=64, batch=32, steps=low, rate=(0.1, last_low_rate)),
         Phase(pixels=112, batch=16, steps=middle, rate=(0.02, 0.01)),
         Phase(pixels=224, batch=8, steps=high, rate=(0.01, 0.003)),
+        Phase(pixels=224, batch=8, steps=last, rate=(0.01, 0.003), outputs=1000),
     )
+
+
+def _settle(steps: int) -> Phase:
+    return Phase(pixels=224, batch=8, steps=steps, rate=(0.005, 0.001), outputs=1000)
 
 
 RECIPES = {
     "resnet50": Recipe(
         network="resnet50", data="photographs", scheme="swat-u", sparsity=0.8, weight_decay=1e-3, initial_scale=0.5,
-        phases=_low_to_high(1600, 200, 50, last_low_rate=0.03714),
+        phases=(*_low_to_high(2000, 200, 60, 40, last_low_rate=0.029), _settle(120)),
     ),
     "resnet50-90": Recipe(
         network="resnet50", data="photographs", scheme="swat-u", sparsity=0.9, weight_decay=1e-3, initial_scale=0.5,
-        phases=_low_to_high(1200, 100, 40, last_low_rate=0.03807),
+        phases=(*_low_to_high(1200, 100, 40, 40, last_low_rate=0.03807), _settle(60)),
     ),
     "resnet50-dense": Recipe(
         network="resnet50", data="photographs", scheme="dense", sparsity=0.0, weight_decay=1e-3, initial_scale=0.5,
-        phases=_low_to_high(600, 80, 30, last_low_rate=0.03),
+        phases=_low_to_high(800, 100, 30, 40, last_low_rate=0.03),
     ),
     "resnet50-thin": Recipe(
         network="resnet50-thin", data="photographs", scheme="swat-u", sparsity=0.8, weight_decay=1e-4, warm_up_steps=20,
         phases=(
             Phase(pixels=112, batch=16, steps=120, rate=(0.01, 0.01)),
             Phase(pixels=224, batch=8, steps=80, rate=(0.01, 0.003)),
+            Phase(pixels=224, batch=8, steps=150, rate=(0.005, 0.001)),
         ),
     ),
     "smallcnn": Recipe(

@@ -72,9 +72,35 @@ class Run:
         path = self.folder / "checkpoint.pt"
         if path.exists():
             state = torch.load(path, weights_only=True)
+            if isinstance(self.model, ResNet):
+                self.widen(len(state["model"]["fc.bias"]))
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
+
+    def widen(self, outputs: int) -> None:
+        """Give the last layer more outputs, newly drawn; what it has learned stays."""
+        last = self.model.fc
+        old = len(last.bias)
+        if outputs <= old:
+            return
+        torch.manual_seed(self.recipe.seed)
+        drawn = nn.Linear(last.in_features, outputs)
+        for name in ("weight", "bias"):
+            parameter, wider = getattr(last, name), getattr(drawn, name)
+            with torch.no_grad():
+                wider[:old] = parameter
+            for group in self.optimizer.param_groups:
+                group["params"] = [wider if each is parameter else each for each in group["params"]]
+            state = self.optimizer.state.pop(parameter, None)
+            if state is not None:
+                momentum = torch.zeros_like(wider)
+                momentum[:old] = state["momentum_buffer"]
+                self.optimizer.state[wider] = {"momentum_buffer": momentum}
+            setattr(last, name, wider)
+        last.out_features = outputs
+        if hasattr(last, "swatsim_rule"):
+            last.swatsim_rule.forget()
 
     def phase(self) -> tuple[Phase, int] | None:
         """The phase of the next step and how far into it that step is; None at the end."""
@@ -130,6 +156,8 @@ class Run:
         began = time.monotonic()
         while (now := self.phase()) is not None:
             phase, into = now
+            if phase.outputs is not None:
+                self.widen(phase.outputs)
             rate = self.set_rate(phase, into)
             seen.append(self.train_step(phase))
             if self.step % report_every == 0 or self.phase() is None:

@@ -65,6 +65,11 @@ def readme(path: Path) -> str:
         "",
         "Clustering is the coefficient of variation of the non-zeros per filter (or channel), divided by that of a",
         "random mask with as many non-zeros. The least and most are over the layers where anything is dropped.",
+        *(
+            ["The last layer's 888 outputs without a class keep few weights, so it clusters most."]
+            if recipe.scheme != "dense" and any(phase.outputs for phase in recipe.phases)
+            else []
+        ),
         "",
         *per_layer(path),
         "",

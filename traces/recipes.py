@@ -60,7 +60,7 @@ RECIPES = {
     ),
     "resnet50-dense": Recipe(
         network="resnet50", data="photographs", scheme="dense", sparsity=0.0, weight_decay=1e-3, initial_scale=0.5,
-        phases=_low_to_high(800, 100, 30, 40, last_low_rate=0.03),
+        phases=(*_low_to_high(800, 100, 30, 40, last_low_rate=0.03), _settle(60)),
     ),
     "resnet50-thin": Recipe(
         network="resnet50-thin", data="photographs", scheme="swat-u", sparsity=0.8, weight_decay=1e-4, warm_up_steps=20,

@@ -32,9 +32,20 @@ def test_the_main_job_prints_what_is_shown():
     run = subprocess.run(
         [sys.executable, "-m", "swatsim", *command[1:]], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    shown = block_after("main job output")
-    assert len(shown.splitlines()) >= 8
-    assert run.stdout.endswith(shown)
+    printed = [line.rstrip() for line in run.stdout.splitlines()]
+    shown = block_after("main job output").splitlines()
+    gap = shown.index("…")
+    assert gap >= 3
+    assert len(shown) - gap >= 8
+    assert printed[:gap] == shown[:gap]
+    assert printed[-(len(shown) - gap - 1) :] == shown[gap + 1 :]
+
+
+def test_the_published_speedups_are_those_of_the_command():
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.published"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert f"<!-- published -->\n{run.stdout}" in README
 
 
 def test_the_python_example_runs(capsys, monkeypatch):

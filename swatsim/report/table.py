@@ -22,11 +22,11 @@ def print_table(report: Report, console: Console) -> None:
 
 
 def _table(report: Report) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", show_edge=False, pad_edge=False)
     records = [_cells(record) for record in report.records]
     widths = [max(len(cells[column]) for cells in (HEADER, *records)) for column in range(len(HEADER))]
     # Only the layer's name gives way.
-    widths[0] = max(1, min(widths[0], WIDTH - sum(widths[1:]) - len(HEADER)))
+    widths[0] = max(1, min(widths[0], WIDTH - sum(widths[1:]) - (len(HEADER) - 1)))
     for column, name in enumerate(HEADER):
         text = name in ("layer", "pass", "bound")
         table.add_column(

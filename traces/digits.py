@@ -29,6 +29,10 @@ class Digits:
         images = images.reshape(-1, 28, 28).astype(np.float32)
         return cls(images=images / images.std(), labels=labels.astype(np.int64))
 
+    def captured(self, size: int, pixels: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The batch that a trace is captured on: held-out digits."""
+        return self.batch(size, pixels, random=np.random.default_rng(28), held_out=True)
+
     def batch(
         self, size: int, pixels: int, *, random: np.random.Generator, held_out: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -93,12 +93,14 @@ class Photographs:
     """Crops by photograph, reproducible from (seed, step)."""
 
     levels: tuple[tuple[Image.Image, ...], ...]  # [scale][class]: shortest side 512, 256, 128
+    names: tuple[str, ...]  # [class]: where the picture was found
 
     @classmethod
     def load(cls) -> "Photographs":
-        full = tuple(photographs().values())
+        found = photographs()
+        full = tuple(found.values())
         halves = tuple(picture.reduce(2) for picture in full)
-        return cls(levels=(full, halves, tuple(picture.reduce(2) for picture in halves)))
+        return cls(levels=(full, halves, tuple(picture.reduce(2) for picture in halves)), names=tuple(found))
 
     @property
     def classes(self) -> int:
@@ -122,11 +124,24 @@ class Photographs:
         crops = np.stack([self._crop(int(label), pixels, random, held_out) for label in labels])
         return torch.from_numpy(crops.transpose(0, 3, 1, 2)).contiguous(), torch.from_numpy(labels)
 
-    def _crop(self, label: int, pixels: int, random: np.random.Generator, held_out: bool) -> np.ndarray:
+    def captured(self, size: int, pixels: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The batch that traces are captured on: the same large training crops of ImageNet photographs for all.
+
+        A random crop is often a blurred background, whose activations hardly vary.
+        """
+        random = np.random.default_rng(1)
+        imagenet = [label for label, name in enumerate(self.names) if "foolbox" in name]
+        labels = random.choice(imagenet, size=size, replace=False)
+        crops = np.stack([self._crop(int(label), pixels, random, False, least_area=0.8) for label in labels])
+        return torch.from_numpy(crops.transpose(0, 3, 1, 2)).contiguous(), torch.from_numpy(labels)
+
+    def _crop(
+        self, label: int, pixels: int, random: np.random.Generator, held_out: bool, least_area: float = 0.08
+    ) -> np.ndarray:
         width, height = self.levels[0][label].size
         left, right = (round(width * TRAIN_FRACTION), width) if held_out else (0, round(width * TRAIN_FRACTION))
         # A random-resized crop: area 8 to 100 % of the largest square, side ratio 3/4 to 4/3.
-        side = min(right - left, height) * np.sqrt(random.uniform(0.08, 1.0))
+        side = min(right - left, height) * np.sqrt(random.uniform(least_area, 1.0))
         ratio = np.exp(random.uniform(np.log(3 / 4), np.log(4 / 3)) / 2)
         wide, tall = min(side * ratio, right - left), min(side / ratio, height)
         x, y = random.uniform(left, right - wide), random.uniform(0, height - tall)

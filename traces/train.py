@@ -179,9 +179,11 @@ class Run:
                 seen, began = [], time.monotonic()
 
     def capture(self, path: Path) -> None:
-        """One more step, in float32, on held-out crops that the network has not seen, as a trace."""
+        """One more step, in float32, as a trace."""
         phase = self.recipe.phases[-1]
-        images, labels = self.batch(self.recipe.captured_images, phase.pixels, held_out=True)
+        images, labels = self.data.captured(self.recipe.captured_images, phase.pixels)
+        images = images.contiguous(memory_format=torch.channels_last)
+        kind = "large training crops of ImageNet photographs" if phase.pixels == 224 else "held-out images"
         rows = list(csv.DictReader((self.folder / "loss.csv").open()))
         rate = self.set_rate(phase, phase.steps)
         for module in self.model.modules():
@@ -191,7 +193,7 @@ class Run:
             "step": str(self.step + 1),
             "learning rate": f"{rate:g}",
             "data": self.data.description,
-            "captured": f"{len(images)} held-out images of {phase.pixels} x {phase.pixels}, in float32, selecting anew",
+            "captured": f"{len(images)} {kind}, {phase.pixels} x {phase.pixels}, in float32, selecting anew",
             **{key: rows[-1][key] for key in ("loss", "accuracy", "held_out_accuracy")},
         }
         with swatsim.torch.capture(

@@ -33,7 +33,9 @@ maturity = load_maturity()
 
 @pytest.fixture(scope="module", params=SPARSITY)
 def trace(request):
-    return load_trace(TRACES / request.param)
+    found = load_trace(TRACES / request.param)
+    assert found.name == request.param
+    return found
 
 
 def test_every_operand_has_its_budget(trace):

@@ -152,11 +152,11 @@ def _bundles(work: Work, architecture: Architecture) -> Iterator[slice]:
     """Groups of the convolution that are small enough to share a block, or one group each."""
     groups = work.schedule.mapping.groups
     capacity = architecture.memory
+    half_sb, quarter_central = capacity.sb.capacity_bytes / 2, capacity.central.capacity_bytes / 4
     shares = np.maximum.reduce([
-        work.row_bytes.largest.sum(axis=1) / (capacity.sb.capacity_bytes // 2),
-        _group_column_bytes(work) / (capacity.central.capacity_bytes // 4),
-        np.full(groups, work.column_rounds * _results_bytes(work, slice(0, work.row_rounds)))
-        / (capacity.central.capacity_bytes // 4),
+        work.row_bytes.largest.sum(axis=1) / half_sb,
+        _group_column_bytes(work) / quarter_central,
+        np.full(groups, work.column_rounds * _results_bytes(work, slice(0, work.row_rounds)) / quarter_central),
     ])  # fmt: skip
     first, used = 0, 0.0
     for group in range(groups):

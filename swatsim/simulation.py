@@ -67,12 +67,14 @@ def simulate(
 
     results = _in_order(work, chosen, workers or os.cpu_count() or 1, progress)
     rows = [row for result in results for row in result.rows]
+    if not rows:
+        raise SwatsimError(f"passes: got {', '.join(passes)}, expected one that the chosen layers make")
     uncomputed = sum(result.uncomputed_paper_macs for result in results)
     return Report(
         swatsim_version=__version__,
         architecture=architecture.model_dump(mode="json"),
         trace=_provenance(trace),
-        records=(*rows, *totals(rows, uncomputed)),
+        records=(*rows, *totals(rows, passes, uncomputed)),
     )
 
 

@@ -27,18 +27,28 @@ def cache_folder() -> Path:
     settings = [numba.__version__, platform.python_version()]
     settings += [str(getattr(config, name)) for name in ("BOUNDSCHECK", "OPT", "CPU_NAME", "CPU_FEATURES")]
     digest.update(repr(settings).encode())
-    root = os.environ.get("SWATSIM_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    root = os.environ.get("SWATSIM_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     return Path(root) / "swatsim" / "kernels" / digest.hexdigest()[:16]
 
 
-_FOLDER = str(cache_folder())
+def _is_writable(folder: Path) -> bool:
+    # Numba would turn to __pycache__ instead, whose entries go stale.
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return False
+    return os.access(folder, os.W_OK)
+
+
+_FOLDER = cache_folder()
+_CACHE = _is_writable(_FOLDER)
 
 
 def kernel(function: Function) -> Function:
-    """Compile `function` on first use: serial, without the interpreter lock, cached on disk."""
+    """Compile `function` on first use: serial, without the interpreter lock, cached on disk where that is possible."""
     users_folder = getattr(config, "CACHE_DIR")  # noqa: B009  numba sets its settings by name
     try:
-        setattr(config, "CACHE_DIR", _FOLDER)  # noqa: B010
-        return cast(Function, numba.njit(nogil=True, cache=True)(function))
+        setattr(config, "CACHE_DIR", str(_FOLDER))  # noqa: B010
+        return cast(Function, numba.njit(nogil=True, cache=_CACHE)(function))
     finally:
         setattr(config, "CACHE_DIR", users_folder)  # noqa: B010

@@ -41,12 +41,12 @@ def count_in_chunks(
     for vector in range(base.shape[0]):
         start = base[vector]
         for chunk in range(counts.shape[1]):
-            count = 0
+            count = np.int64(0)
             for step in range(chunk * chunk_steps, min((chunk + 1) * chunk_steps, steps)):
                 for lane in range(lanes):
                     address = offset[step, lane]
                     if address >= 0:
-                        count += present[start + address]
+                        count += np.int64(present[start + address])
             counts[vector, chunk] = count
 
 

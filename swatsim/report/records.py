@@ -96,15 +96,16 @@ def paper_macs(dense_macs: int, sparsities: Iterable[Fraction | None]) -> int:
     return round(count)
 
 
-def totals(rows: Sequence[Row], uncomputed_paper_macs: int) -> tuple[Row, ...]:
+def totals(rows: Sequence[Row], passes: Sequence[str], uncomputed_paper_macs: int) -> tuple[Row, ...]:
     """Sum the rows of each pass, of the two gradients (backward) and of the step.
 
+    What was not simulated as a whole has no total: `passes` are those that were.
     `uncomputed_paper_macs` are those of input gradients that no pass computes, which the paper counts all the same.
     """
     found = []
     for name, members in TOTALS.items():
         chosen = [row for row in rows if row.pass_name in members]
-        if chosen:
+        if chosen and set(members) <= set(passes):
             extra = uncomputed_paper_macs if "input_grad" in members else 0
             found.append(_total(name, chosen, extra))
     return tuple(found)

@@ -69,13 +69,18 @@ def _bytes(count: int) -> str:
 
 
 def _summary(report: Report) -> list[RenderableType]:
-    step = report.records[-1]
-    compute = "no time" if not step.compute_cycles else f"{step.dense_compute_cycles / step.compute_cycles:.2f}x"
-    seconds = step.cycles / report.architecture["clock_hz"]
-    speedup = "no time" if step.speedup is None else f"{step.speedup:.2f}x"
-    lines = [
-        f"{report.architecture['name']}, trace {report.trace['name']}: {step.cycles:,} cycles a step "
-        f"({seconds * 1e3:.3f} ms at {report.architecture['clock_hz'] / 1e6:g} MHz).",
-        f"Speedup over the same machine without skipping: {speedup} with memory stalls, {compute} in compute cycles.",
-    ]
-    return [Text(""), *(Text(line) for line in lines)]
+    totals = [record for record in report.records if record.layer == TOTAL]
+    whole = [record for record in totals if record.pass_name == "step"] or totals
+    clock_hz = report.architecture["clock_hz"]
+    lines = [""]
+    for total in whole:
+        milliseconds = total.cycles / clock_hz * 1e3
+        compute = f"{total.dense_compute_cycles / total.compute_cycles:.2f}x" if total.compute_cycles else "no time"
+        speedup = "no time" if total.speedup is None else f"{total.speedup:.2f}x"
+        lines += [
+            f"{report.architecture['name']}, trace {report.trace['name']}, {total.pass_name}: {total.cycles:,} cycles "
+            f"({milliseconds:.3f} ms at {clock_hz / 1e6:g} MHz).",
+            f"Speedup over the same machine without skipping: {speedup} with memory stalls, "
+            f"{compute} in compute cycles.",
+        ]
+    return [Text(line) for line in lines]

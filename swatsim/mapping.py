@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.architecture import Architecture
-from swatsim.contraction import Contraction, Side
+from swatsim.contraction import Contraction
+from swatsim.sides import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

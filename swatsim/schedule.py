@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.architecture import Architecture
-from swatsim.contraction import Contraction, Side
+from swatsim.contraction import Contraction
 from swatsim.datapaths import datapaths
 from swatsim.kernels.gather import count_present
 from swatsim.mapping import Extent, Mapping, Split, extents, map_contraction, splits, transpose
+from swatsim.sides import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,13 @@ from fnmatch import fnmatchcase
 from swatsim import __version__
 from swatsim.architecture import Architecture
 from swatsim.blocks import cut, prepare_work
-from swatsim.contraction import Order, contract
+from swatsim.contraction import contract
 from swatsim.errors import SwatsimError
 from swatsim.layer import Layer
 from swatsim.passes import OPERANDS, PASSES, RESULTS
 from swatsim.report import Report, Row, paper_macs, totals
 from swatsim.schedule import PairedSchedule, schedule
+from swatsim.sides import Order
 from swatsim.timeline import Timeline, place
 from swatsim.trace import Trace
 from swatsim.traffic import BlockTimes, Move, measure

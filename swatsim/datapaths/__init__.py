@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.architecture import Architecture
-from swatsim.contraction import Side
 from swatsim.mapping import Extent
+from swatsim.sides import Side
 
 
 class Schedules(Protocol):

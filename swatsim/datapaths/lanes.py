@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.architecture import Architecture
-from swatsim.contraction import Side
 from swatsim.kernels.barrier import wait_at_buffers, wait_at_segments
 from swatsim.kernels.gather import count_in_chunks, gather_words
 from swatsim.kernels.moves import MoveRule, schedule_units
 from swatsim.mapping import Extent
+from swatsim.sides import Side
 
 KIND = "lanes"
 # Words of a block of vectors are held at once: 16 MiB bound the memory of any layer.

@@ -113,7 +113,8 @@ def cut(work: Work, architecture: Architecture, *, columns_resident: bool) -> li
     for groups in _bundles(work, architecture):
         rows = _row_blocks(work, architecture, groups)
         slices = _reduction_slices(work, architecture, groups)
-        columns = _column_blocks(work, architecture, groups, rows[0])
+        largest = max(rows, key=lambda block: block.stop - block.start)
+        columns = _column_blocks(work, architecture, groups, largest)
         for row, column, first_row, first_column in _loop(work, groups, rows, columns):
             blocks.append(Block(
                 groups=groups, row_rounds=row, column_rounds=column,

@@ -6,7 +6,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     from swatsim.trace import load_trace
 
     check_outputs(json_file, csv_file)
-    architecture = load_architecture(arch, overrides=dict(parse_override(text) for text in overrides))
+    architecture = load_architecture(arch, overrides=unique(parse_override(text) for text in overrides))
     trace = load_trace(trace_path)
     with progress_bar() as progress:
         report = simulate(
@@ -67,11 +67,23 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     write_outputs(report, json_file, csv_file)
 
 
+def unique(overrides: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """Overrides by key; raises SwatsimError where a key comes twice."""
+    found: dict[str, object] = {}
+    for key, value in overrides:
+        if key in found:
+            raise SwatsimError(f"--set {key}: got it twice, expected each key once")
+        found[key] = value
+    return found
+
+
 def check_outputs(*paths: str | None) -> None:
     """Refuse files that cannot be written before any work is done for them.
 
     Raises SwatsimError.
     """
+    if "" in paths:
+        raise SwatsimError("--json and --csv: got an empty name, expected a file or -")
     named = [Path(path) for path in paths if path is not None and path != "-"]
     if len({os.path.realpath(path) for path in named}) < len(named):
         raise SwatsimError(f"--json and --csv: got {named[0]} for both, expected different files")
@@ -163,6 +175,9 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(USER_ERROR)
     except click.ClickException as error:
         error.show()
+        sys.exit(USER_ERROR)
+    except MemoryError:
+        click.echo("memory: got less than the trace's largest layer needs, expected more, or fewer --workers", err=True)
         sys.exit(USER_ERROR)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
+from swatsim.arguments import budget, by_operand, integer, numbers, pair, sides
 from swatsim.bits import BitTensor
 from swatsim.errors import LayerError
 from swatsim.passes import OPERANDS, PASSES, RESULTS
@@ -17,6 +17,8 @@ from swatsim.passes import OPERANDS, PASSES, RESULTS
 KINDS = ("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear")
 # Sizes above this cannot be counted in int64 cycles and bytes once multiplied together.
 LARGEST_DIMENSION = 1 << 31
+# Characters that could split or repaint a line of output, and halves of surrogate pairs.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +187,10 @@ class Layer:
         operands : other operands of a pass, such as `{"weight_grad": {"input": top_k_of_input}}`.
         sparsity : the budget at which an operand was selected, such as `{"forward": {"weight": "0.8"}}`.
         """
-        defaults = {"input": np.asarray(input), "weight": np.asarray(weight), "output_grad": np.asarray(output_grad)}
+        defaults = {
+            role: numbers(array, f"{name}: {role}")
+            for role, array in (("input", input), ("weight", weight), ("output_grad", output_grad))
+        }
         if kind is None:
             kind = {2: "linear", 3: "conv1d", 4: "conv2d"}.get(defaults["weight"].ndim, "unknown")
         one_dimensional = kind.endswith("1d")
@@ -193,60 +198,31 @@ class Layer:
             name=name, kind=kind,
             input_shape=defaults["input"].shape, weight_shape=defaults["weight"].shape,
             output_shape=defaults["output_grad"].shape,
-            stride=_pair(name, "stride", stride, 1 if one_dimensional else None),
-            padding=_sides(name, padding, one_dimensional),
-            dilation=_pair(name, "dilation", dilation, 1 if one_dimensional else None),
-            groups=groups, needs_input_grad=needs_input_grad,
+            stride=pair(stride, f"{name}: stride", one_dimensional=one_dimensional),
+            padding=sides(padding, f"{name}: padding", one_dimensional=one_dimensional),
+            dilation=pair(dilation, f"{name}: dilation", one_dimensional=one_dimensional),
+            groups=integer(groups, f"{name}: groups"), needs_input_grad=needs_input_grad,
         )  # fmt: skip
-        _check_overrides(name, operands or {})
-        _check_overrides(name, sparsity or {})
+        replaced = by_operand(operands, name, spec.passes)
+        budgets = by_operand(sparsity, name, spec.passes)
         bits = {role: BitTensor.from_array(array) for role, array in defaults.items()}
-        passes = {}
-        for pass_name in spec.passes:
-            replaced = (operands or {}).get(pass_name, {})
-            budgets = (sparsity or {}).get(pass_name, {})
-            passes[pass_name] = PassOperands(operands={
-                role: Operand(
-                    bits=BitTensor.from_array(replaced[role]) if role in replaced else bits[role],
-                    sparsity=Fraction(str(budgets[role])) if role in budgets else None,
-                )
-                for role in OPERANDS[pass_name]
-            })  # fmt: skip
-        return Layer(spec=spec, passes=passes)
+
+        def operand(pass_name: str, role: str) -> Operand:
+            where, own = f"{name}: {pass_name}.{role}", replaced.get(pass_name, {})
+            chosen = budgets.get(pass_name, {})
+            return Operand(
+                bits=BitTensor.from_array(numbers(own[role], where)) if role in own else bits[role],
+                sparsity=budget(chosen[role], where) if role in chosen else None,
+            )
+
+        return Layer(spec=spec, passes={
+            pass_name: PassOperands(operands={role: operand(pass_name, role) for role in OPERANDS[pass_name]})
+            for pass_name in spec.passes
+        })  # fmt: skip
 
 
 def _with_height(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape if len(shape) == 4 else (*shape[:2], 1, *shape[2:])
-
-
-def _pair(name: str, what: str, value: int | Sequence[int], first: int | None) -> tuple[int, int]:
-    values = (value, value) if isinstance(value, int) else tuple(value)
-    if first is not None and len(values) == 1:
-        values = (first, values[0])
-    if len(values) != 2:
-        raise LayerError(f"{name}: {what}: got {value!r}, expected one integer or two")
-    return (first if first is not None else int(values[0]), int(values[1]))
-
-
-def _sides(name: str, padding: int | Sequence[int], one_dimensional: bool) -> tuple[int, int, int, int]:
-    values = (padding,) if isinstance(padding, int) else tuple(padding)
-    if len(values) == 4:
-        return (int(values[0]), int(values[1]), int(values[2]), int(values[3]))
-    if len(values) == 1:
-        return (0, 0, values[0], values[0]) if one_dimensional else (values[0],) * 4
-    if len(values) == 2:
-        return (0, 0, *values) if one_dimensional else (values[0], values[0], values[1], values[1])
-    raise LayerError(f"{name}: padding: got {padding!r}, expected one, two or four integers")
-
-
-def _check_overrides(name: str, given: Mapping[str, Mapping[str, Any]]) -> None:
-    for pass_name, roles in given.items():
-        if pass_name not in PASSES:
-            raise LayerError(f"{name}: got pass {pass_name!r}, expected one of {', '.join(PASSES)}")
-        for role in roles:
-            if role not in OPERANDS[pass_name]:
-                expected = " and ".join(OPERANDS[pass_name])
-                raise LayerError(f"{name}: {pass_name}: got operand {role!r}, expected {expected}")
 
 
 def _check_shape(spec: LayerSpec, where: str, got: tuple[int, ...], role: str) -> None:
@@ -256,8 +232,9 @@ def _check_shape(spec: LayerSpec, where: str, got: tuple[int, ...], role: str) -
 
 
 def _check_numbers(spec: LayerSpec) -> None:
-    if not spec.name.isprintable() or spec.name in ("", "total"):
-        raise LayerError(f"layer name: got {spec.name!r}, expected a printable name other than 'total'")
+    if not isinstance(spec.name, str) or spec.name in ("", "total") or CONTROL.search(spec.name):
+        expected = "a name without control characters, and not 'total'"
+        raise LayerError(f"layer name: got {spec.name!r}, expected {expected}")
     if spec.kind not in KINDS:
         raise LayerError(f"{spec.name}: kind: got {spec.kind!r}, expected one of {', '.join(KINDS)}")
     for field in ("input_shape", "weight_shape", "output_shape", "stride", "dilation"):

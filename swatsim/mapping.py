@@ -63,11 +63,6 @@ class Mapping:
         """Elements of the reduction, the padding of lanes not counted."""
         return self.rows.offset.size
 
-    @property
-    def macs(self) -> int:
-        """Multiply positions."""
-        return self.groups * self.rows.vectors * self.columns.vectors * self.elements
-
 
 def map_contraction(contraction: Contraction, architecture: Architecture) -> Mapping:
     """Cut the reduction into steps of lanes, in the order that the architecture asks for."""

@@ -74,14 +74,13 @@ def schedule(contraction: Contraction, architecture: Architecture) -> PairedSche
                            for split in splits(architecture))  # fmt: skip
     rows, columns = _count(contraction.rows), _count(contraction.columns)
     actual = dense if skip == "none" else _skipping(mapping, architecture)
-    if skip == "sparser" and actual.compute_cycles > dense.compute_cycles:
-        actual = dense
+    ideal_positions = contraction.macs
     if actual.scheduled is contraction.rows:
         ideal_positions = int(rows.by_vector.sum()) * contraction.columns.vectors
     elif actual.scheduled is contraction.columns:
         ideal_positions = int(columns.by_vector.sum()) * contraction.rows.vectors
-    else:
-        ideal_positions = contraction.macs
+    if skip == "sparser" and actual.compute_cycles > dense.compute_cycles:
+        actual = dense
     return PairedSchedule(
         actual=actual, dense=dense, rows=rows, columns=columns, ideal_positions=ideal_positions, macs=contraction.macs
     )

@@ -67,11 +67,9 @@ def bordered_size(tensor: BoolTensor, border: Border) -> int:
     images, channels, height, width = tensor.shape
     size = images * channels * (height + border[0] + border[1]) * (width + border[2] + border[3])
     if size > LARGEST_BORDERED_VALUES:
-        expected = f"at most {LARGEST_BORDERED_VALUES}"
-        raise MappingError(
-            f"got {size} values in a tensor of shape {tensor.shape} with border {border}, expected {expected}"
-        )
-    return size
+        got = f"{size} values in a tensor of shape {tensor.shape} with border {border}"
+        raise MappingError(f"got {got}, expected at most {LARGEST_BORDERED_VALUES}")
+    return int(size)
 
 
 def ordered_grid(sizes: tuple[int, ...], axes: tuple[int, ...]) -> list[IntArray]:

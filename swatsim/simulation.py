@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -22,8 +20,7 @@ from swatsim.sides import Order
 from swatsim.timeline import Timeline, place
 from swatsim.trace import Trace
 from swatsim.traffic import BlockTimes, Move, measure
-
-Progress = Callable[[int, int], None]
+from swatsim.workers import Progress, in_order, thread_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +51,14 @@ def simulate(
 
     Raises
     ------
-    SwatsimError : a tensor of the trace is damaged, or nothing matches `layers`.
+    SwatsimError : an argument is wrong, nothing matches, a tensor is damaged, or a layer is too large to hold.
     """
-    unknown = [name for name in passes if name not in PASSES]
+    _check_types(architecture, trace, layers)
+    passes = (passes,) if isinstance(passes, str) else tuple(passes)
+    unknown = [str(name) for name in passes if name not in PASSES]
     if unknown or not passes:
         raise SwatsimError(f"passes: got {', '.join(unknown) or 'none'}, expected some of {', '.join(PASSES)}")
+    threads = thread_count(workers)
     chosen = [index for index, spec in enumerate(trace.specs) if fnmatchcase(spec.name, layers)]
     if not chosen:
         raise SwatsimError(f"layers: got {layers!r}, which matches none of the {len(trace)} layers of {trace.name}")
@@ -66,7 +66,7 @@ def simulate(
     def work(index: int) -> LayerResult:
         return simulate_layer(architecture, trace.layer(index), passes)
 
-    results = _in_order(work, chosen, workers or os.cpu_count() or 1, progress)
+    results = in_order(work, chosen, threads, progress)
     rows = [row for result in results for row in result.rows]
     if not rows:
         raise SwatsimError(f"passes: got {', '.join(passes)}, expected one that the chosen layers make")
@@ -77,6 +77,14 @@ def simulate(
         trace=_provenance(trace),
         records=(*rows, *totals(rows, passes, uncomputed)),
     )
+
+
+def _check_types(architecture: object, trace: object, layers: object) -> None:
+    for name, value, expected in (("architecture", architecture, Architecture), ("trace", trace, Trace)):
+        if not isinstance(value, expected):
+            raise SwatsimError(f"{name}: got {value!r}, expected what load_{name} returns")
+    if not isinstance(layers, str):
+        raise SwatsimError(f"layers: got {layers!r}, expected a pattern of layer names")
 
 
 def simulate_layer(architecture: Architecture, layer: Layer, passes: Sequence[str] = PASSES) -> LayerResult:
@@ -154,26 +162,6 @@ def _paper_macs(layer: Layer, pass_name: str) -> int:
     return paper_macs(macs, (operand.sparsity for operand in layer.passes[pass_name].operands.values()))
 
 
-def _in_order(
-    work: Callable[[int], LayerResult], indexes: Sequence[int], workers: int, progress: Progress | None
-) -> list[LayerResult]:
-    """Do the work of all layers on threads, the results in the order of the layers."""
-    with ThreadPoolExecutor(max_workers=min(workers, len(indexes))) as pool:
-        futures = [pool.submit(work, index) for index in indexes]
-        try:
-            pending = set(futures)
-            while pending:
-                done, pending = wait(pending, return_when=FIRST_EXCEPTION if progress is None else "FIRST_COMPLETED")
-                for future in done:
-                    future.result()
-                if progress is not None:
-                    progress(len(futures) - len(pending), len(futures))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-        return [future.result() for future in futures]
-
-
 def _provenance(trace: Trace) -> dict[str, object]:
     metadata = trace.manifest
     return {
@@ -182,6 +170,8 @@ def _provenance(trace: Trace) -> dict[str, object]:
         "scheme": metadata.scheme,
         "sparsity": None if metadata.sparsity is None else float(metadata.sparsity),
         "selection_period": metadata.selection_period,
+        "optimizer": metadata.optimizer,
+        "provenance": dict(metadata.provenance),
         "layers": len(trace.specs),
         "digest": trace.digest,
     }

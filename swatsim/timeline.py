@@ -19,11 +19,6 @@ class Timeline:
     compute_cycles: int
     bound_by: str  # compute, dram, central, sb, nbin or nbout
 
-    @property
-    def stall_cycles(self) -> int:
-        """Cycles in which the computation waits for memory."""
-        return self.cycles - self.compute_cycles
-
 
 def place(blocks: list[BlockTimes], architecture: Architecture) -> Timeline:
     """Run the blocks of one pass, in order, with double buffers and one half-duplex DRAM channel."""

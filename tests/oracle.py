@@ -298,23 +298,25 @@ def run_contraction(contraction: Contraction, machine: Machine, *, multiply: boo
     effectual = int(((rows != 0).sum(axis=1) * (columns != 0).sum(axis=1)).sum())
     dense = dense_cycles(rows, columns, machine)
     by_columns = machine.skip == "columns"
+    ideal = macs
     if machine.skip == "sparser":
         dense = min(dense, dense_cycles(columns, rows, machine))
         by_columns = contraction.column_zeros > contraction.row_zeros
     if machine.skip != "none":
         scheduled, other = (columns, rows) if by_columns else (rows, columns)
         cycles, side = run_scheduled(scheduled, other, machine, multiply=multiply)
+        ideal = int(np.count_nonzero(scheduled)) * other.shape[1]
         if multiply:
             assert side.products == effectual, "not every effectual product was computed once"
         if machine.skip != "sparser" or cycles <= dense:
             return ContractionCounts(
                 cycles=cycles, dense_cycles=dense, macs=macs, effectual_macs=effectual,
-                ideal_macs=int(np.count_nonzero(scheduled)) * other.shape[1],
+                ideal_macs=ideal,
                 scheduled="columns" if by_columns else "rows",
                 sums=side.sums.transpose(0, 2, 1) if by_columns else side.sums,
             )  # fmt: skip
     return ContractionCounts(
-        cycles=dense, dense_cycles=dense, macs=macs, effectual_macs=effectual, ideal_macs=macs,
+        cycles=dense, dense_cycles=dense, macs=macs, effectual_macs=effectual, ideal_macs=ideal,
         scheduled="nothing", sums=run_dense(contraction) if multiply else None,
     )  # fmt: skip
 

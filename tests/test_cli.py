@@ -152,6 +152,10 @@ def test_not_both_on_standard_output(run):
     refused(run("--json", "-", "--csv", "-"), "--json - and --csv -")
 
 
+def test_each_key_is_set_once(run):
+    refused(run("--set", "tile.rows=4", "--set", "tile.rows=5"), "--set tile.rows: got it twice")
+
+
 def test_not_both_in_one_file(run, tmp_path):
     refused(run("--json", "same", "--csv", "./same"), "same", "expected different files")
     assert not list(tmp_path.iterdir())
@@ -167,7 +171,8 @@ def test_a_file_that_cannot_be_written(run, tmp_path, option, path, reason):
     (tmp_path / "file").write_text("kept")
     before = sorted(tmp_path.rglob("*"))
     other = {"--json": "--csv", "--csv": "--json"}[option]
-    refused(run(option, path, other, "other"), f"{path or '.'}: cannot be written", reason)
+    expected = f"{path}: cannot be written" if path else "got an empty name, expected a file or -"
+    refused(run(option, path, other, "other"), expected, reason)
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "file").read_text() == "kept"
 

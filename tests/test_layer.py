@@ -25,9 +25,9 @@ def spec(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": ""}, "layer name: got '', expected a printable name other than 'total'"),
-        ({"name": "total"}, "layer name: got 'total', expected a printable name other than 'total'"),
-        ({"name": "a\nb"}, r"layer name: got 'a\nb', expected a printable name other than 'total'"),
+        ({"name": ""}, "layer name: got '', expected a name without control characters, and not 'total'"),
+        ({"name": "total"}, "layer name: got 'total', expected a name without control characters, and not 'total'"),
+        ({"name": "a\nb"}, r"layer name: got 'a\nb', expected a name without control characters, and not 'total'"),
         ({"kind": "conv3d"}, "a: kind: got 'conv3d', expected one of conv1d, conv2d, conv_transpose1d, "),
         ({"stride": (0, 1)}, "a: stride: got (0, 1), expected integers from 1 to 2147483647"),
         ({"padding": (0, 0, 0, -1)}, "a: padding: got (0, 0, 0, -1), expected integers from 0"),
@@ -130,6 +130,18 @@ def test_operands_and_budgets_of_single_passes():
             {"operands": {"forward": {"output_grad": 1}}},
             "a: forward: got operand 'output_grad', expected input and weight",
         ),
+        ({"stride": 1.5}, "a: stride: got 1.5, expected an integer"),
+        ({"stride": True}, "a: stride: got True, expected an integer"),
+        ({"padding": "same"}, "a: padding: got 'same', expected an integer"),
+        ({"groups": 1.0}, "a: groups: got 1.0, expected an integer"),
+        ({"weight": [[1], [1, 2]]}, "a: weight: got rows of different lengths, expected an array"),
+        ({"weight": np.full((6, 4, 3, 3), None)}, "a: weight: got an array of object, expected numbers"),
+        ({"sparsity": {"forward": {"weight": 1.5}}}, "a: forward.weight: got 1.5, expected a number from 0 to 1"),
+        ({"sparsity": {"forward": {"weight": "1/0"}}}, "a: forward.weight: got '1/0', expected a number from 0 to 1"),
+        (
+            {"needs_input_grad": False, "sparsity": {"input_grad": {"weight": 0.5}}},
+            "a: got input_grad, expected none of it where needs_input_grad is false",
+        ),
         ({"stride": (1, 1, 1)}, "a: stride: got (1, 1, 1), expected one integer or two"),
         ({"padding": (1, 1, 1)}, "a: padding: got (1, 1, 1), expected one, two or four integers"),
         (
@@ -143,6 +155,18 @@ def test_wrong_arguments_are_told(changes, message):
     with pytest.raises(LayerError) as caught:
         Layer.from_arrays("a", **arrays(**changes))
     assert str(caught.value).startswith(message)
+
+
+def test_integers_of_numpy_are_integers():
+    layer = Layer.from_arrays("a", **arrays(stride=np.int64(1), padding=np.array([0, 0]), groups=np.int32(1)))
+    assert (layer.spec.stride, layer.spec.padding, layer.spec.groups) == ((1, 1), (0, 0, 0, 0), 1)
+
+
+def test_one_dimension_has_one_stride():
+    with pytest.raises(LayerError, match=r"got \(\(3, 1\), .* expected \(1, s\)"):
+        Layer.from_arrays(
+            "b", input=np.ones((1, 4, 8)), weight=np.ones((6, 4, 3)), output_grad=np.ones((1, 6, 6)), stride=(3, 1)
+        )
 
 
 def test_paddings_in_every_form():

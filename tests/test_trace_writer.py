@@ -203,8 +203,7 @@ def packed(*values, dtype=np.uint8):
 @pytest.mark.parametrize(
     ("bits", "expected"),
     [
-        (packed(1), "bits: got uint8 of shape (1,), expected 2 bytes for a tensor of shape [3, 3]"),
-        (packed(1, 0, 0), "bits: got uint8 of shape (3,), expected 2 bytes"),
+        (packed([1, 1]), "bits: got uint8 of shape (1, 2), expected 2 bytes for a tensor of shape [3, 3]"),
         (packed(1, 1, dtype=np.int64), "bits: got int64 of shape (2,), expected 2 bytes"),
         (packed(1, 2), "bits: got ones after the last of 9 elements, expected zeros"),
     ],

@@ -132,15 +132,17 @@ class Level(Part):
     """One level of the memory hierarchy."""
 
     capacity_bytes: Annotated[int, _CAPACITY] = Field(description="Bytes that it holds.")
-    banks: Annotated[int, Integer(low=1, high=65536)] = Field(description="Banks that work side by side.")
+    banks: Annotated[int, Integer(low=1, high=65536)] = Field(
+        description="Banks that work side by side (no effect yet)."
+    )
     width_bytes_per_cycle: Annotated[int | None, _WIDTH] = Field(
         description="Bytes a cycle, all banks together, at clock_hz."
     )
     latency_cycles: Annotated[int, Integer(low=0, high=1_000_000)] = Field(
-        description="Cycles from a request to its first byte."
+        description="Cycles from a request to its first byte (only dram's has an effect yet)."
     )
     energy_pj_per_bit: Annotated[float, Number(low=0, high=1_000_000)] = Field(
-        description="Picojoules for each bit read or written."
+        description="Picojoules for each bit read or written (no effect yet)."
     )
     format: Annotated[Literal["dense", "bitmap"], Choice(words=("dense", "bitmap"))] = Field(
         description="How operands are stored: every value, or one bit a value and the non-zero values."

@@ -11,10 +11,9 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 from swatsim.errors import TraceError
+from swatsim.layer import CONTROL
 from swatsim.trace.records import MOST_DIMENSIONS
 
-# Characters that could split or repaint a line of output, and halves of surrogate pairs.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FRACTION = re.compile(r"(?:0|1|0\.[0-9]{1,30}|[0-9]{1,1000}/[1-9][0-9]{0,999})")
 _LONGEST_SHOWN = 80
@@ -126,7 +125,7 @@ class Node:
             self.fail("a string" if empty else "a string that is not empty")
         if longest is not None and len(self.value) > longest:
             self.fail(f"at most {longest} characters", got=f"a string of {len(self.value)}")
-        if (_CONTROL_IN_LINES if lines else _CONTROL).search(self.value):
+        if (_CONTROL_IN_LINES if lines else CONTROL).search(self.value):
             self.fail("no control characters")
         return self.value
 

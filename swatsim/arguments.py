@@ -1,0 +1,90 @@
+"""What users pass for the numbers of a layer, as the exact integers and fractions that it has."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.errors import LayerError
+from swatsim.passes import OPERANDS, PASSES
+
+
+def integer(value: Any, where: str) -> int:
+    """An integer of Python or numpy; a bool or a float, even a whole one, is a mistake."""
+    if not isinstance(value, (bool, np.bool_)):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise LayerError(f"{where}: got {value!r}, expected an integer")
+
+
+def pair(value: Any, where: str, *, one_dimensional: bool) -> tuple[int, int]:
+    """One integer or two, for height and width; one dimension has (1, s)."""
+    values = _integers(value, where)
+    if len(values) == 1:
+        values = (1, values[0]) if one_dimensional else (values[0], values[0])
+    if len(values) != 2:
+        raise LayerError(f"{where}: got {value!r}, expected one integer or two")
+    return (values[0], values[1])
+
+
+def sides(value: Any, where: str, *, one_dimensional: bool) -> tuple[int, int, int, int]:
+    """Padding as (top, bottom, left, right): of one integer, of two (height and width; left and right), or of four."""
+    values = _integers(value, where)
+    if len(values) == 4:
+        return (values[0], values[1], values[2], values[3])
+    if len(values) not in (1, 2):
+        raise LayerError(f"{where}: got {value!r}, expected one, two or four integers")
+    first, last = values[0], values[-1]
+    return (0, 0, first, last) if one_dimensional else (first, first, last, last)
+
+
+def budget(value: Any, where: str) -> Fraction:
+    """A sparsity from 0 to 1, exact: 0.8 is 4/5."""
+    try:
+        fraction = Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        fraction = Fraction(-1)
+    if not 0 <= fraction <= 1:
+        raise LayerError(f"{where}: got {value!r}, expected a number from 0 to 1")
+    return fraction
+
+
+def numbers(value: Any, where: str) -> NDArray[Any]:
+    """An array of numbers or booleans."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise LayerError(f"{where}: got rows of different lengths, expected an array") from None
+    if array.dtype.kind not in "biufc":
+        raise LayerError(f"{where}: got an array of {array.dtype}, expected numbers")
+    return array
+
+
+def by_operand(given: Any, name: str, passes: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
+    """Check a mapping pass -> operand -> anything against the passes that a layer makes."""
+    if given is None:
+        return {}
+    for pass_name in given:
+        if pass_name not in PASSES:
+            raise LayerError(f"{name}: got pass {pass_name!r}, expected one of {', '.join(PASSES)}")
+        if pass_name not in passes:
+            raise LayerError(f"{name}: got {pass_name}, expected none of it where needs_input_grad is false")
+        for role in given[pass_name]:
+            if role not in OPERANDS[pass_name]:
+                expected = " and ".join(OPERANDS[pass_name])
+                raise LayerError(f"{name}: {pass_name}: got operand {role!r}, expected {expected}")
+    checked: Mapping[str, Mapping[str, Any]] = given
+    return checked
+
+
+def _integers(value: Any, where: str) -> tuple[int, ...]:
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return tuple(integer(part, where) for part in value)
+    return (integer(value, where),)

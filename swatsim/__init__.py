@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from swatsim.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from swatsim import errors as errors
     from swatsim import torch as torch
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from swatsim.report import Report
     from swatsim.simulation import simulate
     from swatsim.trace import GraphNode, Trace, TraceMetadata, TraceWriter, load_trace
-
-__version__ = "0.1.0"
 
 # Loaded on first use: `swatsim --help` must not wait for numpy and numba.
 _HOMES = {

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swatsim import __version__
 from swatsim.errors import SwatsimError
 from swatsim.passes import PASSES
+from swatsim.version import __version__
 
 if TYPE_CHECKING:
     from swatsim.report import Report

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from swatsim import __version__
 from swatsim.architecture import Architecture
 from swatsim.blocks import cut, prepare_work
 from swatsim.contraction import contract
@@ -20,6 +19,7 @@ from swatsim.sides import Order
 from swatsim.timeline import Timeline, place
 from swatsim.trace import Trace
 from swatsim.traffic import BlockTimes, Move, measure
+from swatsim.version import __version__
 from swatsim.workers import Progress, in_order, thread_count
 
 

@@ -132,15 +132,17 @@ def _run(
 ) -> Timeline:
     """Cut all contractions of a pass into blocks, count what they move into `moved`, and run them."""
     blocks: list[BlockTimes] = []
-    resident = False
+    resident: str | None = None
     for paired in schedules:
         work = prepare_work(paired, architecture, dense=dense)
-        pieces = cut(work, architecture, columns_resident=resident)
+        streamed = work.schedule.mapping.columns.role
+        pieces = cut(work, architecture, columns_resident=resident == streamed)
         traffic = measure(work, pieces, result, architecture)
         moved.update(traffic.moved)
         blocks.extend(traffic.blocks)
-        # The phases of an input gradient share its windows' tensor: what fits stays for the next phase.
-        resident = len({piece.column_rounds.start for piece in pieces}) == 1 and work.schedule.mapping.groups == 1
+        # The phases of an input gradient share its windows' tensor, not the taps: what fits stays for the next phase.
+        whole = len({piece.column_rounds.start for piece in pieces}) == 1 and work.schedule.mapping.groups == 1
+        resident = streamed if whole and streamed != "weight" else None
     return place(blocks, architecture)
 
 

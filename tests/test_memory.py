@@ -143,6 +143,29 @@ def test_one_block_takes_load_then_compute_then_store():
         assert row.cycles == load + 7 + row.compute_cycles + store + 7
 
 
+@pytest.mark.parametrize(("weight_density", "gradient_density"), [(0.1, 0.9), (0.9, 0.1)])
+def test_phases_load_their_weights_and_share_the_gradient(weight_density, gradient_density):
+    """Each phase has other taps: all weights are loaded once. The gradient is loaded once where it is streamed."""
+    random = np.random.default_rng(1)
+    layer = swatsim.Layer.from_arrays(
+        "layer",
+        input=np.ones((2, 32, 8, 8)),
+        weight=random.random((32, 32, 3, 3)) < weight_density,
+        output_grad=random.random((2, 32, 4, 4)) < gradient_density,
+        stride=2,
+        padding=1,
+    )
+    row = rows_of("dadiannao", layer, **{"memory.dram.format": "dense"})["input_grad"]
+    moved = row.as_dict()
+    assert row.scheduled == ("weight" if weight_density < gradient_density else "output_grad")
+    assert moved["dram_read_weight_bytes"] == 32 * 32 * 9 * 2
+    gradient_bytes = 2 * 32 * 4 * 4 * 2
+    if row.scheduled == "weight":
+        assert moved["dram_read_output_bytes"] == gradient_bytes
+    else:
+        assert moved["dram_read_output_bytes"] == 4 * gradient_bytes
+
+
 def test_small_buffers_reload():
     small = {"memory.sb.capacity_bytes": 512, "memory.central.capacity_bytes": 2048}
     large = rows_of("dadiannao-dense", make_layer())

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.architecture import Architecture
+from swatsim.architecture import LEVELS, Architecture
 from swatsim.formats import stored_bytes
 from swatsim.mapping import Extent, extents
 from swatsim.schedule import PairedSchedule, PresentCounts, Schedule
 from swatsim.sides import Lines
 
 IntArray = NDArray[np.int64]
-DENSE = {"dram": "dense", "central": "dense", "sb": "dense", "nbin": "dense", "nbout": "dense"}
+DENSE = dict.fromkeys(LEVELS, "dense")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

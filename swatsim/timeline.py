@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from swatsim.architecture import Architecture
+from swatsim.architecture import LEVELS, Architecture
 from swatsim.kernels.engines import run_blocks
 from swatsim.traffic import BlockTimes
 
@@ -27,7 +27,7 @@ def place(blocks: list[BlockTimes], architecture: Architecture) -> Timeline:
     )
     cycles = int(run_blocks(load, busy, store, architecture.memory.dram.latency_cycles))
     occupied = {"compute": sum(block.compute for block in blocks), "dram": int(load.sum() + store.sum())}
-    for level in ("central", "sb", "nbin", "nbout"):
+    for level in LEVELS[1:]:  # DRAM has engines of its own
         occupied[level] = sum(block.streams[level] for block in blocks)
     compute_cycles = occupied["compute"]
     return Timeline(

@@ -12,7 +12,6 @@ from swatsim.architecture import Architecture
 from swatsim.blocks import Block, Work
 from swatsim.formats import stored_bytes
 
-LEVELS = ("dram", "central", "sb", "nbin", "nbout")
 DIRECTIONS = ("read", "write")
 TENSORS = ("input", "weight", "output")
 

@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import swatsim
+from swatsim.architecture import LEVELS
 from swatsim.passes import PASSES
 from swatsim.report import Row, paper_macs, totals
 from swatsim.report.delimited import to_csv
 from swatsim.report.document import to_json
 from swatsim.report.records import COLUMNS
-from swatsim.traffic import DIRECTIONS, LEVELS, TENSORS, Move
+from swatsim.traffic import DIRECTIONS, TENSORS, Move
 
 # The columns that a user was promised by name.
 PROMISED = [

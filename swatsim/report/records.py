@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from swatsim.architecture import LEVELS
 from swatsim.passes import PASSES
-from swatsim.traffic import DIRECTIONS, LEVELS, TENSORS, Move
+from swatsim.traffic import DIRECTIONS, TENSORS, Move
 
 TOTAL = "total"
 BACKWARD = ("input_grad", "weight_grad")

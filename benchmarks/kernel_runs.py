@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.workload import MAIN_ARCHITECTURE, random_layer
 from swatsim.architecture import load_architecture
-from swatsim.contraction import Contraction, Order, contract
+from swatsim.contraction import Contraction, contract
 from swatsim.kernels.barrier import wait_at_buffers, wait_at_segments
 from swatsim.kernels.compile import kernel
 from swatsim.kernels.engines import run_blocks
@@ -25,6 +25,7 @@ from swatsim.kernels.moves import (
     schedule_units,
 )
 from swatsim.mapping import Mapping, map_contraction
+from swatsim.sides import Order
 
 LANE = "a lane of a step of a vector"
 # The 8-input T shape of TensorDash and Bit-Tactical.

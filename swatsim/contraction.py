@@ -11,7 +11,7 @@ import numpy as np
 
 from swatsim.errors import MappingError
 from swatsim.layer import Convolution, Layer, Operand
-from swatsim.passes import OPERANDS
+from swatsim.passes import OPERANDS, REVERSED
 from swatsim.sides import (
     BoolTensor,
     IntArray,
@@ -57,7 +57,7 @@ def contract(layer: Layer, pass_name: str, order: Order) -> tuple[Contraction, .
     if layer.spec.transposed:
         reverse = {"input": "output_grad", "output_grad": "input", "weight": "weight"}
         operands = {reverse[role]: operand for role, operand in operands.items()}
-        pass_name = {"forward": "input_grad", "input_grad": "forward"}.get(pass_name, pass_name)
+        pass_name = REVERSED[pass_name]
     first, second = (
         _four_dimensional(convolution, role, operands[role], layer.spec.kind) for role in OPERANDS[pass_name]
     )

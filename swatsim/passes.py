@@ -7,5 +7,7 @@ OPERANDS: dict[str, tuple[str, str]] = {
     "input_grad": ("output_grad", "weight"),
     "weight_grad": ("output_grad", "input"),
 }
+# A transposed convolution makes each pass as the convolution that it reverses makes this one.
+REVERSED = {"forward": "input_grad", "input_grad": "forward", "weight_grad": "weight_grad"}
 # The result, by the layer's tensor whose shape it has.
 RESULTS = {"forward": "output", "input_grad": "input", "weight_grad": "weight"}

@@ -12,7 +12,7 @@ from swatsim.blocks import cut, prepare_work
 from swatsim.contraction import contract
 from swatsim.errors import SwatsimError
 from swatsim.layer import Layer
-from swatsim.passes import OPERANDS, PASSES, RESULTS
+from swatsim.passes import OPERANDS, PASSES, RESULTS, REVERSED
 from swatsim.report import Report, Row, paper_macs, totals
 from swatsim.schedule import PairedSchedule, schedule
 from swatsim.sides import Order
@@ -89,9 +89,7 @@ def _check_types(architecture: object, trace: object, layers: object) -> None:
 
 def simulate_layer(architecture: Architecture, layer: Layer, passes: Sequence[str] = PASSES) -> LayerResult:
     """Simulate the passes that a training step makes through one layer."""
-    rows = tuple(
-        _simulate_pass(architecture, layer, name) for name in PASSES if name in passes and name in layer.passes
-    )
+    rows = tuple(_simulate_pass(architecture, layer, name) for name in layer.spec.passes if name in passes)
     uncomputed = 0
     if "input_grad" in passes and not layer.spec.needs_input_grad:
         # The weight is the operand that a forward pass and an input gradient share.
@@ -157,9 +155,8 @@ def _scheduled(schedules: Sequence[PairedSchedule], pass_name: str) -> str:
 
 def _paper_macs(layer: Layer, pass_name: str) -> int:
     convolution = layer.spec.convolution
-    # A transposed convolution's forward pass is the reverse's input gradient; the paper has none, its rule is kept.
-    reversed_pass = {"forward": "input_grad", "input_grad": "forward"}.get(pass_name, pass_name)
-    counted = reversed_pass if layer.spec.transposed else pass_name
+    # The paper has no transposed convolution: its rule is kept for the convolution that this one reverses.
+    counted = REVERSED[pass_name] if layer.spec.transposed else pass_name
     macs = convolution.dilated_input_grad_macs if counted == "input_grad" else convolution.macs
     return paper_macs(macs, (operand.sparsity for operand in layer.passes[pass_name].operands.values()))
 

@@ -69,6 +69,7 @@ class _ComputeCycles:
         self._done = np.zeros(sets, dtype=np.int64)
 
     def advance(self, block: Block) -> int:
+        """Cycles until the slowest barrier set has done this block too, after those before it."""
         outer, inner, rounds = block.row_rounds, block.column_rounds, self._work.column_rounds
         if self._work.schedule.columns_scheduled:
             outer, inner, rounds = inner, outer, self._work.row_rounds
@@ -79,13 +80,13 @@ class _ComputeCycles:
 
 
 def _block_moves(work: Work, block: Block, result: str, accumulator_bytes: int) -> Counter[Move]:
-    mapping, level_formats = work.schedule.mapping, work.formats
+    mapping = work.schedule.mapping
     rows, columns = work.row_vectors(block.row_rounds), work.column_vectors(block.column_rounds)
     groups = block.groups.stop - block.groups.start
     row_rounds = block.row_rounds.stop - block.row_rounds.start
+    held = int(work.row_bytes.total[block.groups, block.row_rounds].sum())
     moves: Counter[Move] = Counter()
     if block.loads_rows:
-        held = int(work.row_bytes.total[block.groups, block.row_rounds].sum())
         row_bytes = work.tensor_bytes(mapping.rows.lines, block.groups, rows, "dram")
         moves[Move("dram", "read", mapping.rows.role)] += row_bytes
         moves[Move("sb", "write", mapping.rows.role)] += held * work.column_extent.tiles
@@ -95,10 +96,9 @@ def _block_moves(work: Work, block: Block, result: str, accumulator_bytes: int) 
             moves[Move(level, direction, mapping.columns.role)] += column_bytes
     column_tiles = -(-(columns.stop - columns.start) // work.column_extent.per_tile)
     row_tiles = -(-(rows.stop - rows.start) // work.row_extent.per_tile)
-    read_rows = int(work.row_bytes.total[block.groups, block.row_rounds].sum()) * column_tiles
-    moves[Move("sb", "read", mapping.rows.role)] += read_rows
+    moves[Move("sb", "read", mapping.rows.role)] += held * column_tiles
     present = work.column_counts.by_vector[block.groups, columns]
-    broadcast = int(stored_bytes(level_formats["central"], mapping.elements, present, work.value_bytes).sum())
+    broadcast = int(stored_bytes(work.formats["central"], mapping.elements, present, work.value_bytes).sum())
     moves[Move("central", "read", mapping.columns.role)] += broadcast * row_rounds
     received = int(work.column_bytes.total[block.groups, block.column_rounds].sum()) * row_tiles
     for direction in DIRECTIONS:

@@ -11,3 +11,5 @@ OPERANDS: dict[str, tuple[str, str]] = {
 REVERSED = {"forward": "input_grad", "input_grad": "forward", "weight_grad": "weight_grad"}
 # The result, by the layer's tensor whose shape it has.
 RESULTS = {"forward": "output", "input_grad": "input", "weight_grad": "weight"}
+# What a training step does between and after its convolutions: streams of bytes, on rows of their own.
+STREAMING = ("select", "reorder", "elementwise_forward", "elementwise_backward", "update")

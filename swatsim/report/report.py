@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from swatsim.report.records import COLUMNS, TOTAL, Row
+from swatsim.passes import PASSES, STREAMING
+from swatsim.report.records import Row
 
 if TYPE_CHECKING:
     import pandas
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Rows of every simulated layer and pass, then the totals.
+    """Rows of every simulated layer and pass and of streaming work, then the totals.
 
     `architecture` is the whole machine as it was simulated, `trace` says which trace and how it was made.
     """
@@ -26,19 +27,27 @@ class Report:
 
     @property
     def rows(self) -> pandas.DataFrame:
-        """All records as a table: a row per layer and pass, and total rows whose layer is `total`."""
+        """All records as a table: a row per layer and pass or stream, and total rows whose layer is `total`."""
         import pandas
 
-        return pandas.DataFrame([record.as_dict() for record in self.records], columns=list(COLUMNS))
+        return pandas.DataFrame([record.as_dict() for record in self.records])
 
     @property
     def layer_records(self) -> tuple[Row, ...]:
-        """The records without the totals."""
-        return tuple(record for record in self.records if record.layer != TOTAL)
+        """The passes of the layers, without streaming work and totals."""
+        return tuple(record for record in self.records if record.pass_name in PASSES and not record.is_total)
+
+    @property
+    def streaming_records(self) -> tuple[Row, ...]:
+        """What a step does beside its convolutions."""
+        return tuple(record for record in self.records if record.pass_name in STREAMING)
 
     def total(self, pass_name: str = "step") -> Row:
-        """The total of a pass: forward, input_grad, weight_grad, backward or step; KeyError if none was simulated."""
+        """The total of forward, input_grad, weight_grad, backward, other (all streaming work) or step.
+
+        Raises KeyError where that was not simulated as a whole.
+        """
         for record in self.records:
-            if record.layer == TOTAL and record.pass_name == pass_name:
+            if record.is_total and record.pass_name == pass_name:
                 return record
         raise KeyError(pass_name)

@@ -163,9 +163,10 @@ _CHOICES = f"""\
   only one is possible): assumed. Pointers and numbers of entries go up to rows · columns, whatever is zero, so that
   their widths are known before the bits are.
 - `csr` and `csc` store rows + 1 (columns + 1) pointers: the first, always 0, too.
-- `run_length` runs on from row to row. An entry counts at most {_RUN - 1} zeros, so {_RUN} zeros in a row before a non-zero
-  are an entry of their own, a *filler* with value zero: n zeros before a non-zero take ⌊n / {_RUN}⌋ fillers. Zeros after
-  the last non-zero take none: the number of entries, with which SCNN's index vector begins (R), says where to stop.
+- `run_length` runs on from row to row. An entry counts at most {_RUN - 1} zeros, so {_RUN} zeros in a row before a
+  non-zero are an entry of their own, a *filler* with value zero: n zeros before a non-zero take ⌊n / {_RUN}⌋ fillers.
+  Zeros after the last non-zero take none: the number of entries, with which SCNN's index vector begins (R), says where
+  to stop.
 - A brick of `zfnaf` never crosses a row; the last one of a row is padded. It keeps its room, so that bricks can be
   addressed: the format saves work on zeros, not their bytes, and costs {OFFSET_BITS} bits a value more than `dense`.
   A value of zero marks the end of a brick's non-zeros.

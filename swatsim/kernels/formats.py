@@ -34,7 +34,7 @@ def count_fillers(
 
 
 @kernel
-def count_line_fillers(lines: NDArray[np.uint8], run_bits: int, fillers: NDArray[np.int64]) -> None:
+def count_line_fillers(lines: NDArray[np.uint8] | NDArray[np.bool_], run_bits: int, fillers: NDArray[np.int64]) -> None:
     """Set fillers[line] of the lines of a tensor, lines[line, element] in the order of storage; see `count_fillers`."""
     for line in range(lines.shape[0]):
         run = np.int64(0)

@@ -1,0 +1,87 @@
+"""Timelines for the tests of what is drawn from them: engines written plainly, and a report around a timeline."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from swatsim.timeline import PlacedPass, Spans
+
+CLOCK_HZ = 606_000_000  # a cycle is no whole number of nanoseconds
+
+
+def place_passes(works, latency=0, prefetch=True):
+    """A timeline of passes given as (layer, pass, [(load, compute, store) cycles of each block]).
+
+    One channel serves load 0, load 1, store 0, load 2, store 1 ...; with `prefetch` the first load of a pass comes
+    before the last store of the pass before. The stalls' causes are made up, their sum is not.
+    """
+    placed, channel, start = [], 0, 0
+    ahead = None
+    for index, (layer, name, blocks) in enumerate(works):
+        spans, end, early = {"load": {}, "compute": {}, "store": {}}, start, 0
+        computed = start
+        if ahead:
+            spans["load"][0], early = ahead, max(0, min(ahead[1], start) - ahead[0])
+        ahead = None
+        channel = max(channel, start)
+        for turn in range(len(blocks) + 1):
+            if turn < len(blocks) and turn not in spans["load"]:
+                spans["load"][turn] = (channel, channel + blocks[turn][0])
+                channel = spans["load"][turn][1]
+            if turn == len(blocks) and prefetch and index + 1 < len(works) and works[index + 1][2]:
+                ahead = (channel, channel + works[index + 1][2][0][0])
+                channel = ahead[1]
+            if turn:
+                load, compute, store = blocks[turn - 1]
+                ready = spans["load"][turn - 1][1] + latency if load else start
+                begin = max(computed, ready)
+                computed = begin + compute
+                spans["compute"][turn - 1] = (begin, computed)
+                channel = max(channel, computed) if store else channel
+                spans["store"][turn - 1] = (channel, channel + store)
+                channel += store
+                end = max(end, computed, channel if store else 0)
+        cycles = end - start
+        waiting = cycles - sum(block[1] for block in blocks)
+        stalls = {"dram": waiting - waiting // 3, "central": 0, "latency": waiting // 3}
+        placed.append(
+            PlacedPass(
+                layer=layer,
+                pass_name=name,
+                start_cycle=start,
+                cycles=cycles,
+                spans=Spans(**{engine: _array(found, len(blocks), start) for engine, found in spans.items()}),
+                stalls=stalls,
+                prefetched_cycles=early,
+            )
+        )
+        start = end
+    return tuple(placed)
+
+
+def _array(found, blocks, start):
+    return np.array([found[block] for block in range(blocks)], dtype=np.int64).reshape(blocks, 2) - start
+
+
+def report_of(timeline, clock_hz=CLOCK_HZ, machine="dadiannao", trace="resnet50"):
+    """What a renderer reads of a report."""
+    return SimpleNamespace(
+        swatsim_version="1.2.3",
+        architecture={
+            "name": machine,
+            "clock_hz": clock_hz,
+            "memory": {"dram": {"duplex": "half"}, "central": {}, "nbin": {}},
+        },
+        trace={"name": trace, "digest": "0123", "scheme": "swat-u", "sparsity": 0.9},
+        timeline=timeline,
+    )
+
+
+STEP = (
+    ("conv1", "forward", [(10, 40, 7), (10, 45, 7), (10, 0, 7)]),
+    ("layer1.0", "forward", [(30, 20, 0), (0, 25, 9)]),
+    ("relu", "elementwise_forward", [(64, 8, 64)]),
+    ("layer1.0", "weight_grad", [(500, 3, 5)]),
+    ("layer1.0", "input_grad", [(5, 60, 5)] * 4),
+    ("conv1", "weight_grad", []),
+)

@@ -1,0 +1,120 @@
+"""Off-chip transfers: how long the channels of a DRAM standard take; docs/dram.md has the rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.dram_standards import STANDARDS, Standard
+from swatsim.kernels.dram import Channel, transfer_picoseconds
+
+if TYPE_CHECKING:
+    from swatsim.architecture.model import Level
+
+IntArray = NDArray[np.int64]
+
+# Bytes of the address that one channel holds before the next one follows: four cache lines, as in desktop controllers.
+INTERLEAVE_BYTES = 256
+# Picoseconds of so many bytes, each in a run of its own, still fit 64 bits.
+MOST_BYTES = 1 << 48
+_PICO = 10**12
+# Refreshes are counted together until they take so many cycles, so that rounding them is no error worth naming.
+_LEAST_REFRESH_CYCLES = 20
+
+
+def transfer_cycles(level: Level, clock_hz: int, transfer_bytes: IntArray, runs: IntArray, *, write: bool) -> IntArray:
+    """Cycles for which each transfer by itself occupies the off-chip channels, refresh apart.
+
+    Parameters
+    ----------
+    level : of a DRAM standard, or a pipe of its width; width null takes no time.
+    transfer_bytes : of each transfer, from 0 to 2^48.
+    runs : contiguous runs that its bytes lie in, at least 1.
+
+    Raises
+    ------
+    ValueError : bytes or runs out of range.
+    """
+    if transfer_bytes.size and not (0 <= transfer_bytes.min() and transfer_bytes.max() <= MOST_BYTES):
+        raise ValueError(f"transfer_bytes: got {transfer_bytes}, expected 0 to {MOST_BYTES}")
+    if runs.size and runs.min() < 1:
+        raise ValueError(f"runs: got {runs}, expected at least 1")
+    if level.width_bytes_per_cycle is None:
+        return np.zeros_like(transfer_bytes)
+    cycles = -(-transfer_bytes // level.width_bytes_per_cycle)
+    if level.standard is None:
+        return cycles
+    standard = STANDARDS[level.standard]
+    bursts, channel_runs = channel_share(standard, level.banks, transfer_bytes, runs)
+    picoseconds = np.empty(bursts.size, dtype=np.int64)
+    transfer_picoseconds(channel_of(standard, write=write), bursts.ravel(), channel_runs.ravel(), picoseconds)
+    return np.maximum(cycles, _cycles(picoseconds.reshape(bursts.shape), clock_hz))
+
+
+def refresh(level: Level, clock_hz: int) -> tuple[int, int]:
+    """(period, busy) in cycles: in each period the level serves nothing for `busy` cycles; (0, 0) if never."""
+    if level.width_bytes_per_cycle is None:
+        return (0, 0)
+    if level.refresh_period_cycles is not None:
+        return (level.refresh_period_cycles, level.refresh_cycles) if level.refresh_cycles else (0, 0)
+    if level.standard is None:
+        return (0, 0)
+    standard = STANDARDS[level.standard]
+    scale = standard.clock_picoseconds * clock_hz
+    together = max(1, -(-_LEAST_REFRESH_CYCLES * _PICO // (standard.t_rfc * scale)))
+    return (together * standard.t_refi * scale // _PICO, -(-together * standard.t_rfc * scale // _PICO))
+
+
+def channel_share(
+    standard: Standard, channels: int, transfer_bytes: IntArray, runs: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Bursts and runs of the channel that carries most of each transfer."""
+    runs = np.minimum(runs, transfer_bytes)
+    bursts = _touched(transfer_bytes, runs, standard.burst_bytes)
+    pieces = _touched(transfer_bytes, runs, INTERLEAVE_BYTES)
+    piece_bursts = INTERLEAVE_BYTES // standard.burst_bytes
+    # Pieces are dealt to the channels in turn: the first channel has a piece of every round that is begun.
+    rounds, rest = np.divmod(bursts, piece_bursts * channels)
+    most = rounds * piece_bursts + np.minimum(rest, piece_bursts)
+    return most, np.minimum(runs, -(-pieces // channels))
+
+
+def _touched(transfer_bytes: IntArray, runs: IntArray, unit_bytes: int) -> IntArray:
+    # The first run begins on a unit. The others begin anywhere: on average such a run touches
+    # 1 + (bytes - 1) / unit_bytes units, that is, unit_bytes - 1 bytes more than it has.
+    return -(-(transfer_bytes + (unit_bytes - 1) * np.maximum(runs - 1, 0)) // unit_bytes)
+
+
+def channel_of(standard: Standard, *, write: bool) -> Channel:
+    """The kernel's picoseconds of a standard."""
+    command_to_end = (standard.t_cwl if write else standard.t_cl) + standard.burst_clocks
+    clocks = {
+        "column_short": standard.t_ccd_s,
+        "column_long": standard.t_ccd_l,
+        "activate_short": standard.t_rrd_s,
+        "activate_long": standard.t_rrd_l,
+        "four_activates": standard.t_faw,
+        "activate_to_column": standard.t_rcd,
+        "activate_to_close": standard.t_ras,
+        "activate_to_activate": standard.t_rc,
+        "column_to_close": command_to_end + standard.t_wr if write else standard.t_rtp,
+        "close_to_activate": standard.t_rp,
+        "column_to_end": command_to_end,
+    }
+    return Channel(
+        bank_groups=standard.bank_groups,
+        banks=standard.banks,
+        interleaved_banks=standard.interleaved_bank_groups,
+        page_bursts=standard.page_bytes // standard.burst_bytes,
+        **{name: count * standard.clock_picoseconds for name, count in clocks.items()},
+    )
+
+
+def _cycles(picoseconds: IntArray, clock_hz: int) -> IntArray:
+    # ceil(picoseconds * clock_hz / 10^12), the product cut where it would leave 64 bits (clock_hz <= 10^12).
+    seconds, rest = np.divmod(picoseconds, _PICO)
+    micro, pico = np.divmod(rest, 10**6)
+    millionths = micro * clock_hz - (-pico * clock_hz // 10**6)
+    return seconds * clock_hz - (-millionths // 10**6)

@@ -1,29 +1,33 @@
 """Architecture files: the machine to simulate, read strictly, every error at once."""
 
 from swatsim.architecture.loader import load_architecture, read_architecture
+from swatsim.architecture.memory import OPERANDS, STANDARDS, Level, Memory, Operand
 from swatsim.architecture.model import (
-    LEVELS,
     Architecture,
+    Area,
     Datapath,
-    Dram,
+    Energy,
     LanesDatapath,
-    Level,
     Mapping,
-    Memory,
+    Streaming,
     Tile,
 )
 from swatsim.architecture.overrides import parse_override
 from swatsim.architecture.shipped import shipped_architectures
 
 __all__ = [
-    "LEVELS",
+    "OPERANDS",
+    "STANDARDS",
     "Architecture",
+    "Area",
     "Datapath",
-    "Dram",
+    "Energy",
     "LanesDatapath",
     "Level",
     "Mapping",
     "Memory",
+    "Operand",
+    "Streaming",
     "Tile",
     "load_architecture",
     "parse_override",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -11,11 +12,17 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 # The type of every pydantic error that a constraint raises; its message is the phrase after "expected".
 EXPECTED = "expected"
+# The same, where a key is wrong rather than its value.
+BAD_NAME = "bad_name"
 
 
 def _expecting(schema: CoreSchema, phrase: str) -> CoreSchema:
     """Replace whatever error `schema` finds by the one phrase."""
     return core_schema.custom_error_schema(schema, EXPECTED, custom_error_message=phrase)
+
+
+def _alternative(null: str | None) -> str:
+    return "" if null is None else f", or null ({null})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +36,7 @@ class Integer:
     @property
     def phrase(self) -> str:
         """What is expected, as it follows "expected" in a message."""
-        alternative = "" if self.null is None else f", or null ({self.null})"
-        return f"an integer from {self.low} to {self.high}{alternative}"
+        return f"an integer from {self.low} to {self.high}" + _alternative(self.null)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema: CoreSchema = core_schema.int_schema(ge=self.low, le=self.high, strict=True)
@@ -45,14 +51,17 @@ class Number:
 
     low: int
     high: int
+    null: str | None = None
 
     @property
     def phrase(self) -> str:
         """What is expected, as it follows "expected" in a message."""
-        return f"a number from {self.low} to {self.high}"
+        return f"a number from {self.low} to {self.high}" + _alternative(self.null)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        schema = core_schema.float_schema(ge=self.low, le=self.high, strict=True)
+        schema: CoreSchema = core_schema.float_schema(ge=self.low, le=self.high, strict=True)
+        if self.null is not None:
+            schema = core_schema.nullable_schema(schema)
         return _expecting(schema, self.phrase)
 
 
@@ -61,16 +70,22 @@ class Choice:
     """One of the words of a Literal; `words` must be the Literal's own (checked when the model is built)."""
 
     words: tuple[str, ...]
+    null: str | None = None
 
     @property
     def phrase(self) -> str:
         """What is expected, as it follows "expected" in a message."""
-        return f"one of {', '.join(self.words)}" if len(self.words) > 1 else self.words[0]
+        words = f"one of {', '.join(self.words)}" if len(self.words) > 1 else self.words[0]
+        return words + _alternative(self.null)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        if get_args(source) != self.words:
+        literal = source if self.null is None else get_args(source)[0]
+        if get_args(literal) != self.words:
             raise TypeError(f"{self.words} are not the words of {source}")
-        return _expecting(core_schema.literal_schema(list(self.words)), self.phrase)
+        schema: CoreSchema = core_schema.literal_schema(list(self.words))
+        if self.null is not None:
+            schema = core_schema.nullable_schema(schema)
+        return _expecting(schema, self.phrase)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +124,7 @@ class Items:
     def phrase(self) -> str:
         """What is expected, as it follows "expected" in a message."""
         count = f"{self.fewest}" if self.fewest == self.most else f"{self.fewest} to {self.most}"
-        alternative = "" if self.null is None else f", or null ({self.null})"
-        return f"a list of {count} {self.what}{alternative}"
+        return f"a list of {count} {self.what}" + _alternative(self.null)
 
     def _check(self, value: Any) -> tuple[Any, ...] | None:
         if value is None and self.null is not None:
@@ -122,6 +136,56 @@ class Items:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self._check, handler(source))
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A mapping whose keys are names of the file's own choice, each to a mapping of the same fixed keys.
+
+    How many there are is a matter for the rules: to count them here would hide the errors inside of them.
+    """
+
+    one: str
+    what: str
+    fewest: int
+    most: int
+    reserved: tuple[str, ...]
+
+    @property
+    def phrase(self) -> str:
+        """What is expected, as it follows "expected" in a message."""
+        return f"a mapping of {self.count}"
+
+    @property
+    def count(self) -> str:
+        """How many there are to be."""
+        return f"{self.fewest} to {self.most} {self.what}"
+
+    @property
+    def name_phrase(self) -> str:
+        """What is expected of a name."""
+        return (
+            f"a name of at most {_LONGEST_NAME} small letters, digits and _, a letter first, "
+            f"and none of {', '.join(self.reserved)}"
+        )
+
+    def _check(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise PydanticCustomError(EXPECTED, "{phrase}", {"phrase": self.phrase})
+        return value
+
+    def _check_name(self, name: str) -> str:
+        if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME or name in self.reserved:
+            raise PydanticCustomError(BAD_NAME, "{phrase}", {"phrase": self.name_phrase})
+        return name
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        names = core_schema.no_info_after_validator_function(self._check_name, core_schema.str_schema(strict=True))
+        schema = core_schema.dict_schema(names, handler.generate_schema(get_args(source)[1]))
+        return core_schema.no_info_before_validator_function(self._check, schema)
+
+
+_LONGEST_NAME = 32
+_NAME = re.compile("[a-z][a-z0-9_]*", re.ASCII)
 
 Constraint = Integer | Number | Choice | Text | Items
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pydantic.fields import FieldInfo
 
 from swatsim.architecture.constraints import constraint_of
-from swatsim.architecture.keys import all_keys, part_of
-from swatsim.architecture.model import Dram, Level, Memory
+from swatsim.architecture.keys import all_keys, named_of, part_of
 from swatsim.architecture.problems import shown
+from swatsim.architecture.rule import HierarchyRule, Rule
 from swatsim.architecture.rules import RULES
-from swatsim.architecture.yaml_reader import DEEPEST_NESTING, LARGEST_FILE_BYTES, dotted
+from swatsim.architecture.yaml_reader import DEEPEST_NESTING, LARGEST_FILE_BYTES
 
 _INTRODUCTION = f"""\
 # Architecture files
@@ -63,29 +63,19 @@ def _key_lines() -> Iterator[str]:
     sections = {"": "### Node\n"}
     rows: dict[str, list[str]] = {"": []}
     for path, field in all_keys():
-        key = dotted(path)
-        if path[:1] == ("memory",) and len(path) > 1:
+        key = ".".join(map(str, path))
+        named = named_of(field)
+        if part_of(field) is None and named is None:
+            section = str(path[0]) if len(path) > 1 else ""
+            rows[section].append(_row(key, field))
             continue
-        if part_of(field) is None:
-            rows[dotted(path[:-1])].append(_row(key, field))
-        else:
-            sections[key] = f"\n### `{key}`\n\n{field.description}\n"
-            rows[key] = []
-    rows["memory"] = [_row(f"memory.<level>.{name}", field) for name, field in Level.model_fields.items()]
+        phrase = "" if named is None else f"\nExpected: {named.phrase}, each under {named.name_phrase}.\n"
+        sections[key] = f"\n### `{key}`\n\n{field.description}\n{phrase}"
+        rows[key] = []
     for key, heading in sections.items():
         yield heading
-        if key == "memory":
-            yield from _level_lines()
         yield "| key | value | default | meaning |\n|---|---|---|---|"
         yield from rows[key]
-
-
-def _level_lines() -> Iterator[str]:
-    for name, field in Memory.model_fields.items():
-        yield f"- `{name}`: {field.description}"
-    for name, level in Dram.model_fields.items():
-        if level.metadata != Level.model_fields[name].metadata:
-            yield f"\nFor `dram`, `{name}` is {_phrase(level)}.\n"
 
 
 def _row(key: str, field: FieldInfo) -> str:
@@ -101,11 +91,20 @@ def _phrase(field: FieldInfo) -> str:
 
 def _rule_lines() -> Iterator[str]:
     for rule in RULES:
+        if isinstance(rule, HierarchyRule):
+            yield f"| `memory` | {rule.expected} | always | {rule.reason} |"
+            continue
         expected = rule.expected
         for key in rule.others:
-            expected = expected.replace("{" + key + "} (" + key + ")", f"`{key}`")
-        when = f"`{rule.others[0]}` {rule.when}" if rule.when else "always"
-        yield f"| `{rule.key}` | {expected} | {when} | {rule.reason} |"
+            expected = expected.replace("{" + key + "}", f"`{key}`")
+        yield f"| `{rule.key}` | {expected} | {' and '.join(_conditions(rule)) or 'always'} | {rule.reason} |"
+
+
+def _conditions(rule: Rule) -> Iterator[str]:
+    if rule.levels is not None and rule.levels.text:
+        yield rule.levels.text
+    if rule.when:
+        yield f"`{rule.others[0]}` {rule.when}"
 
 
 def _written(value: object) -> str:

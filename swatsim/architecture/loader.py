@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from swatsim.architecture import constraints
 from swatsim.architecture.keys import default_of, expected_keys, model_at, suggestion
 from swatsim.architecture.model import Architecture
 from swatsim.architecture.overrides import apply_overrides
+from swatsim.architecture.part import Part
 from swatsim.architecture.problems import Position, Problem, message, printable, shown
+from swatsim.architecture.rule import Key
 from swatsim.architecture.rules import CONTRADICTION, contradictions
 from swatsim.architecture.shipped import is_bare_name, shipped_file
 from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, Document, Path, dotted, read_yaml
@@ -101,7 +105,12 @@ class _Translator:
                 expected = expected_keys(model_at(path[:-1]))[str(path[-1])]
                 return self._at(path, f"{key}: missing, expected {expected}", self._key_position(path[:-1]))
             case "extra_forbidden":
-                return self._at(path, f"{key}: unknown key, {suggestion(path)}", self._key_position(path))
+                advice = suggestion(path, partial(_names, self.document.tree))
+                return self._at(path, f"{key}: unknown key, {advice}", self._key_position(path))
+            case constraints.BAD_NAME:
+                *around, name, _ = path  # pydantic puts "[key]" behind the key
+                text = f"{dotted(tuple(around))}: got the name {shown(name)}, expected {detail['msg']}"
+                return self._at(path[:-1], text, self._key_position(path[:-1]))
             case "model_type":
                 names = ", ".join(expected_keys(model_at(path)))
                 return self._at(path, f"{key}: got {shown(got)}, expected the keys {names}", self._position(path))
@@ -112,19 +121,17 @@ class _Translator:
         """Check the rules between keys, those whose keys are themselves in order, on what the file says."""
         tree = self.document.tree
 
-        def usable(key: str) -> bool:
-            path = tuple(key.split("."))
+        def usable(path: Key) -> bool:
             return not _beneath(path, wrong) and not any(found[: len(path)] == path for found in wrong)
 
         for found in contradictions(lambda key: _value(tree, key), usable):
-            key_paths: list[Path] = [tuple(key.split(".")) for key in found.keys]
-            places = dict.fromkeys(place for path in key_paths if (place := self._override(path)) is not None)
-            text = f"{found.key}: {found.text}"
+            places = dict.fromkeys(place for path in found.keys if (place := self._override(path)) is not None)
+            text = f"{dotted(found.key)}: {found.text}"
             if places:
                 yield Problem(where=" ".join(places), position=None, text=text)
                 continue
             # A value that is not in the file is a default: point at the key that it does not go with.
-            written = next((path for path in key_paths if path in self.document.values), ())
+            written = next((path for path in found.keys if path in self.document.values), ())
             yield Problem(where=self.where, position=self.document.values[written], text=text)
 
     def _at(self, path: Path, text: str, position: Position) -> Problem:
@@ -155,11 +162,18 @@ def _beneath(path: Path, paths: set[Path]) -> bool:
     return any(path[:depth] in paths for depth in range(1, len(path) + 1))
 
 
-def _value(tree: Any, key: str) -> object:
+def _value(tree: Any, key: Path) -> object:
     """The value of a key in the file, or its default."""
     value = tree
-    for name in key.split("."):
-        if name not in value:
-            return default_of(key)
-        value = value[name]
+    for depth, name in enumerate(key, start=1):
+        if isinstance(value, Part):  # the default of a whole section
+            value = getattr(value, str(name))
+        else:
+            value = value[name] if name in value else default_of(key[:depth])
     return value
+
+
+def _names(tree: Any, path: Path) -> list[str]:
+    """The names that the file has in a mapping of free names."""
+    value = _value(tree, path)
+    return list(value) if isinstance(value, dict) else []

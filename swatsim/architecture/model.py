@@ -1,34 +1,30 @@
 """The machine that an architecture file describes: frozen, strictly typed, each key with its unit and range.
 
-A pass multiplies a *row operand*, which stays in SB, by a *column operand*, which NBin broadcasts to the rows.
+A pass multiplies a *row operand*, which the rows of a tile keep, by a *column operand*, which is broadcast to them.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from swatsim.architecture.constraints import Choice, Integer, Items, Number, Text
+from swatsim.architecture.memory import Memory
+from swatsim.architecture.part import Part
 from swatsim.architecture.rules import CONTRADICTION, contradictions
 
-LEVELS = ("dram", "central", "sb", "nbin", "nbout")
-
-_CAPACITY = Integer(low=1, high=1 << 50)
-_UNLIMITED_CAPACITY = Integer(low=1, high=1 << 50, null="unlimited")
-_WIDTH = Integer(low=1, high=1 << 24, null="unlimited")
+_PICOJOULES = Number(low=0, high=1_000_000)
+_PICOJOULES_EDGE = Number(low=0, high=1_000_000, null="mac_pj")
+_SQUARE_MILLIMETRES = Number(low=0, high=1_000_000)
+_NODE = Integer(low=1, high=1000, null="not known")
+_SOURCE = Text(longest=1_000, one_line=False)
 
 Move: TypeAlias = Annotated[
     tuple[Annotated[int, Integer(low=1, high=64)], Annotated[int, Integer(low=-63, high=63)]],
     Items(what="integers: steps ahead, lanes aside", fewest=2, most=2),
 ]
-
-
-class Part(BaseModel):
-    """Base of every mapping of the file: frozen, exact types, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=False)
 
 
 class Tile(Part):
@@ -126,45 +122,71 @@ class Mapping(Part):
     window_order: Annotated[Literal["npq", "nqp"], Choice(words=("npq", "nqp"))] = Field(
         description="Order of the output positions, outermost first: n images, p output rows, q output columns."
     )
-
-
-class Level(Part):
-    """One level of the memory hierarchy."""
-
-    capacity_bytes: Annotated[int, _CAPACITY] = Field(description="Bytes that it holds.")
-    banks: Annotated[int, Integer(low=1, high=65536)] = Field(
-        description="Banks that work side by side (no effect yet)."
-    )
-    width_bytes_per_cycle: Annotated[int | None, _WIDTH] = Field(
-        description="Bytes a cycle, all banks together, at clock_hz."
-    )
-    latency_cycles: Annotated[int, Integer(low=0, high=1_000_000)] = Field(
-        description="Cycles from a request to its first byte (only dram's has an effect yet)."
-    )
-    energy_pj_per_bit: Annotated[float, Number(low=0, high=1_000_000)] = Field(
-        description="Picojoules for each bit read or written (no effect yet)."
-    )
-    format: Annotated[Literal["dense", "bitmap"], Choice(words=("dense", "bitmap"))] = Field(
-        description="How operands are stored: every value, or one bit a value and the non-zero values."
+    overlap: Annotated[Literal["none", "prefetch"], Choice(words=("none", "prefetch"))] = Field(
+        default="prefetch",
+        description="Whether a pass may begin to load while the one before it still computes (prefetch), or begins "
+        "after its end (none).",
     )
 
 
-class Dram(Level):
-    """Off-chip memory: a level whose capacity may be unlimited."""
+class Streaming(Part):
+    """The work of a training step beside its multiplications: selection, batch norm, ReLU, weight update."""
 
-    capacity_bytes: Annotated[int | None, _UNLIMITED_CAPACITY] = Field(  # type: ignore[assignment]
-        description="Bytes that it holds."
+    values_per_cycle: Annotated[int, Integer(low=1, high=1 << 24)] = Field(
+        default=256, description="Values of elementwise work a cycle (the default is assumed: 16 in each of 16 tiles)."
+    )
+    select_reads: Annotated[int, Integer(low=0, high=64)] = Field(
+        default=2,
+        description="Times a tensor is read to find its threshold (the default: two radix passes over magnitudes of "
+        "16 bits).",
+    )
+    state_bytes: Annotated[int, Integer(low=1, high=16)] = Field(
+        default=4, description="Bytes of a master weight, and of a momentum."
     )
 
 
-class Memory(Part):
-    """The levels: dram and central once in the node, sb, nbin and nbout in each tile."""
+class Energy(Part):
+    """Energy of the arithmetic; that of the memory is at its levels."""
 
-    dram: Dram = Field(description="Off-chip memory of the node.")
-    central: Level = Field(description="On-chip memory of the node: column operands and results.")
-    sb: Level = Field(description="Buffer of a tile for the row operand.")
-    nbin: Level = Field(description="Buffer of a tile for the column operand, which it broadcasts to the rows.")
-    nbout: Level = Field(description="Buffer of a tile for partial sums.")
+    mac_pj: Annotated[float, _PICOJOULES] = Field(description="Picojoules of a multiplication and its addition.")
+    mac_low_pj: Annotated[float | None, _PICOJOULES_EDGE] = Field(
+        default=None, description="The least that sources give."
+    )
+    mac_high_pj: Annotated[float | None, _PICOJOULES_EDGE] = Field(
+        default=None, description="The most that sources give."
+    )
+    mac_node_nm: Annotated[int | None, _NODE] = Field(
+        default=None, description="Process node of the energies, in nanometres."
+    )
+    mac_source: Annotated[str, _SOURCE] = Field(default="", description="Where the energies come from.")
+
+    @property
+    def mac_band_pj(self) -> tuple[float, float, float]:
+        """Picojoules of a multiplication: the least that sources give, the value, the most."""
+        value, low, high = self.mac_pj, self.mac_low_pj, self.mac_high_pj
+        return value if low is None else low, value, value if high is None else high
+
+
+_ASSUMED_ENERGY = Energy(
+    mac_pj=0.6, mac_low_pj=0.2, mac_high_pj=1.2, mac_node_nm=28, mac_source="assumed: 16-bit values, 32-bit sums"
+)
+
+
+class Area(Part):
+    """Area of what is not memory; that of the memory is at its levels."""
+
+    multiplier_mm2: Annotated[float | None, Number(low=0, high=1_000_000, null="not known")] = Field(
+        default=None, description="Square millimetres of a multiplier, with its share of adders, registers and control."
+    )
+    interconnect_mm2: Annotated[float, _SQUARE_MILLIMETRES] = Field(
+        default=0.0, description="Square millimetres of links, buses and wires."
+    )
+    other_mm2: Annotated[float, _SQUARE_MILLIMETRES] = Field(default=0.0, description="Square millimetres of all else.")
+    overhead_fraction: Annotated[float, Number(low=0, high=1000)] = Field(
+        default=0.0, description="What skipping adds to the sum of all parts, as a share of it."
+    )
+    node_nm: Annotated[int | None, _NODE] = Field(default=None, description="Process node of the areas, in nanometres.")
+    source: Annotated[str, _SOURCE] = Field(default="", description="Where the areas come from.")
 
 
 class Architecture(Part):
@@ -183,7 +205,19 @@ class Architecture(Part):
     tile: Tile = Field(description="Shape of a tile.")
     datapath: Datapath = Field(description="What a tile skips, and how.")
     mapping: Mapping = Field(description="How work is cut and ordered.")
-    memory: Memory = Field(description="The memory hierarchy.")
+    memory: Memory = Field(
+        description="The memory hierarchy: levels under names of your own, outermost first. The first is off chip and "
+        "holds everything; an operand goes down, and a result up, through those that hold it."
+    )
+    streaming: Streaming = Field(
+        default=Streaming(), description="How fast the work goes that is not a multiplication of two tensors."
+    )
+    energy: Energy = Field(
+        default=_ASSUMED_ENERGY,
+        description=f"Energy of the arithmetic. Left out: {_ASSUMED_ENERGY.mac_pj} pJ, {_ASSUMED_ENERGY.mac_low_pj} to "
+        f"{_ASSUMED_ENERGY.mac_high_pj}, {_ASSUMED_ENERGY.mac_source}.",
+    )
+    area: Area = Field(default=Area(), description="Area of what is not memory.")
 
     @property
     def macs_per_cycle(self) -> int:
@@ -197,7 +231,7 @@ class Architecture(Part):
             lines = [
                 InitErrorDetails(
                     type=PydanticCustomError(CONTRADICTION, "{text}", {"text": problem.text}),
-                    loc=tuple(problem.key.split(".")),
+                    loc=problem.key,
                     input=problem.got,
                 )
                 for problem in found
@@ -205,8 +239,9 @@ class Architecture(Part):
             raise ValidationError.from_exception_data("Architecture", lines)
         return self
 
-    def _value(self, key: str) -> object:
-        value: object = self
-        for name in key.split("."):
-            value = getattr(value, name)
+    def _value(self, key: tuple[str, ...]) -> object:
+        value: Any = self
+        for name in key:
+            value = value[name] if isinstance(value, dict) else getattr(value, name)
+            value = value.levels if isinstance(value, Memory) else value
         return value

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
+from swatsim.architecture.keys import named_at
 from swatsim.architecture.problems import LONGEST_SHOWN, Problem, message, shown
 from swatsim.architecture.yaml_reader import Path, dotted, read_yaml
 from swatsim.errors import ArchitectureError
@@ -51,23 +52,26 @@ def apply_overrides(tree: Any, overrides: Mapping[str, object]) -> tuple[dict[Pa
         if not key.isprintable():
             problems.append(Problem(where=place, position=None, text="unknown key, expected one such as tile.rows"))
             continue
-        blocked = _put(tree, path, value)
-        if blocked is None:
+        fault = _put(tree, path, value)
+        if fault is None:
             places[path] = place
         else:
-            text = f"{dotted(path)}: {dotted(blocked)} is not a mapping, expected a key such as tile.rows"
-            problems.append(Problem(where=place, position=None, text=text))
+            problems.append(Problem(where=place, position=None, text=fault))
     return places, problems
 
 
-def _put(tree: Any, path: tuple[str, ...], value: object) -> Path | None:
-    """Set the value; returns the path of what stands in the way, if anything does."""
+def _put(tree: Any, path: tuple[str, ...], value: object) -> str | None:
+    """Set the value; returns what is wrong if it has no place."""
     for depth, name in enumerate(path[:-1]):
+        named = named_at(path[:depth])
+        if named is not None and tree and name not in tree:
+            # A new one can only be given whole: of its keys one by one, each would be told as incomplete.
+            return f"{dotted(path[: depth + 1])}: the file has none of this name, expected one of {', '.join(tree)}"
         if tree.get(name) is None:
             tree[name] = {}
         tree = tree[name]
         if not isinstance(tree, dict):
-            return path[: depth + 1]
+            return f"{dotted(path)}: {dotted(path[: depth + 1])} is not a mapping, expected a key such as tile.rows"
     tree[path[-1]] = value
     return None
 

@@ -6,37 +6,14 @@ A key that another one leaves without effect is no contradiction: `--set datapat
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from swatsim.architecture.problems import shown
+from swatsim.architecture.memory_rules import MEMORY_RULES
+from swatsim.architecture.rule import Contradiction, HierarchyRule, Key, Rule, Values
 
 # The type of the pydantic errors made from this module's findings.
 CONTRADICTION = "contradiction"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """A relation between keys: `holds` gets the values of `key` and of `others`, in this order."""
-
-    key: str
-    others: tuple[str, ...]
-    holds: Callable[..., bool]
-    expected: str  # {key of another} stands for its value
-    when: str = ""  # which values of `others` the rule is about; "": all
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contradiction:
-    """A rule that the values break."""
-
-    key: str
-    keys: tuple[str, ...]  # all that the rule reads; `key` is the first
-    got: object
-    text: str  # "got X, expected Y: reason"
-
-
-RULES = (
+RULES: tuple[Rule | HierarchyRule, ...] = (
     Rule(
         key="datapath.reach",
         others=("datapath.skip",),
@@ -55,7 +32,6 @@ RULES = (
     ),
     Rule(
         key="datapath.moves",
-        others=(),
         holds=lambda moves: len({tuple(move) for move in moves}) == len(moves),
         expected="each move once",
         reason="a second look at the same place finds nothing new",
@@ -64,14 +40,14 @@ RULES = (
         key="datapath.moves",
         others=("tile.lanes",),
         holds=lambda moves, lanes: all(abs(move[1]) < lanes for move in moves),
-        expected="fewer than {tile.lanes} (tile.lanes) lanes aside",
+        expected="fewer than {tile.lanes} lanes aside",
         reason="a move further aside comes round to a lane that a shorter one reaches",
     ),
     Rule(
         key="datapath.lane_order",
         others=("tile.lanes",),
         holds=lambda lane_order, lanes: lane_order is None or sorted(lane_order) == list(range(lanes)),
-        expected="each of the {tile.lanes} (tile.lanes) lanes once, from 0",
+        expected="each of the {tile.lanes} lanes once, from 0",
         reason="every lane gets its turn",
     ),
     Rule(
@@ -102,38 +78,19 @@ RULES = (
         key="datapath.accumulator_bytes",
         others=("datapath.value_bytes",),
         holds=lambda accumulator_bytes, value_bytes: accumulator_bytes >= value_bytes,
-        expected="at least {datapath.value_bytes} (datapath.value_bytes)",
+        expected="at least {datapath.value_bytes}",
         reason="a partial sum holds at least one value",
     ),
-    Rule(
-        key="memory.nbout.format",
-        others=(),
-        holds=lambda form: form == "dense",
-        expected="dense",
-        reason="partial sums are updated in place, which a bitmap's packed values do not allow",
-    ),
+    *MEMORY_RULES,
 )
 
 
 def contradictions(
-    value: Callable[[str], object], usable: Callable[[str], bool] = lambda key: True
+    value: Callable[[Key], object], usable: Callable[[Key], bool] = lambda key: True
 ) -> list[Contradiction]:
     """Check every rule whose keys are all `usable`.
 
-    `value` gives the value of a key such as `tile.lanes`.
+    `value` gives the value of a key such as ("tile", "lanes"); that of ("memory",) is a dict.
     """
-    found = []
-    for rule in RULES:
-        keys = (rule.key, *rule.others)
-        if not all(usable(key) for key in keys):
-            continue
-        values = [value(key) for key in keys]
-        if rule.holds(*values):
-            continue
-        expected = rule.expected
-        for key, other in zip(rule.others, values[1:], strict=True):
-            text = other if isinstance(other, str) else shown(other)
-            expected = expected.replace("{" + key + "}", text) + (f" with {key} {text}" if rule.when else "")
-        text = f"got {shown(values[0])}, expected {expected}: {rule.reason}"
-        found.append(Contradiction(key=rule.key, keys=keys, got=values[0], text=text))
-    return found
+    values = Values(value=value, usable=usable)
+    return [found for rule in RULES for found in values.broken(rule)]

@@ -6,10 +6,10 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,6 +20,11 @@ from swatsim.version import __version__
 if TYPE_CHECKING:
     from swatsim.report import Report
 
+Value = TypeVar("Value")
+
+# As swatsim.mapper and swatsim.report.table have them, which load too slowly for --help; a test compares.
+OBJECTIVES = ("cycles", "dram_bytes", "energy")
+SHOWN = ("cycles", "stalls", "traffic", "energy", "roofline", "mapping", "other", "footprint", "area")
 USER_ERROR = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -37,8 +42,14 @@ def cli() -> None:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value, such as tile.rows=4.")
 @click.option("--layers", default="*", metavar="PATTERN", help="Only layers whose name matches, such as 'layer1.*'.")
 @click.option("--pass", "passes", multiple=True, type=click.Choice(PASSES), help="Only this pass; may be repeated.")
+@click.option("--objective", type=click.Choice(OBJECTIVES), default=OBJECTIVES[0], help="What mappings are chosen by.")
+@click.option("--format", "formats", multiple=True, metavar="TENSOR=FORMAT",
+              help="How input, weight or output (and its gradient) is stored off chip and where blocks are kept.")
+@click.option("--show", type=click.Choice(SHOWN), default=SHOWN[0], help="What the table is about.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the report as JSON ('-': standard output, no table).")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the rows as CSV ('-': standard output, no table).")
+@click.option("--timeline", "timeline_file", metavar="FILE",
+              help="Write when what happens: trace events (.json.gz, .json) or a page to look at (.html).")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Threads; by default one per processor.")
 def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     arch: str,
@@ -46,47 +57,71 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     overrides: tuple[str, ...],
     layers: str,
     passes: tuple[str, ...],
+    objective: str,
+    formats: tuple[str, ...],
+    show: str,
     json_file: str | None,
     csv_file: str | None,
+    timeline_file: str | None,
     workers: int | None,
 ) -> None:
     """Simulate one training step of a trace on an architecture."""
     if json_file == csv_file == "-":
         raise click.UsageError("--json - and --csv - cannot both write to standard output")
     from swatsim.architecture import load_architecture, parse_override
+    from swatsim.report.timeline_files import timeline_renderer
     from swatsim.simulation import simulate
     from swatsim.trace import load_trace
 
-    check_outputs(json_file, csv_file)
-    architecture = load_architecture(arch, overrides=unique(parse_override(text) for text in overrides))
+    check_outputs({"--json": json_file, "--csv": csv_file, "--timeline": timeline_file})
+    if timeline_file is not None:
+        timeline_renderer(timeline_file)
+    architecture = load_architecture(arch, overrides=unique("--set", map(parse_override, overrides)))
     trace = load_trace(trace_path)
     with progress_bar() as progress:
         report = simulate(
-            architecture, trace, layers=layers, passes=passes or PASSES, workers=workers, progress=progress
-        )
-    write_outputs(report, json_file, csv_file)
+            architecture, trace, layers=layers, passes=passes or PASSES, objective=objective,
+            formats=unique("--format", map(parse_format, formats)), keep_timeline=timeline_file is not None,
+            workers=workers, progress=progress,
+        )  # fmt: skip
+    write_outputs(report, {"json": json_file, "csv": csv_file, "timeline": timeline_file}, show)
 
 
-def unique(overrides: Iterable[tuple[str, object]]) -> dict[str, object]:
-    """Overrides by key; raises SwatsimError where a key comes twice."""
-    found: dict[str, object] = {}
-    for key, value in overrides:
+def parse_format(text: str) -> tuple[str, str]:
+    """Split TENSOR=FORMAT; what the two may be is checked where they are used."""
+    tensor, equals, name = text.partition("=")
+    if not equals:
+        raise SwatsimError(f"--format {text}: got no '=', expected TENSOR=FORMAT, such as weight=bitmap")
+    return tensor.strip(), name.strip()
+
+
+def unique(option: str, pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
+    """What an option gave by key; raises SwatsimError where a key comes twice."""
+    found: dict[str, Value] = {}
+    for key, value in pairs:
         if key in found:
-            raise SwatsimError(f"--set {key}: got it twice, expected each key once")
+            raise SwatsimError(f"{option} {key}: got it twice, expected each key once")
         found[key] = value
     return found
 
 
-def check_outputs(*paths: str | None) -> None:
-    """Refuse files that cannot be written before any work is done for them.
+def check_outputs(outputs: Mapping[str, str | None]) -> None:
+    """Refuse files that cannot be written before any work is done for them; `outputs` are by option.
 
     Raises SwatsimError.
     """
-    if "" in paths:
-        raise SwatsimError("--json and --csv: got an empty name, expected a file or -")
-    named = [Path(path) for path in paths if path is not None and path != "-"]
-    if len({os.path.realpath(path) for path in named}) < len(named):
-        raise SwatsimError(f"--json and --csv: got {named[0]} for both, expected different files")
+    taken: dict[str, str] = {}
+    named: list[Path] = []
+    for option, name in outputs.items():
+        if name == "":
+            raise SwatsimError(f"{option}: got an empty name, expected a file or -")
+        if name is None or name == "-":
+            continue
+        real = os.path.realpath(name)
+        if real in taken:
+            raise SwatsimError(f"{taken[real]} and {option}: got {name} for both, expected different files")
+        taken[real] = option
+        named.append(Path(name))
     for path in named:
         reason = None
         if path.is_dir():
@@ -99,38 +134,46 @@ def check_outputs(*paths: str | None) -> None:
             raise SwatsimError(f"{path}: cannot be written: {reason}")
 
 
-def write_outputs(report: Report, json_file: str | None, csv_file: str | None) -> None:
+def write_outputs(report: Report, outputs: Mapping[str, str | None], show: str) -> None:
     """Write the files that were asked for, each whole or not at all, and the table unless a file is `-`."""
     from swatsim.files import write_file
     from swatsim.report.delimited import to_csv
     from swatsim.report.document import to_json
+    from swatsim.report.timeline_files import render_timeline
 
-    writers: list[tuple[str | None, Callable[[Report], str]]] = [(json_file, to_json), (csv_file, to_csv)]
-    for path, render in writers:
-        if path is not None and path != "-":
+    def render(kind: str, path: str) -> bytes:
+        if kind == "timeline":
+            return render_timeline(report, path)
+        return (to_json(report) if kind == "json" else to_csv(report)).encode()
+
+    named = {kind: path for kind, path in outputs.items() if path is not None}
+    for kind, path in named.items():
+        if path != "-":
             try:
-                write_file(path, render(report).encode())
+                write_file(path, render(kind, path))
             except OSError as error:
                 raise SwatsimError(f"{path}: cannot be written: {error.strerror or error}") from None
-    for path, render in writers:
+    for kind, path in named.items():
         if path == "-":
-            write_out(render(report).encode())
+            write_out(render(kind, path))
             return
     if sys.stdout is not None:
-        write_out(table_text(report).encode(sys.stdout.encoding or "utf-8", errors="replace"))
+        write_out(table_text(report, show).encode(sys.stdout.encoding or "utf-8", errors="replace"))
 
 
-def table_text(report: Report) -> str:
+def table_text(report: Report, show: str) -> str:
     """The table as standard output can show it: with colors on a terminal, plain elsewhere."""
     from rich.console import Console
 
-    from swatsim.report.table import WIDTH, print_table
+    from swatsim.report.table import print_table
+    from swatsim.report.view import WIDTH
 
     on_terminal = sys.stdout.isatty()
     text = io.StringIO()
     print_table(
         report,
         Console(file=text, highlight=False, force_terminal=on_terminal or None, width=None if on_terminal else WIDTH),
+        show,
     )
     return text.getvalue()
 

@@ -12,6 +12,7 @@ import numpy as np
 from swatsim.errors import MappingError
 from swatsim.layer import Convolution, Layer, Operand
 from swatsim.passes import OPERANDS, REVERSED
+from swatsim.reduction import WHOLE, Part, cut_operands, reduction_parts
 from swatsim.sides import (
     BoolTensor,
     IntArray,
@@ -44,8 +45,8 @@ class Contraction:
         return self.rows.base.size * self.columns.vectors * self.rows.offset.size
 
 
-def contract(layer: Layer, pass_name: str, order: Order) -> tuple[Contraction, ...]:
-    """Write one pass of a layer as contractions: one, or one per phase of a strided input gradient.
+def contract(layer: Layer, pass_name: str, order: Order, part: Part = WHOLE) -> tuple[Contraction, ...]:
+    """Write one pass of a layer, or a part of its reduction, as contractions: one a phase of a strided input gradient.
 
     A transposed convolution is the reverse of the convolution underneath: its forward pass is that one's input
     gradient, and its input is that one's output gradient.
@@ -65,10 +66,16 @@ def contract(layer: Layer, pass_name: str, order: Order) -> tuple[Contraction, .
         "forward": _forward, "input_grad": _input_grad, "weight_grad": _weight_grad,
     }  # fmt: skip
     try:
-        contractions = contractors[pass_name](convolution, first, second, order)
+        contractions = contractors[pass_name](*cut_operands(convolution, pass_name, first, second, part), order)
     except MappingError as error:
         raise MappingError(f"{layer.spec.name}: {error}") from None
     return tuple(map(_reversed, contractions)) if layer.spec.transposed else contractions
+
+
+def parts_of(layer: Layer, pass_name: str, lanes: int, order: Order, count: int) -> tuple[Part, ...]:
+    """Parts of the reduction of a pass, about `count` of them."""
+    counted = REVERSED[pass_name] if layer.spec.transposed else pass_name
+    return reduction_parts(layer.spec.convolution, counted, lanes, order.windows, count)
 
 
 def _reversed(contraction: Contraction) -> Contraction:

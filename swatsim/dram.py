@@ -11,7 +11,7 @@ from swatsim.dram_standards import STANDARDS, Standard
 from swatsim.kernels.dram import Channel, transfer_picoseconds
 
 if TYPE_CHECKING:
-    from swatsim.architecture.model import Level
+    from swatsim.architecture import Level
 
 IntArray = NDArray[np.int64]
 
@@ -37,20 +37,22 @@ def transfer_cycles(level: Level, clock_hz: int, transfer_bytes: IntArray, runs:
     ------
     ValueError : bytes or runs out of range.
     """
-    if transfer_bytes.size and not (0 <= transfer_bytes.min() and transfer_bytes.max() <= MOST_BYTES):
-        raise ValueError(f"transfer_bytes: got {transfer_bytes}, expected 0 to {MOST_BYTES}")
+    if transfer_bytes.size and (transfer_bytes.min() < 0 or transfer_bytes.max() > MOST_BYTES):
+        raise ValueError(
+            f"transfer_bytes: got {transfer_bytes.min()} to {transfer_bytes.max()}, expected 0 to {MOST_BYTES}"
+        )
     if runs.size and runs.min() < 1:
-        raise ValueError(f"runs: got {runs}, expected at least 1")
+        raise ValueError(f"runs: got {runs.min()}, expected at least 1")
     if level.width_bytes_per_cycle is None:
         return np.zeros_like(transfer_bytes)
-    cycles = -(-transfer_bytes // level.width_bytes_per_cycle)
+    cycles: IntArray = -(-transfer_bytes // level.width_bytes_per_cycle)
     if level.standard is None:
         return cycles
     standard = STANDARDS[level.standard]
     bursts, channel_runs = channel_share(standard, level.banks, transfer_bytes, runs)
     picoseconds = np.empty(bursts.size, dtype=np.int64)
     transfer_picoseconds(channel_of(standard, write=write), bursts.ravel(), channel_runs.ravel(), picoseconds)
-    return np.maximum(cycles, _cycles(picoseconds.reshape(bursts.shape), clock_hz))
+    return np.asarray(np.maximum(cycles, _cycles(picoseconds.reshape(bursts.shape), clock_hz)))
 
 
 def refresh(level: Level, clock_hz: int) -> tuple[int, int]:
@@ -70,7 +72,7 @@ def refresh(level: Level, clock_hz: int) -> tuple[int, int]:
 def channel_share(
     standard: Standard, channels: int, transfer_bytes: IntArray, runs: IntArray
 ) -> tuple[IntArray, IntArray]:
-    """Bursts and runs of the channel that carries most of each transfer."""
+    """(bursts, runs) of the channel that carries most of each transfer."""
     runs = np.minimum(runs, transfer_bytes)
     bursts = _touched(transfer_bytes, runs, standard.burst_bytes)
     pieces = _touched(transfer_bytes, runs, INTERLEAVE_BYTES)
@@ -84,7 +86,8 @@ def channel_share(
 def _touched(transfer_bytes: IntArray, runs: IntArray, unit_bytes: int) -> IntArray:
     # The first run begins on a unit. The others begin anywhere: on average such a run touches
     # 1 + (bytes - 1) / unit_bytes units, that is, unit_bytes - 1 bytes more than it has.
-    return -(-(transfer_bytes + (unit_bytes - 1) * np.maximum(runs - 1, 0)) // unit_bytes)
+    touched: IntArray = -(-(transfer_bytes + (unit_bytes - 1) * np.maximum(runs - 1, 0)) // unit_bytes)
+    return touched
 
 
 def channel_of(standard: Standard, *, write: bool) -> Channel:
@@ -117,4 +120,5 @@ def _cycles(picoseconds: IntArray, clock_hz: int) -> IntArray:
     seconds, rest = np.divmod(picoseconds, _PICO)
     micro, pico = np.divmod(rest, 10**6)
     millionths = micro * clock_hz - (-pico * clock_hz // 10**6)
-    return seconds * clock_hz - (-millionths // 10**6)
+    cycles: IntArray = seconds * clock_hz - (-millionths // 10**6)
+    return cycles

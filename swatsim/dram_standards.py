@@ -1,7 +1,7 @@
 """DRAM standards: shape, timing and refresh of one channel, each number with its source.
 
-JEDEC's timings are minima in nanoseconds, which a controller rounds up to its clock: they stand here in clocks. (R) marks
-what is remembered and was not read again; what is taken from a public simulator's table says so.
+JEDEC's timings are minima in nanoseconds, which a controller rounds up to its clock: they stand here in clocks. (R)
+marks what is remembered and was not read again; what is taken from a public simulator's table says so.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Standard:
 
 _DDR4_2400 = Standard(
     name="ddr4-2400",
-    source="JESD79-4, DDR4-2400R (16-16-16), 8 Gb x8 chips, 64-bit channel of one rank; clocks as in Ramulator 2's table",
+    source="JESD79-4, DDR4-2400R (16-16-16), 8 Gb x8 chips, 64-bit channel of one rank; clocks as in Ramulator 2's "
+    "table, but t_rfc",
     clock_picoseconds=833,  # JESD79-4: tCK(avg) of DDR4-2400
     burst_bytes=64,  # 8 bytes x BL8
     burst_clocks=4,
@@ -65,12 +66,13 @@ _DDR4_2400 = Standard(
     t_wr=18,  # 15 ns
     t_wtr_l=9,  # 7.5 ns
     t_refi=9363,  # 7.8 us, rounded down
-    t_rfc=421,  # 8 Gb: 350 ns
+    t_rfc=421,  # 8 Gb: 350 ns (R); 360 ns in Ramulator 2's table
 )
 
 _DDR4_3200 = Standard(
     name="ddr4-3200",
-    source="JESD79-4, DDR4-3200AA (22-22-22), 8 Gb x8 chips, 64-bit channel of one rank; clocks as in Ramulator 2's table",
+    source="JESD79-4, DDR4-3200AA (22-22-22), 8 Gb x8 chips, 64-bit channel of one rank; clocks as in Ramulator 2's "
+    "table, but t_rfc",
     clock_picoseconds=625,
     burst_bytes=64,  # 8 bytes x BL8
     burst_clocks=4,
@@ -93,13 +95,13 @@ _DDR4_3200 = Standard(
     t_wr=24,  # 15 ns
     t_wtr_l=12,  # 7.5 ns
     t_refi=12480,  # 7.8 us
-    t_rfc=560,  # 8 Gb: 350 ns
+    t_rfc=560,  # as ddr4-2400
 )
 
 _LPDDR4_3200 = Standard(
     name="lpddr4-3200",
-    source="JESD209-4, 3200 MT/s, one 16-bit channel of an 8 Gb die; RL, WL, tRP, tRAS, tREFI and tRFCab also in NXP's DDR "
-    "Tool, tRCD, tRRD and tFAW in Ramulator's table",
+    source="JESD209-4, 3200 MT/s, one 16-bit channel of an 8 Gb die; RL, WL, tRP, tRAS, tREFI and tRFCab also in NXP's "
+    "DDR Tool, tRCD, tRRD and tFAW in Ramulator's table",
     clock_picoseconds=625,
     burst_bytes=32,  # 2 bytes x BL16
     burst_clocks=8,
@@ -127,8 +129,8 @@ _LPDDR4_3200 = Standard(
 
 _HBM2 = Standard(
     name="hbm2",
-    source="JESD235A, 2 Gb/s a pin, one pseudo channel of 64 bits, a stack having 16; JEDEC leaves the core timings to vendors: "
-    "those of gem5's HBM_2000_4H_1x64",
+    source="JESD235A, 2 Gb/s a pin, one pseudo channel of 64 bits, a stack having 16; JEDEC leaves the core timings to "
+    "vendors: those of gem5's HBM_2000_4H_1x64",
     clock_picoseconds=1000,
     burst_bytes=32,  # 8 bytes x BL4
     burst_clocks=2,
@@ -151,7 +153,7 @@ _HBM2 = Standard(
     t_wr=14,
     t_wtr_l=9,
     t_refi=3900,  # 3.9 us
-    t_rfc=260,  # 4 Gb a channel: 260 ns
+    t_rfc=260,  # 4 Gb a channel: 260 ns (R); 220 ns in gem5
 )
 
 STANDARDS = {standard.name: standard for standard in (_DDR4_2400, _DDR4_3200, _LPDDR4_3200, _HBM2)}

@@ -55,15 +55,12 @@ class Energy:
 
 
 def energy_table(architecture: Architecture) -> EnergyTable:
-    """The prices of a machine; a missing low or high is the value itself."""
-    levels = architecture.memory.levels
-    costs = architecture.energy
+    """The prices of a machine."""
     return EnergyTable(
         level_pj_per_bit={
-            name: _band(level.energy_pj_per_bit, level.energy_low_pj_per_bit, level.energy_high_pj_per_bit)
-            for name, level in levels.items()
+            name: _band(level.energy_band_pj_per_bit) for name, level in architecture.memory.levels.items()
         },
-        mac_pj=_band(costs.mac_pj, costs.mac_low_pj, costs.mac_high_pj),
+        mac_pj=_band(architecture.energy.mac_band_pj),
     )
 
 
@@ -88,8 +85,9 @@ def average_power_w(energy_pj: float, cycles: int, clock_hz: int) -> float | Non
     return energy_pj * _JOULES_PER_PICOJOULE * clock_hz / cycles if cycles else None
 
 
-def _band(value: float, low: float | None, high: float | None) -> Band:
-    return Band(value=value, low=value if low is None else low, high=value if high is None else high)
+def _band(prices: tuple[float, float, float]) -> Band:
+    low, value, high = prices
+    return Band(value=value, low=low, high=high)
 
 
 def _sum(bands: Iterable[Band]) -> Band:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,11 +37,15 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PairedSchedule:
-    """One contraction on the machine as it is, and with skipping off."""
+class Schedules:
+    """The ways in which one contraction can be scheduled, on the machine as it is and with skipping off.
 
-    actual: Schedule
-    dense: Schedule
+    The mapper takes the way that is best with its memory traffic.
+    """
+
+    contraction: Contraction
+    actual: tuple[Schedule, ...]  # none has more compute cycles than the best of `dense`
+    dense: tuple[Schedule, ...]
     rows: PresentCounts  # of the contraction's rows, whatever the orientation
     columns: PresentCounts
     ideal_positions: int  # multiply positions that the machine cannot skip
@@ -52,6 +56,10 @@ class PairedSchedule:
         """Multiply positions at which both operands are present."""
         return int((self.rows.by_element * self.columns.by_element).sum())
 
+    def multiplications(self, way: Schedule) -> int:
+        """Multiplications that are carried out with one of the schedules: all that it does not skip."""
+        return self.macs if way.scheduled is None else self.ideal_positions
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresentCounts:
@@ -61,41 +69,57 @@ class PresentCounts:
     by_element: NDArray[np.int64]  # [group, element of the reduction]: vectors in which it is present
 
 
-def schedule(contraction: Contraction, architecture: Architecture) -> PairedSchedule:
-    """Schedule one contraction with and without skipping (docs/model.md §2).
+def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:
+    """Schedule one contraction with and without skipping, over all allowed splits (docs/model.md §2).
 
-    Dense cycles are those of the best allowed split and, where the machine may put either operand on the rows, of
-    the better orientation. With `skip: sparser` a schedule slower than that is given up: skipping is then off.
+    With `skip: sparser`, what takes more compute cycles than the dense machine is given up: skipping is then off.
     """
     mapping = map_contraction(contraction, architecture)
     skip = architecture.datapath.skip
     orientations = (mapping, transpose(mapping)) if skip == "sparser" else (mapping,)
-    dense = _fewest_cycles(_dense(orientation, split, architecture) for orientation in orientations
-                           for split in splits(architecture))  # fmt: skip
-    rows, columns = _count(contraction.rows), _count(contraction.columns)
-    actual = dense if skip == "none" else _skipping(mapping, architecture)
-    ideal_positions = contraction.macs
-    if actual.scheduled is contraction.rows:
-        ideal_positions = int(rows.by_vector.sum()) * contraction.columns.vectors
-    elif actual.scheduled is contraction.columns:
-        ideal_positions = int(columns.by_vector.sum()) * contraction.rows.vectors
-    if skip == "sparser" and actual.compute_cycles > dense.compute_cycles:
-        actual = dense
-    return PairedSchedule(
-        actual=actual, dense=dense, rows=rows, columns=columns, ideal_positions=ideal_positions, macs=contraction.macs
+    dense = tuple(
+        _dense(orientation, split, architecture) for orientation in orientations for split in splits(architecture)
     )
+    fewest = min(way.compute_cycles for way in dense)
+    rows, columns = count(contraction.rows), count(contraction.columns)
+    skipping = () if skip == "none" else tuple(_skipping(mapping, architecture))
+    ideal_positions = contraction.macs
+    if skipping and skipping[0].scheduled is contraction.rows:
+        ideal_positions = int(rows.by_vector.sum()) * contraction.columns.vectors
+    elif skipping:
+        ideal_positions = int(columns.by_vector.sum()) * contraction.rows.vectors
+    actual = dense if skip == "none" else tuple(way for way in skipping if way.compute_cycles <= fewest)
+    if skip == "sparser":
+        # Where skipping saves no cycles, or too few for what its memory traffic costs, it is off.
+        actual += tuple(way for way in dense if way.compute_cycles == fewest)
+    return Schedules(
+        contraction=contraction, actual=actual, dense=dense, rows=rows, columns=columns, ideal_positions=ideal_positions, macs=contraction.macs,
+    )  # fmt: skip
 
 
-def _count(side: Side) -> PresentCounts:
+def schedule_part(part: Contraction, like: Sequence[Schedule], architecture: Architecture) -> tuple[Schedule, ...]:
+    """Schedule a part of a contraction's reduction in the orientations and splits of the whole."""
+    mapping = map_contraction(part, architecture)
+    both = {False: mapping, True: transpose(mapping)}
+    skipping = [way for way in like if way.scheduled is not None]
+    found = {
+        id(way): _dense(both[way.mapping.transposed], way.split, architecture)
+        for way in like if way.scheduled is None
+    }  # fmt: skip
+    if skipping:
+        orientation = both[skipping[0].mapping.transposed]
+        made = _with_splits(orientation, architecture, [way.split for way in skipping])
+        found |= {id(way): schedule for way, schedule in zip(skipping, made, strict=True)}
+    return tuple(found[id(way)] for way in like)
+
+
+def count(side: Side) -> PresentCounts:
+    """Count what is present in each vector, and in each element of the reduction."""
     by_vector = np.empty((side.groups, side.vectors), dtype=np.int64)
     by_element = np.empty((side.groups, side.offset.size), dtype=np.int64)
     for group in range(side.groups):
         count_present(side.present, side.base[group], side.offset.reshape(-1), by_vector[group], by_element[group])
     return PresentCounts(by_vector=by_vector, by_element=by_element)
-
-
-def _fewest_cycles(schedules: Iterable[Schedule]) -> Schedule:
-    return min(schedules, key=lambda candidate: candidate.compute_cycles)
 
 
 def _dense(mapping: Mapping, split: Split, architecture: Architecture) -> Schedule:
@@ -108,11 +132,15 @@ def _dense(mapping: Mapping, split: Split, architecture: Architecture) -> Schedu
     )  # fmt: skip
 
 
-def _skipping(mapping: Mapping, architecture: Architecture) -> Schedule:
-    """The machine's schedule over its best split: the schedules of single vectors are made only once."""
-    datapath = architecture.datapath
-    if datapath.skip == "sparser" and _sparser(mapping.columns, mapping.rows):
+def _skipping(mapping: Mapping, architecture: Architecture) -> Iterator[Schedule]:
+    if architecture.datapath.skip == "sparser" and _sparser(mapping.columns, mapping.rows):
         mapping = transpose(mapping)
+    return _with_splits(mapping, architecture, splits(architecture))
+
+
+def _with_splits(mapping: Mapping, architecture: Architecture, chosen: Iterable[Split]) -> Iterator[Schedule]:
+    """The machine's schedule over several splits: the schedules of single vectors are made only once."""
+    datapath = architecture.datapath
     columns_scheduled = datapath.skip == "columns"
     if columns_scheduled:
         side, other, offset = mapping.columns, mapping.rows, mapping.column_offset
@@ -121,15 +149,12 @@ def _skipping(mapping: Mapping, architecture: Architecture) -> Schedule:
         side, other, offset = mapping.rows, mapping.columns, mapping.row_offset
         per_tile = architecture.tile.rows
     schedules = datapaths()[datapath.kind].prepare(side, offset, per_tile, architecture)
-
-    def with_split(split: Split) -> Schedule:
+    for split in chosen:
         own, others = _ordered(extents(architecture, split), columns_scheduled)
-        return Schedule(
+        yield Schedule(
             mapping=mapping, split=split, scheduled=side, columns_scheduled=columns_scheduled,
             set_cycles=schedules.set_cycles(own, others.rounds(other.vectors)),
         )  # fmt: skip
-
-    return _fewest_cycles(map(with_split, splits(architecture)))
 
 
 def _ordered(pair: tuple[Extent, Extent], exchanged: bool) -> tuple[Extent, Extent]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,8 +58,9 @@ class Lines:
 
     first: IntArray  # [vector]: first line that the vector touches
     last: IntArray  # [vector]: last one; before the first where it touches only padding
-    values: int  # values in each line of one group
+    shape: tuple[int, int]  # rows and columns of each line of one group, as it is stored
     nonzeros: IntArray  # [group, line]
+    bits: Callable[[], NDArray[np.uint8]]  # [group · line, value in the order of storage]; made when asked for
 
 
 def bordered_size(tensor: BoolTensor, border: Border) -> int:
@@ -158,11 +159,18 @@ def _window_lines(
     last = np.minimum(window * windows.stride[axis] + starts.max(), sizes[axis] - 1)
     grouped = tensor.reshape(images, groups, channels // groups, *sizes)
     nonzeros = np.count_nonzero(grouped, axis=(2, 4 - axis)).transpose(1, 0, 2).reshape(groups, -1)
+    shape = (sizes[1 - axis], channels // groups)
+
+    def bits() -> NDArray[np.uint8]:
+        stored = grouped.transpose(1, 0, 3 + axis, 4 - axis, 2)  # group, image, line, position, channel
+        return np.ascontiguousarray(stored).reshape(nonzeros.size, -1).view(np.uint8)
+
     return Lines(
         first=image * sizes[axis] + first,
         last=image * sizes[axis] + last,
-        values=(channels // groups) * sizes[1 - axis],
+        shape=shape,
         nonzeros=np.ascontiguousarray(nonzeros),
+        bits=bits,
     )
 
 
@@ -170,7 +178,13 @@ def channel_lines(tensor: BoolTensor, groups: int, channel_of_vector: IntArray) 
     """Lines of vectors that each read one channel of a tensor."""
     images, channels, height, width = tensor.shape
     nonzeros = np.count_nonzero(tensor, axis=(0, 2, 3)).reshape(groups, channels // groups)
-    return Lines(first=channel_of_vector, last=channel_of_vector, values=images * height * width, nonzeros=nonzeros)
+
+    def bits() -> NDArray[np.uint8]:
+        return np.ascontiguousarray(tensor.transpose(1, 0, 2, 3)).reshape(channels, -1).view(np.uint8)
+
+    return Lines(
+        first=channel_of_vector, last=channel_of_vector, shape=(images * height, width), nonzeros=nonzeros, bits=bits
+    )
 
 
 def filter_side(weight: BoolTensor, groups: int, taps: Iterable[tuple[int, ...]], *, channels_are_rows: bool) -> Side:
@@ -190,5 +204,8 @@ def filter_side(weight: BoolTensor, groups: int, taps: Iterable[tuple[int, ...]]
         offset=np.arange(tap_count * elements, dtype=np.int64).reshape(tap_count, elements),
         nonzeros=int(nonzeros.sum()),
         positions=chosen.size,
-        lines=Lines(first=np.arange(vectors), last=np.arange(vectors), values=tap_count * elements, nonzeros=nonzeros),
+        lines=Lines(
+            first=np.arange(vectors), last=np.arange(vectors), shape=(tap_count, elements), nonzeros=nonzeros,
+            bits=lambda: chosen.reshape(groups * vectors, -1).view(np.uint8),
+        ),
     )

@@ -1,42 +1,52 @@
-"""The pipeline: for each layer and pass of a trace contract, schedule, cut, move, place on the timeline."""
+"""The pipeline: plan every pass of a trace, add the rest of the step, place all of it on the timeline, report."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from swatsim.architecture import Architecture
-from swatsim.blocks import cut, prepare_work
-from swatsim.contraction import contract
+from swatsim.architecture import FORMATS, Architecture
+from swatsim.area import area_of
 from swatsim.errors import SwatsimError
-from swatsim.layer import Layer
-from swatsim.passes import OPERANDS, PASSES, RESULTS, REVERSED
-from swatsim.report import Report, Row, paper_macs, totals
-from swatsim.schedule import PairedSchedule, schedule
-from swatsim.sides import Order
-from swatsim.timeline import Timeline, place
+from swatsim.footprint import footprint_of
+from swatsim.hierarchy import Hierarchy
+from swatsim.layer_plans import LayerPlans, Node, PassPlans, plan_layer
+from swatsim.mapper import OBJECTIVES
+from swatsim.passes import PASSES
+from swatsim.plan import Plan, plan_stream
+from swatsim.report import OTHER, Report, machine_of, pass_row, stream_row, totals
+from swatsim.step import step_operations, step_order
+from swatsim.streaming import StreamOperation
+from swatsim.timeline import PlacedPass, Scheduled, place_passes
 from swatsim.trace import Trace
-from swatsim.traffic import BlockTimes, Move, measure
 from swatsim.version import __version__
 from swatsim.workers import Progress, in_order, thread_count
 
+Key = tuple[str, str]  # layer and pass
+TENSORS = ("input", "weight", "output")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LayerResult:
-    """The rows of one layer, and the paper's count of an input gradient that no pass computes."""
+class Options:
+    """What a simulation is asked for, checked."""
 
-    rows: tuple[Row, ...]
-    uncomputed_paper_macs: int
+    layers: str
+    passes: tuple[str, ...]
+    objective: str
+    formats: Mapping[str, str]
+    keep_timeline: bool
 
 
-def simulate(
+def simulate(  # noqa: PLR0913  each is a keyword of its own
     architecture: Architecture,
     trace: Trace,
     *,
     layers: str = "*",
     passes: Sequence[str] = PASSES,
+    objective: str = "cycles",
+    formats: Mapping[str, str] | None = None,
+    keep_timeline: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -45,38 +55,55 @@ def simulate(
     Parameters
     ----------
     layers : pattern of layer names, as in a shell (`layer1.*`).
-    passes : which of forward, input_grad and weight_grad.
+    passes : which of forward, input_grad and weight_grad. Only all layers and passes together are a step, which has
+        its streaming work and a footprint too.
+    objective : what mappings are chosen by: cycles, dram_bytes or energy.
+    formats : storage formats of tensors (`{"weight": "bitmap"}`) in place of the levels' where blocks are kept.
+    keep_timeline : whether the report has the timeline, block by block.
     workers : threads; by default one per processor. The report does not depend on it.
     progress : called with the layers done and the layers in all, after each layer.
 
     Raises
     ------
-    SwatsimError : an argument is wrong, nothing matches, a tensor is damaged, or a layer is too large to hold.
+    SwatsimError : an argument is wrong, nothing matches, a tensor is damaged, or a layer fits no buffer.
     """
     _check_types(architecture, trace, layers)
-    passes = (passes,) if isinstance(passes, str) else tuple(passes)
-    unknown = [str(name) for name in passes if name not in PASSES]
-    if unknown or not passes:
-        raise SwatsimError(f"passes: got {', '.join(unknown) or 'none'}, expected some of {', '.join(PASSES)}")
+    options = Options(
+        layers=layers, passes=_passes(passes), objective=_objective(objective), formats=_formats(formats or {}),
+        keep_timeline=keep_timeline,
+    )  # fmt: skip
     threads = thread_count(workers)
     chosen = [index for index, spec in enumerate(trace.specs) if fnmatchcase(spec.name, layers)]
     if not chosen:
         raise SwatsimError(f"layers: got {layers!r}, which matches none of the {len(trace)} layers of {trace.name}")
+    node = Node.of(architecture, options.formats, options.objective)
+    planned = in_order(lambda index: plan_layer(node, trace.layer(index), options.passes), chosen, threads, progress)
+    if not any(each.passes for each in planned):
+        raise SwatsimError(f"passes: got {', '.join(options.passes)}, expected one that the chosen layers make")
+    return _report(node, trace, options, planned)
 
-    def work(index: int) -> LayerResult:
-        return simulate_layer(architecture, trace.layer(index), passes)
 
-    results = in_order(work, chosen, threads, progress)
-    rows = [row for result in results for row in result.rows]
-    if not rows:
-        raise SwatsimError(f"passes: got {', '.join(passes)}, expected one that the chosen layers make")
-    uncomputed = sum(result.uncomputed_paper_macs for result in results)
-    return Report(
-        swatsim_version=__version__,
-        architecture=architecture.model_dump(mode="json"),
-        trace=_provenance(trace),
-        records=(*rows, *totals(rows, passes, uncomputed)),
-    )
+def _passes(passes: Sequence[str]) -> tuple[str, ...]:
+    found = (passes,) if isinstance(passes, str) else tuple(passes)
+    unknown = [str(name) for name in found if name not in PASSES]
+    if unknown or not found:
+        raise SwatsimError(f"passes: got {', '.join(unknown) or 'none'}, expected some of {', '.join(PASSES)}")
+    return found
+
+
+def _objective(objective: str) -> str:
+    if objective not in OBJECTIVES:
+        raise SwatsimError(f"objective: got {objective!r}, expected one of {', '.join(OBJECTIVES)}")
+    return objective
+
+
+def _formats(formats: Mapping[str, str]) -> dict[str, str]:
+    for tensor, name in formats.items():
+        if tensor not in TENSORS:
+            raise SwatsimError(f"format: got {tensor!r}, expected one of {', '.join(TENSORS)}")
+        if name not in FORMATS:
+            raise SwatsimError(f"format of {tensor}: got {name!r}, expected one of {', '.join(FORMATS)}")
+    return dict(formats)
 
 
 def _check_types(architecture: object, trace: object, layers: object) -> None:
@@ -87,78 +114,71 @@ def _check_types(architecture: object, trace: object, layers: object) -> None:
         raise SwatsimError(f"layers: got {layers!r}, expected a pattern of layer names")
 
 
-def simulate_layer(architecture: Architecture, layer: Layer, passes: Sequence[str] = PASSES) -> LayerResult:
-    """Simulate the passes that a training step makes through one layer."""
-    rows = tuple(_simulate_pass(architecture, layer, name) for name in layer.spec.passes if name in passes)
-    uncomputed = 0
-    if "input_grad" in passes and not layer.spec.needs_input_grad:
-        # The weight is the operand that a forward pass and an input gradient share.
-        weight = layer.passes["forward"].operands["weight"]
-        uncomputed = paper_macs(layer.spec.convolution.dilated_input_grad_macs, [weight.sparsity])
-    return LayerResult(rows=rows, uncomputed_paper_macs=uncomputed)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """All that is placed: passes of layers and streams, by name and pass, and in which order."""
+
+    node: Node
+    passes: Mapping[Key, PassPlans]
+    streams: Mapping[Key, StreamOperation]
+    order: Sequence[Key]
+
+    def place(self, *, dense: bool) -> tuple[Mapping[Key, Plan], Mapping[Key, PlacedPass]]:
+        """Plans, and when each runs."""
+        hierarchy = self.node.dense if dense else self.node.actual
+        plans = {key: self._plan(key, hierarchy, dense=dense) for key in self.order}
+        before = [None, *self.order[:-1]]
+        scheduled = [
+            Scheduled(layer=key[0], pass_name=key[1], plan=plans[key], made_before=_made_before(key, previous))
+            for key, previous in zip(self.order, before, strict=True)
+        ]
+        return plans, dict(zip(self.order, place_passes(scheduled, hierarchy), strict=True))
+
+    def _plan(self, key: Key, hierarchy: Hierarchy, *, dense: bool) -> Plan:
+        if key in self.passes:
+            return self.passes[key].dense if dense else self.passes[key].actual
+        return plan_stream(self.streams[key], hierarchy, dense=dense)
 
 
-def _simulate_pass(architecture: Architecture, layer: Layer, pass_name: str) -> Row:
-    order = Order(steps=architecture.mapping.step_order, windows=architecture.mapping.window_order)
-    schedules = [schedule(contraction, architecture) for contraction in contract(layer, pass_name, order)]
-    moved: Counter[Move] = Counter()
-    actual = _run(schedules, RESULTS[pass_name], architecture, moved, dense=False)
-    dense = _run(schedules, RESULTS[pass_name], architecture, Counter(), dense=True)
-    peak = architecture.macs_per_cycle
-    unskippable = sum(paired.ideal_positions for paired in schedules)
-    return Row(
-        layer=layer.spec.name,
-        pass_name=pass_name,
-        cycles=actual.cycles,
-        compute_cycles=actual.compute_cycles,
-        dense_cycles=dense.cycles,
-        dense_compute_cycles=dense.compute_cycles,
-        ideal_cycles=-(-unskippable // peak),
-        peak_macs_per_cycle=peak,
-        unskippable_macs=unskippable,
-        macs=sum(paired.macs for paired in schedules),
-        effectual_macs=sum(paired.effectual_macs for paired in schedules),
-        paper_macs=_paper_macs(layer, pass_name),
-        bound_by=actual.bound_by,
-        scheduled=_scheduled(schedules, pass_name),
-        moved_bytes=moved,
+def _made_before(key: Key, previous: Key | None) -> frozenset[str]:
+    """Tensors that a pass reads and that are there before the work just before it begins.
+
+    A layer's input is made just before its forward pass, and its output gradient before its weight gradient, which
+    comes before its input gradient. All else is older.
+    """
+    layer, pass_name = key
+    found = {"forward": {"weight"}, "weight_grad": {"input"}, "input_grad": {"weight"}}.get(pass_name, set())
+    if pass_name == "input_grad" and previous == (layer, "weight_grad"):
+        found = found | {"output"}
+    return frozenset(found)
+
+
+def _report(node: Node, trace: Trace, options: Options, planned: Sequence[LayerPlans]) -> Report:
+    whole = len(planned) == len(trace) and set(options.passes) == set(PASSES)
+    sizes = [each.sizes for each in planned]
+    operations = step_operations(sizes, trace.graph, trace.manifest, node.architecture) if whole else ()
+    passes = {(each.layer, found.pass_name): found for each in planned for found in each.passes}
+    streams = {(each.name, each.pass_name): each for each in operations}
+    order = [key for key in step_order(trace.specs, trace.graph, operations) if key in passes or key in streams]
+    work = _Work(node=node, passes=passes, streams=streams, order=order)
+    (plans, placed), (dense_plans, dense_placed) = work.place(dense=False), work.place(dense=True)
+    machine = machine_of(node.architecture)
+    rows = [pass_row(found, placed[key], dense_placed[key], machine) for key, found in passes.items()]
+    rows += [
+        stream_row(streams[key], (placed[key], dense_placed[key]), (plans[key], dense_plans[key]), machine)
+        for key in order if key in streams
+    ]  # fmt: skip
+    uncomputed = sum(each.uncomputed_paper_macs for each in planned)
+    return Report(
+        swatsim_version=__version__,
+        architecture=node.architecture.model_dump(mode="json"),
+        trace=_provenance(trace),
+        simulation={"objective": options.objective, "formats": dict(options.formats)},
+        records=(*rows, *totals(rows, (*options.passes, *([OTHER] if whole else [])), uncomputed)),
+        area=area_of(node.architecture),
+        footprint=footprint_of(sizes, trace.graph, node.architecture) if whole else None,
+        timeline=tuple(placed[key] for key in order) if options.keep_timeline else None,
     )
-
-
-def _run(
-    schedules: Sequence[PairedSchedule], result: str, architecture: Architecture, moved: Counter[Move], *, dense: bool
-) -> Timeline:
-    """Cut all contractions of a pass into blocks, count what they move into `moved`, and run them."""
-    blocks: list[BlockTimes] = []
-    resident: str | None = None
-    for paired in schedules:
-        work = prepare_work(paired, architecture, dense=dense)
-        streamed = work.schedule.mapping.columns.role
-        pieces = cut(work, architecture, columns_resident=resident == streamed)
-        traffic = measure(work, pieces, result, architecture)
-        moved.update(traffic.moved)
-        blocks.extend(traffic.blocks)
-        # The phases of an input gradient share its windows' tensor, not the taps: what fits stays for the next phase.
-        whole = len({piece.column_rounds.start for piece in pieces}) == 1 and work.schedule.mapping.groups == 1
-        resident = streamed if whole and streamed != "weight" else None
-    return place(blocks, architecture)
-
-
-def _scheduled(schedules: Sequence[PairedSchedule], pass_name: str) -> str:
-    """The roles of the operands that are skipped, over the contractions of a pass."""
-    roles = {"input": "input", "weight": "weight", "output": "output"}
-    for role in OPERANDS[pass_name]:
-        roles[role.removesuffix("_grad")] = role
-    found = {roles[paired.actual.scheduled.role] if paired.actual.scheduled else "none" for paired in schedules}
-    return "+".join(sorted(found))
-
-
-def _paper_macs(layer: Layer, pass_name: str) -> int:
-    convolution = layer.spec.convolution
-    # The paper has no transposed convolution: its rule is kept for the convolution that this one reverses.
-    counted = REVERSED[pass_name] if layer.spec.transposed else pass_name
-    macs = convolution.dilated_input_grad_macs if counted == "input_grad" else convolution.macs
-    return paper_macs(macs, (operand.sparsity for operand in layer.passes[pass_name].operands.values()))
 
 
 def _provenance(trace: Trace) -> dict[str, object]:

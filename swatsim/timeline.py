@@ -1,35 +1,95 @@
-"""Blocks through load, compute and store: where the computation has to wait (docs/model.md §3)."""
+"""The passes of a step one after another, each through load, compute and store (docs/model.md §3)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from swatsim.architecture import LEVELS, Architecture
-from swatsim.kernels.engines import run_blocks
-from swatsim.traffic import BlockTimes
+from swatsim.hierarchy import Hierarchy
+from swatsim.kernels.engines import Spans, empty_spans, occupied_cycles, run_blocks
+from swatsim.plan import Plan
+
+__all__ = ["PlacedPass", "Spans", "place_passes"]
+
+# Why the multipliers wait, beside the levels themselves.
+CAUSES = ("conflict", "refresh", "latency")
+COMPUTE = "compute"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
-    """Cycles of a pass, and what takes longest."""
+class PlacedPass:
+    """A pass in its place in the step. Cycles of spans count from its start; what was loaded ahead is before it."""
 
+    layer: str
+    pass_name: str
+    start_cycle: int  # of the step
     cycles: int
     compute_cycles: int
-    bound_by: str  # compute, dram, central, sb, nbin or nbout
+    stalls: Mapping[str, int]  # cause (a level, conflict, refresh or latency) -> cycles; they sum to the stalls
+    bound_by: str  # compute, or the level that is occupied longest
+    spans: Spans
+    ahead: tuple[int, int]  # start and end of the load that ran under the pass before; (0, 0): none
+
+    @property
+    def prefetched_cycles(self) -> int:
+        """Cycles of the first load that ran under the pass before."""
+        return self.ahead[1] - self.ahead[0]
 
 
-def place(blocks: list[BlockTimes], architecture: Architecture) -> Timeline:
-    """Run the blocks of one pass, in order, with double buffers and one half-duplex DRAM channel."""
-    load, busy, store = (
-        np.array([getattr(block, engine) for block in blocks], dtype=np.int64) for engine in ("load", "busy", "store")
-    )
-    cycles = int(run_blocks(load, busy, store, architecture.memory.dram.latency_cycles))
-    occupied = {"compute": sum(block.compute for block in blocks), "dram": int(load.sum() + store.sum())}
-    for level in LEVELS[1:]:  # DRAM has engines of its own
-        occupied[level] = sum(block.streams[level] for block in blocks)
-    compute_cycles = occupied["compute"]
-    return Timeline(
-        cycles=cycles, compute_cycles=compute_cycles, bound_by=max(occupied, key=lambda name: occupied[name])
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduled:
+    """A pass of the step and its plan."""
+
+    layer: str
+    pass_name: str
+    plan: Plan
+    made_before: frozenset[str]  # tensors of the first load that are there before the pass before begins
+
+
+def place_passes(passes: Sequence[Scheduled], hierarchy: Hierarchy) -> Iterator[PlacedPass]:
+    """Run passes in order. With `mapping.overlap: prefetch`, first loads use the rest of the channel before them.
+
+    What is prefetched was made before the pass before, and has room beside that one's last blocks.
+    """
+    start, rest, room = 0, (0, 0), np.zeros(len(hierarchy.names), dtype=np.int64)
+    prefetch = hierarchy.architecture.mapping.overlap == "prefetch"
+    for each in passes:
+        blocks = each.plan.blocks
+        credit = min(_prefetchable(each, room, hierarchy), rest[1] - rest[0]) if prefetch else 0
+        spans = empty_spans(blocks.compute.size)
+        waits = np.zeros(len(hierarchy.names) + len(CAUSES), dtype=np.int64)
+        cycles, rest_start, rest_end = run_blocks(blocks, credit, hierarchy.timing, spans, waits)
+        causes = (*hierarchy.names, *CAUSES)
+        yield PlacedPass(
+            layer=each.layer, pass_name=each.pass_name, start_cycle=start, cycles=cycles,
+            compute_cycles=each.plan.compute_cycles,
+            stalls={cause: int(count) for cause, count in zip(causes, waits, strict=True) if count},
+            bound_by=_bound_by(each.plan, hierarchy), spans=spans,
+            ahead=(rest[0], rest[0] + credit) if credit else (0, 0),
+        )  # fmt: skip
+        start += cycles
+        rest, room = (rest_start - cycles, rest_end - cycles), each.plan.room_bytes
+
+
+def _prefetchable(each: Scheduled, room: np.ndarray[tuple[int], np.dtype[np.int64]], hierarchy: Hierarchy) -> int:
+    """Cycles of the first load that may run under the pass before."""
+    capacity, taken, cycles = hierarchy.capacity, room.copy(), 0
+    for load in each.plan.first_loads:
+        if load.tensor not in each.made_before:
+            continue
+        taken[load.level] += load.room_bytes
+        if capacity[load.level] >= 0 and taken[load.level] > capacity[load.level]:
+            taken[load.level] -= load.room_bytes
+            continue
+        cycles += load.cycles
+    return cycles
+
+
+def _bound_by(plan: Plan, hierarchy: Hierarchy) -> str:
+    occupied = np.zeros(len(hierarchy.names) + 1, dtype=np.int64)
+    occupied_cycles(plan.blocks, hierarchy.timing, occupied)
+    names = (COMPUTE, *hierarchy.names)
+    cycles = (occupied[-1], *occupied[:-1])
+    return names[int(np.argmax(cycles))]

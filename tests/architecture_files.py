@@ -29,11 +29,11 @@ mapping:
   step_order: rsc
   window_order: npq
 memory:
-  dram: {capacity_bytes: null, LEVEL}
-  central: {capacity_bytes: 64, LEVEL}
-  sb: {capacity_bytes: 64, LEVEL}
-  nbin: {capacity_bytes: 64, LEVEL}
-  nbout: {width_bytes_per_cycle: 5, energy_pj_per_bit: 70, capacity_bytes: 64, REST}
+  dram: {holds: [rows, columns, results], per: node, capacity_bytes: null, LEVEL}
+  central: {holds: [columns, results], per: node, capacity_bytes: 64, LEVEL}
+  sb: {holds: [rows], per: tile, capacity_bytes: 4096, LEVEL}
+  nbin: {holds: [columns], per: tile, capacity_bytes: 128, LEVEL}
+  nbout: {width_bytes_per_cycle: 5, energy_pj_per_bit: 70, holds: [results], per: tile, capacity_bytes: 128, REST}
 """
 VALID = VALID.replace("LEVEL", "width_bytes_per_cycle: 4, energy_pj_per_bit: 0.5, REST")
 VALID = VALID.replace("REST", "banks: 1, latency_cycles: 8, format: dense")
@@ -44,6 +44,13 @@ def errors(text: str | bytes, overrides: dict[str, object] | None = None) -> lis
     with pytest.raises(ArchitectureError) as caught:
         read_architecture(content, "arch/foo.yaml", overrides)
     return str(caught.value).split("\n")
+
+
+def marked(text: str) -> tuple[str, str]:
+    """The text without its one @, and the line:column where that stood."""
+    before, after = text.split("@")
+    lines = before.split("\n")
+    return before + after, f"{len(lines)}:{len(lines[-1]) + 1}"
 
 
 def edited(*replacements: tuple[str, str]) -> str:

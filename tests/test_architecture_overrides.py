@@ -88,8 +88,8 @@ def test_values_are_replaced() -> None:
     }
     architecture = read_architecture(VALID.encode(), "arch/foo.yaml", overrides)
     assert (architecture.tiles, architecture.tile.rows, architecture.tile.columns) == (1, 4, 1)
-    assert architecture.memory.dram.width_bytes_per_cycle is None
-    assert architecture.memory.sb.energy_pj_per_bit == 0.25
+    assert architecture.memory.levels["dram"].width_bytes_per_cycle is None
+    assert architecture.memory.levels["sb"].energy_pj_per_bit == 0.25
     assert architecture.datapath.moves == ((2, 1), (1, 0))
     assert architecture.mapping.tile_split == "best"
 
@@ -110,6 +110,7 @@ def test_a_whole_mapping_is_replaced() -> None:
     [
         ({"tile.rowz": 4}, "--set tile.rowz=4: tile.rowz: unknown key, did you mean tile.rows?"),
         ({"rows": 4}, "--set rows=4: rows: unknown key, did you mean tile.rows?"),
+        ({"sb.banks": 4}, "--set sb.banks=4: sb: unknown key, did you mean memory.sb?"),
         (
             {"capacity_bytes": 4},
             "--set capacity_bytes=4: capacity_bytes: unknown key, did you mean memory.dram.capacity_bytes or "
@@ -118,7 +119,33 @@ def test_a_whole_mapping_is_replaced() -> None:
         ),
         (
             {"memory.l2.banks": 4},
-            "--set memory.l2.banks=4: memory.l2: unknown key, expected one of dram, central, sb, nbin, nbout",
+            "--set memory.l2.banks=4: memory.l2: the file has none of this name, "
+            "expected one of dram, central, sb, nbin, nbout",
+        ),
+        (
+            {"memory.sbb.banks": 4},
+            "--set memory.sbb.banks=4: memory.sbb: the file has none of this name, did you mean memory.sb?",
+        ),
+        (
+            {"memory.sb.bank": 4},
+            "--set memory.sb.bank=4: memory.sb.bank: unknown key, did you mean memory.sb.banks?",
+        ),
+        (
+            {"memory.sb.capacity_bytes": 511},
+            "--set memory.sb.capacity_bytes=511: memory.sb.capacity_bytes: got 511, expected at least "
+            "16 (tile.rows) x 16 (tile.lanes) x 2 (datapath.value_bytes) with memory.sb.per tile: "
+            "the innermost level of the rows holds one step of each",
+        ),
+        (
+            {"memory": 4},
+            "--set memory=4: memory: got 4, expected a mapping of 3 to 12 levels, outermost first",
+        ),
+        (
+            {"memory.dram": 4},
+            "--set memory.dram=4: memory.dram: got 4, expected the keys holds, per, capacity_bytes, banks, "
+            "bank_cycles, width_bytes_per_cycle, fill_bytes_per_cycle, latency_cycles, refresh_period_cycles, "
+            "refresh_cycles, energy_pj_per_bit, energy_low_pj_per_bit, energy_high_pj_per_bit, energy_node_nm, "
+            "energy_source, area_mm2_per_mib, area_source, format, standard, duplex",
         ),
         ({"tile.rows": 0}, "--set tile.rows=0: tile.rows: got 0, expected an integer from 1 to 1024"),
         ({"tile.rows": "4"}, "--set tile.rows=4: tile.rows: got '4', expected an integer from 1 to 1024"),

@@ -20,8 +20,9 @@ def test_valid_file() -> None:
     architecture = read_architecture(VALID.encode(), "arch/foo.yaml")
     assert architecture.clock_hz == 606_000_000
     assert architecture.datapath.moves == ((1, -1), (1, 0))
-    assert architecture.memory.dram.capacity_bytes is None
-    assert architecture.memory.sb.energy_pj_per_bit == 0.5
+    assert list(architecture.memory.levels) == ["dram", "central", "sb", "nbin", "nbout"]
+    assert architecture.memory.levels["dram"].capacity_bytes is None
+    assert architecture.memory.levels["sb"].energy_pj_per_bit == 0.5
     assert architecture.macs_per_cycle == 4 * 16 * 16
 
 
@@ -185,7 +186,8 @@ def test_every_error_at_once_sorted_by_line() -> None:
         ("[1, 0]]", "[1, 0], [99, x]]"),
         ("barrier: buffer", "barrier: chunk"),
         ("flatten: never", "flatten: *auto"),
-        ("  sb: ", "  l2: "),
+        ("  sb: ", "  SB: "),
+        ("  nbin: {holds: [columns], per: tile, ", "  nbin: {holds: [column], "),
     )
     assert errors(text) == [
         "arch/foo.yaml:3:8: tiles: got 012, expected a number without leading zeros (YAML 1.1 reads it as octal)",
@@ -198,9 +200,10 @@ def test_every_error_at_once_sorted_by_line() -> None:
         "arch/foo.yaml:15:12: datapath.barrier: got 'chunk', expected buffer or pass with datapath.reach moves: "
         "chunks belong to reach crossbar",
         "arch/foo.yaml:18:12: got the alias *auto, expected the value itself",
-        "arch/foo.yaml:21:1: memory.sb: missing, expected the keys capacity_bytes, banks, width_bytes_per_cycle, "
-        "latency_cycles, energy_pj_per_bit, format",
-        "arch/foo.yaml:24:3: memory.l2: unknown key, expected one of dram, central, sb, nbin, nbout",
+        "arch/foo.yaml:24:3: memory: got the name 'SB', expected a name of at most 32 small letters, digits and _, "
+        "a letter first, and none of compute, conflict, refresh, latency, total, mac",
+        "arch/foo.yaml:25:3: memory.nbin.per: missing, expected one of node, tile",
+        "arch/foo.yaml:25:18: memory.nbin.holds[0]: got 'column', expected one of rows, columns, results",
     ]
 
 

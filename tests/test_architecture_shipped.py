@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from swatsim.architecture import Architecture, load_architecture, shipped_architectures
+from swatsim.architecture import OPERANDS, Architecture, load_architecture, shipped_architectures
 from swatsim.architecture import shipped as shipped_module
 from swatsim.architecture.documentation import document
 from swatsim.architecture.keys import all_keys, part_of
+from swatsim.dram_standards import STANDARDS
 from swatsim.errors import ArchitectureError
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("bit-tactical", "dadiannao", "dadiannao-dense", "tensordash")
+NAMES = ("bit-tactical", "dadiannao", "dadiannao-dense", "global-buffer", "tensordash")
 
 
 def test_names() -> None:
@@ -36,17 +37,59 @@ def test_name_and_path_find_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", shipped_architectures())
 def test_every_number_has_its_source(name: str) -> None:
-    """Each line that states a number or a mechanism ends in a comment, or follows one that is its own line."""
+    """Each key that states a number or a mechanism has a comment behind it or above it, or a source of its own."""
     architecture = load_architecture(name)
     assert architecture.sources
     assert architecture.description
     lines = (ROOT / "arch" / f"{name}.yaml").read_text().split("\n")
-    begin = lines.index(next(line for line in lines if line.startswith("clock_hz")))
-    commented = {"kind", "lockstep", "barrier", "barrier_tiles", "reach", "step_order", "window_order"}
-    for before, line in zip(lines[begin - 1 :], lines[begin:], strict=False):
-        key = line.split(":")[0].strip()
-        if re.match(r"\s*\w+: *[^#\s]", line) and key not in commented:
-            assert "# " in line or before.strip().startswith("#"), f"{name}: {line}"
+    commented = {
+        "name", "description", "sources", "kind", "lockstep", "barrier", "barrier_tiles", "reach", "step_order",
+        "window_order", "holds", "per",
+    }  # fmt: skip
+    for key, line in leaves("\n".join(lines)):
+        # These have a key for their source, which the next test reads.
+        if key not in commented and not re.match("(energy|mac|area)_|source$", key):
+            assert "# " in lines[line] or lines[line - 1].strip().startswith("#"), f"{name}: {lines[line]}"
+
+
+def leaves(text: str) -> list[tuple[str, int]]:
+    """The last name of each key that holds a value, and its line, counted from 0."""
+    found, nodes = [], [yaml.compose(text)]
+    for node in nodes:
+        for key, value in node.value:
+            if isinstance(value, yaml.MappingNode):
+                nodes.append(value)
+            else:
+                found.append((key.value, key.start_mark.line))
+    return found
+
+
+@pytest.mark.parametrize("name", shipped_architectures())
+def test_every_energy_and_area_has_a_source_and_a_band(name: str) -> None:
+    architecture = load_architecture(name)
+    levels, energy, area = architecture.memory.levels, architecture.energy, architecture.area
+    for level in levels.values():
+        assert level.energy_source
+        assert level.energy_low_pj_per_bit is not None
+        assert level.energy_high_pj_per_bit is not None
+        assert level.energy_low_pj_per_bit <= level.energy_pj_per_bit <= level.energy_high_pj_per_bit
+        assert level.energy_low_pj_per_bit < level.energy_high_pj_per_bit
+    for level in list(levels.values())[1:]:
+        assert level.energy_node_nm
+        assert level.area_mm2_per_mib
+        assert level.area_source
+    assert energy.mac_source
+    assert energy.mac_node_nm
+    assert energy.mac_low_pj is not None
+    assert energy.mac_high_pj is not None
+    assert energy.mac_low_pj <= energy.mac_pj <= energy.mac_high_pj
+    assert area.multiplier_mm2
+    assert area.node_nm
+    assert area.source
+    for kind in ("energy_source", "area_source"):
+        for level in levels.values():
+            if (match := re.fullmatch("As ([a-z_]+)", getattr(level, kind))) is not None:
+                assert not getattr(levels[match[1]], kind).startswith("As ")
 
 
 @pytest.mark.parametrize("name", shipped_architectures())
@@ -60,49 +103,96 @@ def test_the_published_numbers() -> None:
     """DaDianNao, MICRO 2014: 5.58 TOPS at 16 bit, 36 MB in all, SB delivers 4096 bit/cycle a tile."""
     for name in ("dadiannao", "dadiannao-dense"):
         node = load_architecture(name)
+        sb, central = node.memory.levels["sb"], node.memory.levels["central"]
+        assert sb.capacity_bytes is not None
+        assert central.capacity_bytes is not None
         assert node.macs_per_cycle == 4096
         # 5.58 TOPS are 576 operations a tile and cycle: more than the 256 multiplications and as many additions.
         assert 5.58e12 / node.clock_hz / node.tiles == pytest.approx(576, rel=1e-3)
         assert 2 * node.tile.macs_per_cycle == 512
-        assert node.tiles * node.memory.sb.capacity_bytes + node.memory.central.capacity_bytes == 36 << 20
+        assert node.tiles * sb.capacity_bytes + central.capacity_bytes == 36 << 20
         step_bytes = node.tile.rows * node.tile.lanes * node.datapath.value_bytes
         # The skipping node also fetches one bit for each of 8 steps a cycle.
         bitmap_bytes = 0 if node.datapath.skip == "none" else 8 * node.tile.rows * node.tile.lanes // 8
         assert step_bytes == 4096 // 8
-        assert node.memory.sb.width_bytes_per_cycle == step_bytes + bitmap_bytes
+        assert sb.width_bytes_per_cycle == step_bytes + bitmap_bytes
     tensordash = load_architecture("tensordash")
     assert (tensordash.macs_per_cycle, tensordash.tile.macs_per_cycle) == (4096, 256)
 
 
+@pytest.mark.parametrize("name", ["dadiannao", "dadiannao-dense", "bit-tactical"])
+def test_edram_is_refreshed_within_its_retention(name: str) -> None:
+    """SB has 1024 rows of 4096 bit a bank; 40 us go round all of them."""
+    node = load_architecture(name)
+    sb, central = node.memory.levels["sb"], node.memory.levels["central"]
+    assert sb.capacity_bytes == sb.banks * 1024 * 4096 // 8
+    assert central.refresh_period_cycles == int(40e-6 * node.clock_hz / 1024)
+    assert central.refresh_cycles == central.bank_cycles
+    # SB refreshes unseen: it is read every cycle, so a bank every 4, and a refresh fits between two reads of a bank.
+    assert sb.refresh_period_cycles is None
+    assert sb.banks - sb.bank_cycles >= sb.bank_cycles
+
+
+@pytest.mark.parametrize("name", shipped_architectures())
+def test_banks_sustain_an_access_a_cycle(name: str) -> None:
+    on_chip = list(load_architecture(name).memory.levels.values())[1:]
+    assert all(level.banks >= level.bank_cycles for level in on_chip)
+
+
 @pytest.mark.parametrize(
     ("name", "bytes_per_second"),
-    [("dadiannao", 256e9), ("dadiannao-dense", 25.6e9), ("tensordash", 25.6e9), ("bit-tactical", 256e9)],
-)
+    [
+        ("dadiannao", 256e9), ("dadiannao-dense", 25.6e9), ("tensordash", 25.6e9), ("bit-tactical", 256e9),
+        ("global-buffer", 38.4e9),
+    ],
+)  # fmt: skip
 def test_off_chip_width_is_the_rate_at_the_clock(name: str, bytes_per_second: float) -> None:
     architecture = load_architecture(name)
-    assert architecture.memory.dram.width_bytes_per_cycle == int(bytes_per_second / architecture.clock_hz)
+    off_chip = architecture.memory.levels[architecture.memory.outermost]
+    assert off_chip.width_bytes_per_cycle == int(bytes_per_second / architecture.clock_hz)
+    if off_chip.standard is not None:
+        standard = STANDARDS[off_chip.standard]
+        burst_seconds = standard.burst_clocks * standard.clock_picoseconds * 1e-12
+        assert off_chip.banks * standard.burst_bytes / burst_seconds == pytest.approx(bytes_per_second, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", shipped_architectures())
 def test_broadcast_feeds_the_dense_datapath(name: str) -> None:
     architecture = load_architecture(name)
     step_bytes = architecture.tile.columns * architecture.tile.lanes * architecture.datapath.value_bytes
-    widths = (architecture.memory.nbin.width_bytes_per_cycle, architecture.memory.central.width_bytes_per_cycle)
-    assert all(width is None or width >= step_bytes for width in widths)
+    for level in architecture.memory.path("columns")[1:]:
+        found = architecture.memory.levels[level]
+        widths = (found.width_bytes_per_cycle, found.fill_bytes_per_cycle)
+        assert all(width is None or width >= step_bytes for width in widths), level
+
+
+def test_dadiannao_broadcasts_256_bits() -> None:
+    assert load_architecture("dadiannao-dense").memory.levels["nbin"].fill_bytes_per_cycle == 256 // 8
 
 
 def test_every_tile_of_the_skipping_node_has_a_stream_of_its_own() -> None:
     node = load_architecture("dadiannao")
-    stream = node.memory.nbin.width_bytes_per_cycle
-    assert stream == 8 * node.tile.lanes * node.datapath.value_bytes
-    assert node.memory.central.width_bytes_per_cycle == node.tiles * stream
+    nbin = node.memory.levels["nbin"]
+    assert nbin.width_bytes_per_cycle == 8 * node.tile.lanes * node.datapath.value_bytes
+    streams = node.tiles * nbin.width_bytes_per_cycle
+    assert node.memory.levels["central"].width_bytes_per_cycle == streams == nbin.fill_bytes_per_cycle
 
 
-def test_nbin_holds_two_chunks() -> None:
-    node = load_architecture("dadiannao")
+@pytest.mark.parametrize(("name", "level", "chunks"), [("dadiannao", "nbin", 2), ("global-buffer", "column_file", 4)])
+def test_the_columns_have_room_for_chunks(name: str, level: str, chunks: int) -> None:
+    node = load_architecture(name)
     assert node.datapath.chunk_steps is not None
     chunk_bytes = node.datapath.chunk_steps * node.tile.lanes * node.datapath.value_bytes
-    assert node.memory.nbin.capacity_bytes == 2 * chunk_bytes
+    assert node.memory.levels[level].capacity_bytes == chunks * chunk_bytes
+
+
+def test_a_hierarchy_of_another_kind() -> None:
+    memory = load_architecture("global-buffer").memory
+    assert memory.outermost == "ddr4"
+    assert memory.path("rows") == ("ddr4", "buffer", "row_file")
+    assert memory.path("columns") == ("ddr4", "buffer", "column_file")
+    assert memory.path("results") == ("ddr4", "buffer", "sum_file")
+    assert {memory.resident(operand) for operand in OPERANDS} == {"buffer"}
 
 
 @pytest.mark.parametrize(

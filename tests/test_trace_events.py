@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from timelines import CLOCK_HZ, STEP, place_passes, report_of
 
 from swatsim.errors import SwatsimError
+from swatsim.kernels.engines import Spans
 from swatsim.report.timeline_checks import TimelineError, check_timeline, check_trace_events
 from swatsim.report.timeline_files import RENDERERS, render_timeline, timeline_renderer
+from swatsim.report.timeline_page import to_page
 from swatsim.report.trace_events import to_trace_gzip, to_trace_json
 
 THREADS = {"step": 1, "load": 2, "compute": 3, "store": 4}
@@ -35,9 +37,12 @@ BLOCKS = st.lists(st.tuples(CYCLES, CYCLES, CYCLES), max_size=5)
 WORKS = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["forward", "update"]), BLOCKS), max_size=5)
 
 
-@given(WORKS, st.integers(0, 3), st.booleans(), st.sampled_from([CLOCK_HZ, 1, 10**9, 1_410_000_000, 7 * 10**9]))
-def test_every_timeline_gives_events_by_the_rules(works, latency, prefetch, clock_hz):
-    timeline = place_passes(works, latency, prefetch)
+CLOCKS = st.sampled_from([CLOCK_HZ, 1, 10**9, 1_410_000_000, 7 * 10**9])
+
+
+@given(WORKS, st.integers(0, 3), st.booleans(), st.integers(0, 2), CLOCKS)
+def test_every_timeline_gives_events_by_the_rules(works, latency, prefetch, held, clock_hz):
+    timeline = place_passes(works, latency, prefetch, held)
     check_timeline(timeline)
     data = to_trace_json(report_of(timeline, clock_hz))
     check_trace_events(data)
@@ -83,7 +88,7 @@ def test_the_step_is_nested():
     ] == [(placed.pass_name, placed.start_cycle, placed.cycles) for placed in timeline]
     first = on(events, "step", "pass")[0]["args"]
     assert first["stalls"] == {cause: cycles for cause, cycles in timeline[0].stalls.items() if cycles}
-    assert first["stall_cycles"] == timeline[0].cycles - 85
+    assert (first["compute_cycles"], first["stall_cycles"]) == (85, timeline[0].cycles - 85)
     assert (first["blocks"], step["args"]["blocks"]) == (3, 11)
     assert step["args"]["stall_cycles"] == sum(sum(placed.stalls.values()) for placed in timeline)
 
@@ -100,6 +105,15 @@ def test_what_an_engine_does_for_a_pass_is_from_its_first_to_its_last_work():
     assert on(events, "compute", "pass")[0]["args"]["busy_cycles"] == 85
     blocks = [event["name"] for event in on(events, "compute", "block")]
     assert blocks[:3] == ["block 0", "block 1", "block 0"]  # block 2 of the first pass takes no time
+
+
+def test_a_computation_that_is_held_up_is_longer_and_stalls():
+    timeline = place_passes([("a", "forward", [(0, 5, 0)] * 4)], held=3)
+    check_timeline(timeline)
+    events = events_of(report_of(timeline))
+    (busy,), (whole,) = on(events, "compute", "pass"), on(events, "step", "pass")
+    assert busy["args"]["busy_cycles"] == 4 * (5 + 3)
+    assert (whole["args"]["compute_cycles"], whole["args"]["stall_cycles"]) == (4 * 5, 4 * 3)
 
 
 def test_the_start_of_a_block_can_be_had_back_from_its_time():
@@ -180,6 +194,7 @@ def test_each_suffix_has_its_renderer():
     report = report_of(place_passes(STEP))
     assert render_timeline(report, "a.b/out.json") == to_trace_json(report)
     assert render_timeline(report, "out.json.gz") == to_trace_gzip(report)
+    assert render_timeline(report, "out.html") == to_page(report)
     assert set(RENDERERS) == {".json.gz", ".json", ".html"}
 
 
@@ -205,7 +220,7 @@ def broken_timeline(change):
 def spans_with(placed, engine, block, span):
     changed = getattr(placed.spans, engine).copy()
     changed[block] = span
-    return dataclasses.replace(placed, spans=dataclasses.replace(placed.spans, **{engine: changed}))
+    return dataclasses.replace(placed, spans=placed.spans._replace(**{engine: changed}))
 
 
 def with_first(**values):
@@ -218,26 +233,38 @@ def with_span(index, engine, block, span):
     ]
 
 
+def with_arrays(**change):
+    """The first pass with arrays of its spans changed."""
+    return lambda passes: [
+        dataclasses.replace(
+            passes[0],
+            spans=passes[0].spans._replace(
+                **{name: edit(getattr(passes[0].spans, name)) for name, edit in change.items()}
+            ),
+        )
+    ]
+
+
 BROKEN_TIMELINES = {
     "its start in cycle 1": with_first(start_cycle=1),
     "stalls: got 0 cycles in all": with_first(stalls={}),
     "dram: -1": with_first(stalls={"dram": -1}),
+    "computation: got 86 cycles, expected 0 to 85": with_first(compute_cycles=86),
+    "computation: got -1 cycles": with_first(compute_cycles=-1),
     "a load that ends before it starts": with_span(0, "load", 1, (20, 10)),
-    "a computation before the load's end": with_span(0, "load", 1, (10, 60)),
+    "a computation before its data arrives": with_span(0, "arrived", 1, 51),
+    "data that arrives before its load": with_span(0, "arrived", 1, 9),
+    "a load that no block waits for": with_span(0, "load", 2, (57, 68)),
     "a store before the computation's end": with_span(0, "store", 0, (49, 57)),
     "a load before the step begins": with_span(0, "load", 0, (-5, 5)),
-    "a computation before the pass": with_span(1, "compute", 0, (-1, 19)),
+    "a computation before the pass": with_span(2, "compute", 0, (-1, 19)),
     "a block that ends after the pass": with_span(0, "store", 2, (900, 907)),
     "on the same engine": with_span(0, "store", 1, (100, 109)),
     "block 1 compute": with_span(0, "compute", 1, (49, 94)),
-    "float64": lambda passes: [
-        dataclasses.replace(
-            passes[0], spans=dataclasses.replace(passes[0].spans, load=passes[0].spans.load.astype(float))
-        )
-    ],
-    "(2, 2)": lambda passes: [
-        dataclasses.replace(passes[0], spans=dataclasses.replace(passes[0].spans, store=passes[0].spans.store[:2]))
-    ],
+    "load: got float64": with_arrays(load=lambda array: array.astype(float)),
+    "store: got int64 (2, 2)": with_arrays(store=lambda array: array[:2]),
+    "arrived: got float64": with_arrays(arrived=lambda array: array.astype(float)),
+    "arrived: got int64 (2,)": with_arrays(arrived=lambda array: array[:2]),
 }
 
 
@@ -254,6 +281,27 @@ def test_a_channel_each_for_loads_and_stores_may_work_at_once():
     with pytest.raises(TimelineError, match=r"layer1\.0 forward block 0 load"):
         check_timeline(timeline)
     check_timeline(timeline, duplex="full")
+
+
+def loaded_ahead(**change):
+    """Two outer blocks of two inner ones; behind the load of block 1 (7-10) comes that of the second outer block."""
+    spans = {
+        "load": [(0, 7), (7, 14), (14, 17), (17, 20)],
+        "compute": [(7, 9), (10, 12), (17, 19), (20, 22)],
+        "store": [(22, 22)] * 4,
+        "arrived": [7, 10, 17, 20],
+    }
+    arrays = {name: np.array(values, dtype=np.int64) for name, values in {**spans, **change}.items()}
+    (placed,) = place_passes([("a", "forward", [(0, 2, 0)] * 4)])
+    return [dataclasses.replace(placed, cycles=22, stalls={"dram": 14}, spans=Spans(**arrays))]
+
+
+def test_a_block_does_not_wait_for_what_is_loaded_for_a_later_one():
+    check_timeline(loaded_ahead())
+    alone = {"load": [(0, 7), (7, 14), (14, 14), (14, 14)]}
+    check_timeline(loaded_ahead(**alone, arrived=[7, 10, 14, 0]))
+    with pytest.raises(TimelineError, match="block 1: got a load that no block waits for"):
+        check_timeline(loaded_ahead(**alone, arrived=[7, 10, 13, 0]))
 
 
 def test_an_empty_transfer_may_stand_anywhere():

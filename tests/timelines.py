@@ -4,21 +4,24 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from swatsim.timeline import PlacedPass, Spans
+from swatsim.kernels.engines import Spans
+from swatsim.timeline import PlacedPass
 
 CLOCK_HZ = 606_000_000  # a cycle is no whole number of nanoseconds
 
 
-def place_passes(works, latency=0, prefetch=True):
+def place_passes(works, latency=0, prefetch=True, held=0):
     """A timeline of passes given as (layer, pass, [(load, compute, store) cycles of each block]).
 
     One channel serves load 0, load 1, store 0, load 2, store 1 ...; with `prefetch` the first load of a pass comes
-    before the last store of the pass before. The stalls' causes are made up, their sum is not.
+    before the last store of the pass before. A computation is `held` up so many cycles by an inner level. The stalls'
+    causes are made up, their sum is not.
     """
     placed, channel, start = [], 0, 0
     ahead = None
     for index, (layer, name, blocks) in enumerate(works):
         spans, end, early = {"load": {}, "compute": {}, "store": {}}, start, 0
+        arrived = np.zeros(len(blocks), dtype=np.int64)
         computed = start
         if ahead:
             spans["load"][0], early = ahead, max(0, min(ahead[1], start) - ahead[0])
@@ -34,15 +37,17 @@ def place_passes(works, latency=0, prefetch=True):
             if turn:
                 load, compute, store = blocks[turn - 1]
                 ready = spans["load"][turn - 1][1] + latency if load else start
+                arrived[turn - 1] = ready - start if load else 0
                 begin = max(computed, ready)
-                computed = begin + compute
+                computed = begin + compute + held
                 spans["compute"][turn - 1] = (begin, computed)
                 channel = max(channel, computed) if store else channel
                 spans["store"][turn - 1] = (channel, channel + store)
                 channel += store
                 end = max(end, computed, channel if store else 0)
         cycles = end - start
-        waiting = cycles - sum(block[1] for block in blocks)
+        computing = sum(block[1] for block in blocks)
+        waiting = cycles - computing
         stalls = {"dram": waiting - waiting // 3, "central": 0, "latency": waiting // 3}
         placed.append(
             PlacedPass(
@@ -50,7 +55,10 @@ def place_passes(works, latency=0, prefetch=True):
                 pass_name=name,
                 start_cycle=start,
                 cycles=cycles,
-                spans=Spans(**{engine: _array(found, len(blocks), start) for engine, found in spans.items()}),
+                compute_cycles=computing,
+                spans=Spans(
+                    **{engine: _array(found, len(blocks), start) for engine, found in spans.items()}, arrived=arrived
+                ),
                 stalls=stalls,
                 prefetched_cycles=early,
             )

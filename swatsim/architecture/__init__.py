@@ -1,7 +1,7 @@
 """Architecture files: the machine to simulate, read strictly, every error at once."""
 
 from swatsim.architecture.loader import load_architecture, read_architecture
-from swatsim.architecture.memory import OPERANDS, STANDARDS, Level, Memory, Operand
+from swatsim.architecture.memory import FORMATS, OPERANDS, STANDARDS, Level, Memory, Operand
 from swatsim.architecture.model import (
     Architecture,
     Area,
@@ -16,6 +16,7 @@ from swatsim.architecture.overrides import parse_override
 from swatsim.architecture.shipped import shipped_architectures
 
 __all__ = [
+    "FORMATS",
     "OPERANDS",
     "STANDARDS",
     "Architecture",

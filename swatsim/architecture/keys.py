@@ -91,10 +91,18 @@ def suggestion(path: Path, names: Names) -> str:
     close = get_close_matches(name, siblings, n=1)
     if close:
         return f"did you mean {dotted((*path[:-1], close[0]))}?"
-    elsewhere = [dotted(other) for other, _ in all_keys(names) if other[-1] == name]
+    elsewhere = [dotted(other) for other in _all_paths(names) if other[-1] == name]
     if elsewhere:
         return f"did you mean {' or '.join(elsewhere)}?"
     return f"expected one of {', '.join(siblings)}"
+
+
+def _all_paths(names: Names) -> Iterator[Path]:
+    """Every key, and every name of the file's choice."""
+    for path, field in all_keys(names):
+        yield path
+        if named_of(field) is not None:
+            yield from ((*path, each) for each in names(path))
 
 
 def _part_of_each(field: FieldInfo) -> type[Part]:

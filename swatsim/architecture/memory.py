@@ -63,7 +63,8 @@ class Level(Part):
     )
     latency_cycles: Annotated[int, _CYCLES] = Field(description="Cycles from a request to its first byte.")
     refresh_period_cycles: Annotated[int | None, Integer(low=1, high=1 << 40, null="no refresh")] = Field(
-        default=None, description="Cycles after which everything has been refreshed once."
+        default=None,
+        description="Cycles from one refresh to the next: of a row where rows take turns, or of everything at once.",
     )
     refresh_cycles: Annotated[int, Integer(low=0, high=1 << 40)] = Field(
         default=0, description="Cycles of each period in which the level serves nothing, because it refreshes."

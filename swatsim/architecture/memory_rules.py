@@ -23,11 +23,13 @@ def _neighbours(holds: Holds) -> Iterable[Mapping[str, str]]:
 
 def _without_on_chip(holds: Holds) -> Iterable[str]:
     on_chip = dict(list(holds.items())[1:])
-    return [f"no on-chip level for {operand}" for operand in OPERANDS if not path_of(on_chip, operand)]
+    # Where there is none at all, the count of levels says so.
+    missing = [operand for operand in OPERANDS if on_chip and not path_of(on_chip, operand)]
+    return [f"no on-chip level for {operand}" for operand in missing]
 
 
 def _miscounted(holds: Holds) -> Iterable[str]:
-    return [] if FEWEST_LEVELS <= len(holds) <= MOST_LEVELS else [f"{len(holds)} levels"]
+    return [] if FEWEST_LEVELS <= len(holds) <= MOST_LEVELS else [f"{len(holds)} level{'s' if len(holds) != 1 else ''}"]
 
 
 def _innermost(operand: str) -> Levels:

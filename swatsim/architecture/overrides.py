@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from numbers import Integral
 from typing import Any
 
@@ -66,7 +67,7 @@ def _put(tree: Any, path: tuple[str, ...], value: object) -> str | None:
         named = named_at(path[:depth])
         if named is not None and tree and name not in tree:
             # A new one can only be given whole: of its keys one by one, each would be told as incomplete.
-            return f"{dotted(path[: depth + 1])}: the file has none of this name, expected one of {', '.join(tree)}"
+            return f"{dotted(path[: depth + 1])}: the file has none of this name, {_meant(path[:depth], name, tree)}"
         if tree.get(name) is None:
             tree[name] = {}
         tree = tree[name]
@@ -74,6 +75,12 @@ def _put(tree: Any, path: tuple[str, ...], value: object) -> str | None:
             return f"{dotted(path)}: {dotted(path[: depth + 1])} is not a mapping, expected a key such as tile.rows"
     tree[path[-1]] = value
     return None
+
+
+def _meant(around: Path, name: str, names: Mapping[str, object]) -> str:
+    """Advice on a name that the file does not have: the one that was probably meant, or all that there are."""
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {dotted((*around, close[0]))}?" if close else f"expected one of {', '.join(names)}"
 
 
 def _plain(value: object) -> object:

@@ -22,7 +22,8 @@ LONG_AGO = -(1 << 60)
 class Channel(NamedTuple):
     """Shape of a channel and its timing in picoseconds, for reads or for writes.
 
-    banks >= 4; interleaved_banks <= bank_groups, which divides banks; column_long <= 2 * column_short unless interleaved_banks is 1.
+    banks >= 4; interleaved_banks <= bank_groups, which divides banks; a burst is off the bus after column_short;
+    column_short <= column_long <= 2 * column_short, so that of earlier bursts only the last can be in the way.
     """
 
     bank_groups: int
@@ -90,7 +91,7 @@ def visit(channel: Channel, banks: Banks, place: Place, bursts: int) -> Place:
         gap = channel.column_long if same_group else channel.column_short
         column = max(column + gap, activated + channel.activate_to_column)
         banks.released[bank] = column  # for now: its only burst yet
-        same_group = channel.bank_groups == 1
+        same_group = False  # there is a next one only where there are bank groups
         bank = bank + 1 if bank + 1 < channel.banks else 0
     # Once all are open nothing but the bus delays a burst.
     step = channel.column_long if used == 1 else channel.column_short
@@ -142,8 +143,8 @@ def later(banks: Banks, place: Place, picoseconds: int) -> Place:
 def repeat_visits(channel: Channel, banks: Banks, place: Place, bursts: int, times: int, memory: Memory) -> Place:
     """`times` visits of `bursts` bursts: what comes again is not walked through again.
 
-    The state after a visit decides all that follows, so once it has come again (Brent's way to see it) the rest is whole
-    periods and a remainder.
+    The state after a visit decides all that follows, so once it has come again (Brent's way to see it) the rest is
+    whole periods and a remainder.
     """
     done, noted_done, noted_column, notes = 0, 0, 0, 1
     skipping = True

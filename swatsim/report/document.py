@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
+from swatsim.area import Area
 from swatsim.report.report import Report
 
 FORMAT = "swatsim-report"
-VERSION = 1
+VERSION = 2
 
 
 def to_json(report: Report) -> str:
@@ -18,6 +20,17 @@ def to_json(report: Report) -> str:
         "swatsim": report.swatsim_version,
         "architecture": report.architecture,
         "trace": report.trace,
+        "simulation": report.simulation,
         "rows": [record.as_dict() for record in report.records],
+        "area": None if report.area is None else _area(report.area),
+        "footprint": None if report.footprint is None else asdict(report.footprint),
     }
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def _area(area: Area) -> dict[str, object]:
+    return {
+        "parts_mm2": dict(area.parts_mm2),
+        "total_mm2": area.total_mm2,
+        "uncounted": list(area.uncounted),
+    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TypeVar
 
 from swatsim.energy import Energy, average_power_w, edp_js, spent
@@ -148,14 +147,6 @@ def _ratio(count: int, by: int) -> float | None:
     return count / by if by else None
 
 
-def paper_macs(dense_macs: int, sparsities: Iterable[Fraction | None]) -> int:
-    """The SWAT paper's count: a pass's multiplications times (1 - s) for each operand selected at a budget s."""
-    count = Fraction(dense_macs)
-    for sparsity in sparsities:
-        count *= 1 - (sparsity or 0)
-    return round(count)
-
-
 def totals(rows: Sequence[Row], whole: Collection[str], uncomputed_paper_macs: int = 0) -> tuple[Row, ...]:
     """Sum the rows of each pass, of the two gradients (backward), of the streaming work (other) and of the step.
 
@@ -168,7 +159,7 @@ def totals(rows: Sequence[Row], whole: Collection[str], uncomputed_paper_macs: i
         chosen = [row for row in rows if _part(row) in members]
         if chosen and set(members) <= set(whole):
             extra = uncomputed_paper_macs if "input_grad" in members else 0
-            found.append(_total(name, chosen, extra))
+            found.append(add(name, chosen, extra))
     return tuple(found)
 
 
@@ -182,7 +173,8 @@ _ADDED = (
 )  # fmt: skip
 
 
-def _total(name: str, rows: Sequence[Row], extra_paper_macs: int) -> Row:
+def add(name: str, rows: Sequence[Row], extra_paper_macs: int = 0) -> Row:
+    """The sum of rows, as a total of this name."""
     cycles_by_bound: Counter[str] = Counter()
     for row in rows:
         cycles_by_bound[row.bound_by] += row.cycles

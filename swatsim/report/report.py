@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from swatsim.passes import PASSES, STREAMING
@@ -11,6 +11,11 @@ from swatsim.report.records import Row
 
 if TYPE_CHECKING:
     import pandas
+
+    from swatsim.area import Area
+    from swatsim.footprint import Footprint
+    from swatsim.report.machine import Machine
+    from swatsim.timeline import PlacedPass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +29,15 @@ class Report:
     architecture: Mapping[str, Any]
     trace: Mapping[str, Any]
     records: tuple[Row, ...]
+    simulation: Mapping[str, Any] = field(default_factory=dict)  # objective and formats
+    area: Area | None = None
+    footprint: Footprint | None = None
+    timeline: tuple[PlacedPass, ...] | None = None  # passes in the order of the step, where they were kept
+
+    @property
+    def machine(self) -> Machine:
+        """What the rows are measured against."""
+        return self.records[0].machine
 
     @property
     def rows(self) -> pandas.DataFrame:
@@ -42,12 +56,17 @@ class Report:
         """What a step does beside its convolutions."""
         return tuple(record for record in self.records if record.pass_name in STREAMING)
 
+    @property
+    def totals(self) -> tuple[Row, ...]:
+        """The totals of what was simulated as a whole."""
+        return tuple(record for record in self.records if record.is_total)
+
     def total(self, pass_name: str = "step") -> Row:
         """The total of forward, input_grad, weight_grad, backward, other (all streaming work) or step.
 
         Raises KeyError where that was not simulated as a whole.
         """
-        for record in self.records:
-            if record.is_total and record.pass_name == pass_name:
+        for record in self.totals:
+            if record.pass_name == pass_name:
                 return record
         raise KeyError(pass_name)

@@ -2,85 +2,60 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from collections.abc import Callable, Iterator
+
+from rich.console import Console, Group
 from rich.text import Text
 
-from swatsim.report.records import TOTAL, Row
+from swatsim.report.quantities import joules_text
+from swatsim.report.records import Row
 from swatsim.report.report import Report
+from swatsim.report.step_views import area_view, footprint_view, other_view
+from swatsim.report.view import WIDTH, View
+from swatsim.report.views import cycles_view, energy_view, mapping_view, roofline_view, stalls_view, traffic_view
 
-WIDTH = 100
-HEADER = ("layer", "pass", "cycles", "stalls", "dense", "ideal", "speedup", "util", "DRAM", "bound")
-_UNITS = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
+# What `swatsim run --show` may name, the default first.
+VIEWS: dict[str, Callable[[Report], View]] = {
+    "cycles": cycles_view,
+    "stalls": stalls_view,
+    "traffic": traffic_view,
+    "energy": energy_view,
+    "roofline": roofline_view,
+    "mapping": mapping_view,
+    "other": other_view,
+    "footprint": footprint_view,
+    "area": area_view,
+}
 
 
-def print_table(report: Report, console: Console) -> None:
-    """Print one line per layer and pass, the totals, and what they mean."""
+def print_table(report: Report, console: Console, show: str = "cycles") -> None:
+    """Print one of VIEWS and what it means; below cycles, what they come to."""
+    view = VIEWS[show](report)
     # A narrower terminal wraps the lines itself: a number that is cut would be a wrong number.
-    console.print(_table(report), width=WIDTH, crop=False)
-    console.print(Group(*_summary(report)), width=min(WIDTH, console.width))
+    console.print(view.table(), width=WIDTH, crop=False)
+    below = _summary(report) if show == "cycles" else view.notes
+    console.print(Group(*(Text(line) for line in ("", *below))), width=min(WIDTH, console.width))
 
 
-def _table(report: Report) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", show_edge=False, pad_edge=False)
-    records = [_cells(record) for record in report.records]
-    widths = [max(len(cells[column]) for cells in (HEADER, *records)) for column in range(len(HEADER))]
-    # Only the layer's name gives way.
-    widths[0] = max(1, min(widths[0], WIDTH - sum(widths[1:]) - (len(HEADER) - 1)))
-    for column, name in enumerate(HEADER):
-        text = name in ("layer", "pass", "bound")
-        table.add_column(
-            name, justify="left" if text else "right", no_wrap=True, overflow="ellipsis", width=widths[column]
-        )
-    in_totals = False
-    for record, cells in zip(report.records, records, strict=True):
-        if record.layer == TOTAL and not in_totals:
-            in_totals = True
-            table.add_section()
-        # As text: a layer's name is not markup, whatever brackets it has.
-        table.add_row(*map(Text, cells), style="bold" if in_totals else None)
-    return table
-
-
-def _cells(record: Row) -> list[str]:
-    return [
-        record.layer,
-        record.pass_name,
-        _cycles(record.cycles),
-        _cycles(record.stall_cycles),
-        _cycles(record.dense_cycles),
-        _cycles(record.ideal_cycles),
-        "-" if record.speedup is None else f"{record.speedup:.2f}x",
-        "-" if record.utilization is None else f"{record.utilization:.0%}",
-        _bytes(record.moved("dram", "read") + record.moved("dram", "write")),
-        record.bound_by,
-    ]
-
-
-def _cycles(count: int) -> str:
-    return f"{count:,}" if count < 10_000_000 else f"{count / 1e6:,.2f}M"
-
-
-def _bytes(count: int) -> str:
-    size, unit = float(count), 0
-    while size >= 1000 and unit < len(_UNITS) - 1:
-        size, unit = size / 1000, unit + 1
-    return f"{count} B" if unit == 0 else f"{size:.{2 if size < 9.995 else 1 if size < 99.95 else 0}f} {_UNITS[unit]}"
-
-
-def _summary(report: Report) -> list[RenderableType]:
-    totals = [record for record in report.records if record.layer == TOTAL]
-    whole = [record for record in totals if record.pass_name == "step"] or totals
-    clock_hz = report.architecture["clock_hz"]
-    lines = [""]
+def _summary(report: Report) -> Iterator[str]:
+    whole = [record for record in report.totals if record.pass_name == "step"] or report.totals
     for total in whole:
-        milliseconds = total.cycles / clock_hz * 1e3
-        compute = f"{total.dense_compute_cycles / total.compute_cycles:.2f}x" if total.compute_cycles else "no time"
-        speedup = "no time" if total.speedup is None else f"{total.speedup:.2f}x"
-        lines += [
-            f"{report.architecture['name']}, trace {report.trace['name']}, {total.pass_name}: {total.cycles:,} cycles "
-            f"({milliseconds:.3f} ms at {clock_hz / 1e6:g} MHz).",
-            f"Speedup over the same machine without skipping: {speedup} with memory stalls, "
-            f"{compute} in compute cycles.",
-        ]
-    return [Text(line) for line in lines]
+        yield from _total_lines(report, total)
+
+
+def _total_lines(report: Report, total: Row) -> Iterator[str]:
+    clock_hz = total.machine.clock_hz
+    milliseconds = total.cycles / clock_hz * 1e3
+    compute = f"{total.dense_compute_cycles / total.compute_cycles:.2f}x" if total.compute_cycles else "no time"
+    speedup = "no time" if total.speedup is None else f"{total.speedup:.2f}x"
+    yield (
+        f"{report.architecture['name']}, trace {report.trace['name']}, {total.pass_name}: {total.cycles:,} cycles "
+        f"({milliseconds:.3f} ms at {clock_hz / 1e6:g} MHz)."
+    )
+    yield f"Speedup over the same machine without skipping: {speedup} with memory stalls, {compute} in compute cycles."
+    energy, power = total.energy.total, total.average_power_w
+    yield (
+        f"Energy: {joules_text(energy.value)} (sources allow {joules_text(energy.low)} to {joules_text(energy.high)}; "
+        f"without skipping {joules_text(total.dense_energy.total.value)})"
+        + (f", {power:.3g} W on average." if power is not None else ".")
+    )

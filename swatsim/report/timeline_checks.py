@@ -57,35 +57,52 @@ def _check_shape(placed: PlacedPass) -> None:
         if spans.shape != (blocks, 2) or not np.issubdtype(spans.dtype, np.integer):
             _fail(f"{_name(placed)} {engine}", f"{spans.dtype} {spans.shape}", f"integers ({blocks}, 2)")
         _refuse(placed, spans[:, 0] > spans[:, 1], f"a {engine} that ends before it starts", "an end after the start")
+    arrived = placed.spans.arrived
+    if arrived.shape != (blocks,) or not np.issubdtype(arrived.dtype, np.integer):
+        _fail(f"{_name(placed)} arrived", f"{arrived.dtype} {arrived.shape}", f"integers ({blocks},)")
 
 
 def _check_order(placed: PlacedPass) -> None:
     load, compute, store = (getattr(placed.spans, engine) for engine in ENGINES)
-    moved_in, moved_out = load[:, 0] < load[:, 1], store[:, 0] < store[:, 1]
-    _refuse(
-        placed, moved_in & (load[:, 1] > compute[:, 0]), "a computation before the load's end", "its data loaded first"
-    )
+    moved_out = store[:, 0] < store[:, 1]
+    _check_arrivals(placed)
     _refuse(
         placed, moved_out & (store[:, 0] < compute[:, 1]), "a store before the computation's end", "the result first"
     )
-    early = moved_in & (load[:, 0] + placed.start_cycle < 0)
+    early = (load[:, 0] < load[:, 1]) & (load[:, 0] + placed.start_cycle < 0)
     _refuse(placed, early, "a load before the step begins", "a load in the step")
     _refuse(placed, compute[:, 0] < 0, "a computation before the pass", "only loads to be made ahead")
     late = np.maximum(compute[:, 1], np.where(moved_out, store[:, 1], 0)) > placed.cycles
     _refuse(placed, late, "a block that ends after the pass", f"an end within its {placed.cycles} cycles")
 
 
+def _check_arrivals(placed: PlacedPass) -> None:
+    """Check that what a block waits for is there when it is computed, and that whatever is loaded is waited for.
+
+    A load may end after its block's data has arrived: what follows is for a later block, which waits for it.
+    """
+    load, compute, arrived = placed.spans.load, placed.spans.compute, placed.spans.arrived
+    moved_in, waits = load[:, 0] < load[:, 1], arrived != 0
+    _refuse(placed, waits & (arrived > compute[:, 0]), "a computation before its data arrives", "its data first")
+    _refuse(placed, moved_in & waits & (load[:, 0] > arrived), "data that arrives before its load", "a load first")
+    latest = np.maximum.accumulate(arrived[::-1])[::-1]  # [block]: that it or a later block waits for
+    _refuse(placed, moved_in & (load[:, 1] > latest), "a load that no block waits for", "one that does, it or a later")
+
+
 def _check_stalls(placed: PlacedPass) -> None:
-    computing = int((placed.spans.compute[:, 1] - placed.spans.compute[:, 0]).sum())
+    engaged = int((placed.spans.compute[:, 1] - placed.spans.compute[:, 0]).sum())
+    if not 0 <= placed.compute_cycles <= engaged:
+        _fail(f"{_name(placed)} computation", f"{placed.compute_cycles} cycles", f"0 to {engaged}, as its blocks take")
     for cause, cycles in placed.stalls.items():
         if cycles < 0:
             _fail(f"{_name(placed)} stalls", f"{cause}: {cycles}", "no negative cycles")
     waiting = sum(placed.stalls.values())
-    if waiting != placed.cycles - computing:
+    if waiting != placed.cycles - placed.compute_cycles:
         _fail(
             f"{_name(placed)} stalls",
             f"{waiting} cycles in all",
-            f"{placed.cycles - computing}, its {placed.cycles} cycles without {computing} of computation",
+            f"{placed.cycles - placed.compute_cycles}, its {placed.cycles} cycles "
+            f"without {placed.compute_cycles} of computation",
         )
 
 
@@ -119,7 +136,7 @@ def _refuse(placed: PlacedPass, wrong: NDArray[np.bool_], got: str, expected: st
     found = np.flatnonzero(wrong)
     if len(found):
         block = int(found[0])
-        spans = ", ".join(f"{engine} {getattr(placed.spans, engine)[block].tolist()}" for engine in ENGINES)
+        spans = ", ".join(f"{name} {getattr(placed.spans, name)[block].tolist()}" for name in (*ENGINES, "arrived"))
         _fail(f"{_name(placed)} block {block}", f"{got} ({spans})", expected)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from swatsim.errors import SwatsimError
+from swatsim.report.timeline_page import to_page
 from swatsim.report.trace_events import to_trace_gzip, to_trace_json
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 Renderer = Callable[["Report"], bytes]
 
-RENDERERS: dict[str, Renderer] = {".json.gz": to_trace_gzip, ".json": to_trace_json}
+RENDERERS: dict[str, Renderer] = {".json.gz": to_trace_gzip, ".json": to_trace_json, ".html": to_page}
 
 
 def timeline_renderer(path: str) -> Renderer:

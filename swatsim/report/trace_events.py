@@ -138,6 +138,7 @@ def _covering(name: str, category: str, passes: Sequence[PlacedPass]) -> Event:
         for cause, cycles in placed.stalls.items():
             stalls[cause] = stalls.get(cause, 0) + int(cycles)
     arguments = {
+        "compute_cycles": sum(int(placed.compute_cycles) for placed in passes),
         "stall_cycles": sum(stalls.values()),
         "stalls": {cause: cycles for cause, cycles in stalls.items() if cycles},
         "prefetched_cycles": sum(int(placed.prefetched_cycles) for placed in passes),

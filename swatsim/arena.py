@@ -1,0 +1,282 @@
+"""All that a search needs to know of one way to schedule a contraction (docs/model.md §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.cuts import Cuts, cuts_of
+from swatsim.demand import Demand, Place, demand_of
+from swatsim.dram import transfer_cycles
+from swatsim.held import HeldSide
+from swatsim.hierarchy import Hierarchy
+from swatsim.kernels.blocks import Computation, Results, SideBlocks
+from swatsim.kernels.search import Rest, SideTotals
+from swatsim.mapping import Extent, extents
+from swatsim.schedule import Schedule
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One part of a contraction's reduction (or all of it): its schedule and its operands, as the machine has them."""
+
+    schedule: Schedule
+    rows: HeldSide  # the operand on the machine's rows
+    columns: HeldSide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """What a contraction makes, and the multiplications that this takes."""
+
+    tensor: str  # input, weight or output
+    scattered: bool  # no two positions of it are neighbours: a phase of a strided input gradient
+    multiplications: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arena:
+    """What `kernels.search` takes: the blocks of every cut, their sums, results, computation, and the rest."""
+
+    pieces: tuple[Piece, ...]
+    sides: tuple[SideBlocks, SideBlocks]  # rows, columns
+    totals: tuple[SideTotals, SideTotals]
+    work: tuple[Results, Computation]
+    rest: Rest
+    block_values: IntArray  # [kind of row block, kind of column block]: results
+    compulsory_bytes: tuple[int, int]  # of rows, of columns: each line once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Half:
+    """One side of the machine: its cuts, and what they ask for in each part of the reduction."""
+
+    operand: str
+    extent: Extent
+    cuts: Cuts
+    demands: tuple[Demand, ...]
+    sizes: IntArray  # [kind, 2]: the different sizes of blocks: groups, and vectors of each
+    kind: IntArray  # [block]
+    vectors: int  # of a group
+
+
+def arena_of(
+    pieces: Sequence[Piece], product: Product, hierarchy: Hierarchy, present: BoolArray | None = None
+) -> Arena:
+    """Measure every cut of both sides; partial sums stay on chip.
+
+    Parameters
+    ----------
+    pieces : parts of the reduction, in order, all in one orientation and split.
+    present : lines of the columns' tensor that are on chip already and stay there, with all others once they come: the
+        columns are a single block.
+    """
+    schedule = pieces[0].schedule
+    both = extents(hierarchy.architecture, schedule.split)
+    rows = _half("rows", [piece.rows for piece in pieces], both, hierarchy, outer=not schedule.columns_scheduled)
+    columns = _half(
+        "columns", [piece.columns for piece in pieces], both[::-1], hierarchy, outer=schedule.columns_scheduled,
+        present=present,
+    )  # fmt: skip
+    other = rows if schedule.columns_scheduled else columns
+    computation = Computation(
+        sums=_sums(np.stack([piece.schedule.set_cycles for piece in pieces])),
+        columns_scheduled=schedule.columns_scheduled, other_rounds=other.extent.rounds(other.vectors),
+    )  # fmt: skip
+    return Arena(
+        pieces=tuple(pieces),
+        sides=(_blocks(rows), _blocks(columns)),
+        totals=(_totals(rows, hierarchy), _totals(columns, hierarchy)),
+        work=(_results(rows, columns, schedule, product, hierarchy), computation),
+        rest=_rest(schedule, computation, product, hierarchy, whole_columns=present is not None),
+        block_values=_block_values(rows, columns),
+        compulsory_bytes=(_add(each.compulsory_bytes for each in rows.demands),
+                          _add(each.compulsory_bytes for each in columns.demands)),
+    )  # fmt: skip
+
+
+def with_spills(arena: Arena, hierarchy: Hierarchy) -> Arena:
+    """The same, with the partial sums off chip between the parts of the reduction, block by block as they come."""
+    sum_bytes = hierarchy.architecture.datapath.accumulator_bytes
+    channel, results, rest = hierarchy.levels[hierarchy.names[0]], arena.work[0], arena.rest
+    spill, one_run = arena.block_values * sum_bytes, np.ones_like(arena.block_values)
+    store, load = results.store.copy(), results.load.copy()
+    store[0] = transfer_cycles(channel, hierarchy.clock_hz, spill, one_run, write=True)
+    load[0] = transfer_cycles(channel, hierarchy.clock_hz, spill, one_run, write=False)
+    per_value = _bytes_per_value(hierarchy, spilled=True)
+    spilled = sum_bytes * (rest.parts - 1)
+    return replace(
+        arena,
+        work=(results._replace(store=store, load=load, per_value=per_value), arena.work[1]),
+        rest=rest._replace(
+            spilled=True, stored=rest.stored + spilled, results_moved=_over_parts(per_value, rest.parts)
+        ),
+    )  # fmt: skip
+
+
+def _half(
+    operand: str,
+    held: Sequence[HeldSide],
+    both: Sequence[Extent],
+    hierarchy: Hierarchy,
+    *,
+    outer: bool,
+    present: BoolArray | None = None,
+) -> _Half:
+    own, other = both
+    side = held[0].side
+    place = Place(
+        operand=operand, formats=hierarchy.tensor_format(operand, side.role), extent=own, other_tiles=other.tiles,
+        outer=outer,
+    )  # fmt: skip
+    cuts = cuts_of(side.groups, side.vectors, own)
+    codes, kind = np.unique(cuts.groups * (side.vectors + 1) + cuts.vectors, return_inverse=True)
+    return _Half(
+        operand=operand, extent=own, cuts=cuts, vectors=side.vectors,
+        demands=tuple(demand_of(each, cuts, place, hierarchy, present) for each in held),
+        sizes=np.stack(np.divmod(codes, side.vectors + 1), axis=1), kind=kind.reshape(-1),
+    )  # fmt: skip
+
+
+def _sums(set_cycles: IntArray) -> IntArray:
+    """Sums from the first round on, of set_cycles[part, set, round]."""
+    sums = np.zeros((*set_cycles.shape[:2], set_cycles.shape[2] + 1), dtype=np.int64)
+    np.cumsum(set_cycles, axis=2, out=sums[:, :, 1:])
+    return sums
+
+
+def _blocks(half: _Half) -> SideBlocks:
+    cuts = half.cuts
+    return SideBlocks(
+        load=np.stack([each.load_cycles for each in half.demands]),
+        load_level=np.stack([each.load_level for each in half.demands]),
+        busy=np.stack([each.busy for each in half.demands]),
+        start_round=cuts.start_round, stop_round=cuts.stop_round, rounds=cuts.rounds, tile_vectors=cuts.tile_vectors,
+        vectors=cuts.vectors, groups=cuts.groups, kind=half.kind,
+    )  # fmt: skip
+
+
+def _totals(half: _Half, hierarchy: Hierarchy) -> SideTotals:
+    cuts, first, demands = half.cuts, half.cuts.first[:-1], half.demands
+    count = np.diff(cuts.first)
+    in_first_bundle = np.arange(cuts.start.size) - np.repeat(first, count) < np.repeat(cuts.blocks, count)
+
+    def of_cut(values: Iterable[IntArray]) -> IntArray:
+        return np.add.reduceat(_add(values), first, axis=-1)
+
+    def of_bundle(values: IntArray) -> IntArray:
+        return of_cut([values * in_first_bundle])
+
+    largest = np.maximum.reduceat(np.max([each.resident_bytes for each in demands], axis=0), first)
+    tiles = np.minimum(cuts.tile_rounds, half.extent.tiles)
+    return SideTotals(
+        first=cuts.first, blocks=cuts.blocks, bundle_groups=cuts.bundle_groups,
+        load_bytes=of_cut(each.load_bytes for each in demands),
+        load_cycles=of_cut(each.load_cycles for each in demands),
+        first_load=demands[0].load_cycles[first],
+        # Beside a block the next one has room, in which it is loaded meanwhile.
+        block_room=largest, room=largest * np.where(count * len(demands) > 1, 2, 1),
+        written=of_cut(each.resident_written for each in demands),
+        busy=of_cut(each.busy for each in demands),
+        moved=_add(each.moved for each in demands),
+        often=np.stack([of_bundle(cuts.tile_rounds), of_bundle(cuts.rounds), of_bundle(tiles), cuts.blocks]),
+        tile_vectors=of_bundle(cuts.tile_vectors),
+        resident=hierarchy.resident(half.operand),
+    )  # fmt: skip
+
+
+def _add(values: Iterable[IntArray]) -> IntArray:
+    first, *others = values
+    for each in others:
+        first = first + each
+    return first
+
+
+def _block_values(rows: _Half, columns: _Half) -> IntArray:
+    """Results of a block; kinds of other groups do not meet."""
+    return np.asarray((rows.sizes[:, 0] * rows.sizes[:, 1])[:, None] * columns.sizes[:, 1])
+
+
+def _results(rows: _Half, columns: _Half, schedule: Schedule, product: Product, hierarchy: Hierarchy) -> Results:
+    channel = hierarchy.levels[hierarchy.names[0]]
+    finished = _block_values(rows, columns) * hierarchy.architecture.datapath.value_bytes
+    runs = _runs(rows, columns, schedule, product)
+    store, load = (np.zeros((2, *finished.shape), dtype=np.int64) for _ in range(2))
+    store[1] = transfer_cycles(channel, hierarchy.clock_hz, finished, runs, write=True)
+    return Results(
+        store=store, load=load, per_value=_bytes_per_value(hierarchy, spilled=False),
+        in_tiles=np.array([level.per == "tile" for level in list(hierarchy.levels.values())[1:]]),
+    )  # fmt: skip
+
+
+def _runs(rows: _Half, columns: _Half, schedule: Schedule, product: Product) -> IntArray:
+    """Contiguous runs off chip of a block's results [kind of row block, kind of column block].
+
+    Weights lie filter by filter; images position by position, with all channels of a position together.
+    """
+    groups, row_vectors = rows.sizes[:, :1], rows.sizes[:, 1:]
+    column_vectors = columns.sizes[None, :, 1]
+    # Of a contraction, the columns lie together in weights and the rows in images; the machine may exchange them.
+    if (product.tensor == "weight") == schedule.mapping.transposed:
+        whole, apart = row_vectors == rows.vectors, column_vectors
+    else:
+        whole, apart = column_vectors == columns.vectors, row_vectors
+    if product.tensor != "weight":
+        whole = whole & (groups == schedule.mapping.groups)
+    if product.scattered:
+        whole = whole & False
+    return np.broadcast_to(np.where(whole, 1, apart), (rows.sizes.shape[0], columns.sizes.shape[0]))
+
+
+def _bytes_per_value(hierarchy: Hierarchy, *, spilled: bool) -> IntArray:
+    """Bytes read and written for each result at each on-chip level [first part, last part, level, read or write].
+
+    The innermost level has accumulators. A finished sum leaves it as a value, an unfinished one as it is: as far as the
+    outermost on-chip level, or off chip where sums are spilled. A later part fetches it back.
+    """
+    datapath, path = hierarchy.architecture.datapath, hierarchy.architecture.memory.path("results")[1:]
+    sum_bytes = datapath.accumulator_bytes
+    found = np.zeros((2, 2, len(hierarchy.names) - 1, 2), dtype=np.int64)
+    for first, last in np.ndindex(2, 2):
+        for depth, name in enumerate(path):
+            inner = depth == len(path) - 1
+            size = sum_bytes if inner or not last else datapath.value_bytes
+            goes_on, comes = depth > 0 or last or spilled, depth > 0 or spilled
+            read, write = size * goes_on, size
+            if not first:
+                read, write = read + sum_bytes, write + sum_bytes * comes
+            found[first, last, hierarchy.index[name] - 1] = read, write
+    return found
+
+
+def _over_parts(per_value: IntArray, parts: int) -> IntArray:
+    """Bytes for each result over all parts [level, read or write]."""
+    if parts == 1:
+        return np.asarray(per_value[1, 1])
+    return np.asarray(per_value[1, 0] + (parts - 2) * per_value[0, 0] + per_value[0, 1])
+
+
+def _rest(
+    schedule: Schedule, computation: Computation, product: Product, hierarchy: Hierarchy, *, whole_columns: bool
+) -> Rest:
+    datapath, mapping = hierarchy.architecture.datapath, schedule.mapping
+    parts = computation.sums.shape[0]
+    resident, innermost = hierarchy.resident("results"), hierarchy.architecture.memory.innermost("results")
+    waits_as_sum = parts > 1 or hierarchy.index[innermost] == resident
+    return Rest(
+        groups=mapping.groups, parts=parts, compute=int(computation.sums[:, :, -1].sum(axis=0).max()),
+        values=mapping.groups * mapping.rows.vectors * mapping.columns.vectors,
+        whole_columns=whole_columns, spilled=False,
+        result_level=resident, result_in_tiles=hierarchy.levels[hierarchy.names[resident]].per == "tile",
+        result_bytes=datapath.accumulator_bytes if waits_as_sum else datapath.value_bytes,
+        stored=np.array([datapath.value_bytes, 0]),
+        results_moved=_over_parts(_bytes_per_value(hierarchy, spilled=False), parts),
+        capacity=hierarchy.capacity, bit_energy=np.array(hierarchy.bit_energy),
+        mac_energy=product.multiplications * hierarchy.mac_energy,
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+"""The memory hierarchy as the mapper and the timeline need it: numbered levels, and which of them hold what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from swatsim.architecture import Architecture, Level
+from swatsim.dram import refresh
+from swatsim.energy import energy_table
+from swatsim.kernels.engines import Timing
+
+MICRO = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hierarchy:
+    """A machine's memory; level 0 is off chip, `index` numbers the levels by name."""
+
+    architecture: Architecture
+    formats: Mapping[str, str] | None  # the user's own by tensor; None: everything is stored dense
+    names: tuple[str, ...]
+    index: Mapping[str, int]
+    timing: Timing
+    bit_energy: tuple[int, ...]  # micro-picojoules for a bit of each level
+    mac_energy: int
+
+    @property
+    def levels(self) -> Mapping[str, Level]:
+        """The levels by name, outermost first."""
+        return self.architecture.memory.levels
+
+    @property
+    def clock_hz(self) -> int:
+        """Of the one clock."""
+        return self.architecture.clock_hz
+
+    @property
+    def capacity(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Bytes of one instance of each level; -1: unlimited."""
+        return _numbers(-1 if level.capacity_bytes is None else level.capacity_bytes for level in self.levels.values())
+
+    def resident(self, operand: str) -> int:
+        """The level where blocks of rows, columns or results are kept."""
+        return self.index[self.architecture.memory.resident(operand)]
+
+    def room(self, level: int) -> int | None:
+        """Bytes that one instance of a level holds."""
+        return self.levels[self.names[level]].capacity_bytes
+
+    def tensor_format(self, operand: str, tensor: str) -> dict[str, str]:
+        """The format of an operand at each level that holds it; the user's own where blocks are kept."""
+        path = self.architecture.memory.path(operand)
+        if self.formats is None:
+            return dict.fromkeys(path, "dense")
+        own = self.formats.get(tensor)
+        return {name: own if own and name in path[:2] else self.levels[name].format for name in path}
+
+
+def hierarchy_of(architecture: Architecture, formats: Mapping[str, str] | None) -> Hierarchy:
+    """Number the levels of a machine and gather what decides their time and energy."""
+    levels = architecture.memory.levels
+    names = tuple(levels)
+    table = energy_table(architecture)
+    return Hierarchy(
+        architecture=architecture, formats=formats, names=names,
+        index={name: number for number, name in enumerate(names)}, timing=_timing(architecture),
+        bit_energy=tuple(round(table.level_pj_per_bit[name].value * MICRO) for name in names),
+        mac_energy=round(table.mac_pj.value * MICRO),
+    )  # fmt: skip
+
+
+def _timing(architecture: Architecture) -> Timing:
+    memory = architecture.memory
+    levels = list(memory.levels.values())
+    refreshes = [refresh(level, architecture.clock_hz) for level in levels]
+    latency = {name: level.latency_cycles for name, level in memory.levels.items()}
+    return Timing(
+        width=_numbers(level.width_bytes_per_cycle or 0 for level in levels),
+        fill_width=_numbers(level.fill_bytes_per_cycle or 0 for level in levels),
+        banks=_numbers(level.banks for level in levels),
+        bank_cycles=_numbers(level.bank_cycles for level in levels),
+        refresh_period=_numbers(period for period, _ in refreshes),
+        refresh_cycles=_numbers(busy for _, busy in refreshes),
+        load_latency=latency[memory.outermost],
+        start_latency=max(sum(latency[name] for name in memory.path(side)[1:]) for side in ("rows", "columns")),
+        store_latency=sum(latency[name] for name in memory.path("results")[1:]),
+        full_duplex=levels[0].duplex == "full",
+    )
+
+
+def _numbers(values: object) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.array(list(values), dtype=np.int64)  # type: ignore[call-overload,no-any-return]

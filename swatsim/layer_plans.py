@@ -1,0 +1,153 @@
+"""The passes of one layer, planned: contracted, scheduled and mapped, with and without skipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from swatsim.architecture import Architecture
+from swatsim.contraction import Contraction, contract, parts_of
+from swatsim.hierarchy import Hierarchy, hierarchy_of
+from swatsim.layer import Layer
+from swatsim.mapper import Work, compulsory_bytes, held_sides, map_pass
+from swatsim.passes import OPERANDS, RESULTS, REVERSED
+from swatsim.plan import Plan, plan_pass
+from swatsim.schedule import Schedules, schedule
+from swatsim.sides import Order, Side
+from swatsim.stored import StoredSizes, stored_sizes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A machine as it is and with skipping off, and what mappings are chosen by."""
+
+    architecture: Architecture
+    formats: Mapping[str, str]  # the user's own by tensor
+    actual: Hierarchy
+    dense: Hierarchy
+    objective: str
+
+    @staticmethod
+    def of(architecture: Architecture, formats: Mapping[str, str], objective: str) -> Node:
+        """Number both hierarchies."""
+        return Node(
+            architecture=architecture, formats=formats, actual=hierarchy_of(architecture, formats),
+            dense=hierarchy_of(architecture, None), objective=objective,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassPlans:
+    """One pass of a layer: both plans, and what its bits say."""
+
+    pass_name: str
+    actual: Plan
+    dense: Plan
+    unskippable_macs: int
+    macs: int
+    effectual_macs: int
+    paper_macs: int  # the count of the SWAT paper: shapes and budgets alone
+    scheduled: str  # operands whose zeros are skipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerPlans:
+    """The passes of one layer, and its operands off chip."""
+
+    layer: str
+    passes: tuple[PassPlans, ...]
+    uncomputed_paper_macs: int  # of an input gradient that no pass computes
+    sizes: StoredSizes
+
+
+def plan_layer(node: Node, layer: Layer, passes: Sequence[str]) -> LayerPlans:
+    """Plan those of the passes that a training step makes through the layer."""
+    return LayerPlans(
+        layer=layer.spec.name,
+        passes=tuple(_plan(node, layer, name) for name in layer.spec.passes if name in passes),
+        uncomputed_paper_macs=_uncomputed(layer) if "input_grad" in passes else 0,
+        sizes=stored_sizes(layer, node.architecture, node.formats),
+    )
+
+
+def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
+    architecture = node.architecture
+    order = Order(steps=architecture.mapping.step_order, windows=architecture.mapping.window_order)
+    schedules = [schedule(contraction, architecture) for contraction in contract(layer, pass_name, order)]
+    counted = REVERSED[pass_name] if layer.spec.transposed else pass_name
+
+    def cut(parts: int) -> list[tuple[Contraction, ...]]:
+        ranges = parts_of(layer, pass_name, architecture.tile.lanes, order, parts)
+        return [contract(layer, pass_name, order, part) for part in ranges]
+
+    def plan(hierarchy: Hierarchy, *, dense: bool) -> tuple[Plan, str]:
+        work = Work(
+            name=f"{layer.spec.name}: {pass_name}", schedules=schedules, tensor=RESULTS[pass_name],
+            scattered=counted == "input_grad" and layer.spec.convolution.stride != (1, 1), cut=cut, dense=dense,
+        )  # fmt: skip
+        mapped = map_pass(work, hierarchy, node.objective)
+        multiplications = sum(
+            each.multiplications(found.schedule) for each, found in zip(schedules, mapped, strict=True)
+        )
+        least = _compulsory(schedules, hierarchy)
+        planned = plan_pass(mapped, RESULTS[pass_name], multiplications, least, hierarchy)
+        return planned, _scheduled([found.schedule.scheduled for found in mapped], pass_name)
+
+    actual, scheduled = plan(node.actual, dense=False)
+    return PassPlans(
+        pass_name=pass_name, actual=actual, dense=plan(node.dense, dense=True)[0],
+        unskippable_macs=sum(each.ideal_positions for each in schedules), macs=sum(each.macs for each in schedules),
+        effectual_macs=sum(each.effectual_macs for each in schedules), paper_macs=_paper_macs(layer, pass_name),
+        scheduled=scheduled,
+    )  # fmt: skip
+
+
+def _compulsory(schedules: Sequence[Schedules], hierarchy: Hierarchy) -> int:
+    """Each operand of a pass once and its result once; what several contractions read is the same tensor."""
+    found = 0
+    shared: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
+    for each in schedules:
+        rows, columns = held_sides(each.contraction, hierarchy, each)
+        loaded, stored = compulsory_bytes(each, (rows, columns), hierarchy)
+        found += loaded + stored
+        if len(schedules) > 1:
+            name = hierarchy.tensor_format("columns", columns.side.role)[hierarchy.names[0]]
+            lines = np.where(columns.touched, columns.all_line_bytes(name), 0)
+            if shared is not None:
+                found -= int(np.minimum(shared, lines).sum())
+            shared = lines if shared is None else np.maximum(shared, lines)
+    return found
+
+
+def _scheduled(sides: Sequence[Side | None], pass_name: str) -> str:
+    """The roles of the operands that are skipped, over the contractions of a pass."""
+    roles = {role.removesuffix("_grad"): role for role in OPERANDS[pass_name]}
+    found = {roles[side.role] if side else "none" for side in sides}
+    return "+".join(sorted(found)) or "none"
+
+
+def _paper_macs(layer: Layer, pass_name: str) -> int:
+    convolution = layer.spec.convolution
+    # The paper has no transposed convolution: its rule is kept for the convolution that this one reverses.
+    counted = REVERSED[pass_name] if layer.spec.transposed else pass_name
+    macs = convolution.dilated_input_grad_macs if counted == "input_grad" else convolution.macs
+    return paper_macs(macs, (operand.sparsity for operand in layer.passes[pass_name].operands.values()))
+
+
+def _uncomputed(layer: Layer) -> int:
+    if layer.spec.needs_input_grad:
+        return 0
+    # The weight is the operand that a forward pass and an input gradient share.
+    weight = layer.passes["forward"].operands["weight"]
+    return paper_macs(layer.spec.convolution.dilated_input_grad_macs, [weight.sparsity])
+
+
+def paper_macs(dense_macs: int, sparsities: Iterable[Fraction | None]) -> int:
+    """The SWAT paper's count: a pass's multiplications times (1 - s) for each operand selected at a budget s."""
+    count = Fraction(dense_macs)
+    for sparsity in sparsities:
+        count *= 1 - (sparsity or 0)
+    return round(count)

@@ -1,0 +1,236 @@
+"""Choose how a pass is cut into blocks, and in which order they come (docs/model.md §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.arena import Arena, Piece, Product, arena_of, with_spills
+from swatsim.contraction import Contraction
+from swatsim.errors import MappingError
+from swatsim.held import HeldSide
+from swatsim.hierarchy import Hierarchy
+from swatsim.kernels.search import CYCLES, DRAM_BYTES, ENERGY, Choice, result_sizes, room_needed, search
+from swatsim.schedule import Schedule, Schedules, count, schedule_part
+
+IntArray = NDArray[np.int64]
+
+OBJECTIVES = {"cycles": CYCLES, "dram_bytes": DRAM_BYTES, "energy": ENERGY}
+# A reduction is cut into so many parts, and twice as many and so on, where cutting it may pay ...
+FIRST_PARTS = 2
+# ... up to so many; where nothing fits, until something does.
+MOST_PARTS = {CYCLES: 4, DRAM_BYTES: 64, ENERGY: 4}
+# It may pay where no mapping of the whole reduction comes so near to what no mapping goes below.
+NEAR = Fraction(11, 10)
+_WORST = (1 << 63) - 1
+
+# The contractions of a pass with their reductions cut into about so many parts: [part][contraction].
+Cutter = Callable[[int], Sequence[Sequence[Contraction]]]
+
+
+class Score(NamedTuple):
+    """What mappings are compared by: the objective, then cycles."""
+
+    objective: int
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """A contraction with its best mapping, nothing loaded before."""
+
+    arena: Arena
+    choice: Choice
+
+    @property
+    def schedule(self) -> Schedule:
+        """That of the first part of the reduction."""
+        return self.arena.pieces[0].schedule
+
+    def score(self, objective: int) -> Score:
+        """What it is compared by."""
+        counts = (self.choice.cycles, self.choice.dram_bytes, self.choice.energy)
+        return Score(int(counts[objective]), int(self.choice.cycles))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One pass as the mapper gets it: its contractions, each with the ways in which it can be scheduled."""
+
+    name: str  # layer and pass, for errors
+    schedules: Sequence[Schedules]
+    tensor: str  # that is made: input, weight or output
+    scattered: bool
+    cut: Cutter
+    dense: bool  # the machine with skipping off
+
+    def ways(self, number: int) -> tuple[Schedule, ...]:
+        """Schedules of one contraction, fewest compute cycles first."""
+        each = self.schedules[number]
+        return tuple(sorted(each.dense if self.dense else each.actual, key=lambda way: way.compute_cycles))
+
+    def product(self, number: int, way: Schedule) -> Product:
+        """What one contraction makes."""
+        multiplications = self.schedules[number].multiplications(way)
+        return Product(tensor=self.tensor, scattered=self.scattered, multiplications=multiplications)
+
+
+def map_pass(work: Work, hierarchy: Hierarchy, objective: str) -> tuple[Mapped, ...]:
+    """Map the contractions of a pass, each for itself or with the columns' tensor kept from one to the next.
+
+    Raises MappingError where a contraction fits the buffers in no way.
+    """
+    goal = OBJECTIVES[objective]
+    held = tuple(held_sides(each.contraction, hierarchy, each) for each in work.schedules)
+    apart = tuple(_best(work, number, held[number], hierarchy, goal) for number in range(len(held)))
+    if len(held) == 1:
+        return apart
+    together = _together(work, held, hierarchy, goal)
+    if together is None:
+        return apart
+    return min(apart, together, key=lambda mapped: tuple(map(sum, zip(*(each.score(goal) for each in mapped), strict=True))))
+
+
+def held_sides(
+    contraction: Contraction, hierarchy: Hierarchy, counts: Schedules | None = None
+) -> tuple[HeldSide, HeldSide]:
+    """The contraction's rows and columns in the memory."""
+    value_bytes = hierarchy.architecture.datapath.value_bytes
+    rows, columns = contraction.rows, contraction.columns
+    present = (counts.rows, counts.columns) if counts else (count(rows), count(columns))
+    return (
+        HeldSide(rows, present[0].by_vector, value_bytes),
+        HeldSide(columns, present[1].by_vector, value_bytes),
+    )
+
+
+def _piece(way: Schedule, held: tuple[HeldSide, HeldSide]) -> Piece:
+    rows, columns = held[::-1] if way.mapping.transposed else held
+    return Piece(schedule=way, rows=rows, columns=columns)
+
+
+def _best(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: Hierarchy, goal: int) -> Mapped:
+    ways = work.ways(number)
+    best: Mapped | None = None
+    for way in ways:
+        best = _better(best, [_piece(way, held)], work.product(number, way), hierarchy, goal)
+    least = _least(work, number, held, hierarchy, goal)
+    parts, pieces_of_ways = FIRST_PARTS, [[_piece(way, held)] for way in ways]
+    while best is None or (parts <= MOST_PARTS[goal] and best.score(goal).objective > least):
+        cut = work.cut(parts)
+        if len(cut) <= len(pieces_of_ways[0]):
+            break
+        pieces_of_ways = _in_parts([contractions[number] for contractions in cut], ways, hierarchy)
+        for way, pieces in zip(ways, pieces_of_ways, strict=True):
+            best = _better(best, pieces, work.product(number, way), hierarchy, goal)
+        parts *= 2
+    if best is None:
+        arena = arena_of(pieces_of_ways[0], work.product(number, ways[0]), hierarchy)
+        raise MappingError(f"{work.name}: {_misfit(with_spills(arena, hierarchy), hierarchy)}")
+    return best
+
+
+def _least(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: Hierarchy, goal: int) -> int:
+    """The count that is near enough to what no mapping goes below: cutting the reduction could save no more."""
+    loaded, stored = compulsory_bytes(work.schedules[number], held, hierarchy)
+    if goal == DRAM_BYTES:
+        return loaded + stored
+    fewest = work.ways(number)[0].compute_cycles
+    width = hierarchy.levels[hierarchy.names[0]].width_bytes_per_cycle
+    if width is not None:
+        moved = max(loaded, stored) if hierarchy.timing.full_duplex else loaded + stored
+        fewest = max(fewest, -(-moved // width))
+    if goal == CYCLES:
+        return int(fewest * NEAR)
+    levels = 8 * (loaded + stored) * sum(hierarchy.bit_energy)
+    return int(levels * NEAR) + work.product(number, work.ways(number)[0]).multiplications * hierarchy.mac_energy
+
+
+def compulsory_bytes(
+    schedules: Schedules, held: tuple[HeldSide, HeldSide], hierarchy: Hierarchy
+) -> tuple[int, int]:
+    """Off-chip bytes of a contraction that no mapping goes below: each operand read once, the result written once."""
+    contraction, outermost = schedules.contraction, hierarchy.names[0]
+    loaded = sum(
+        int(side.line_bytes(hierarchy.tensor_format("rows", side.side.role)[outermost]).sum()) for side in held
+    )
+    values = contraction.rows.base.size * contraction.columns.vectors
+    return loaded, values * hierarchy.architecture.datapath.value_bytes
+
+
+def _in_parts(
+    parts: Sequence[Contraction], ways: Sequence[Schedule], hierarchy: Hierarchy
+) -> list[list[Piece]]:
+    """The ways with the reduction cut: [way][part]."""
+    held = [held_sides(part, hierarchy) for part in parts]
+    scheduled = [schedule_part(part, ways, hierarchy.architecture) for part in parts]
+    return [
+        [_piece(schedules[index], sides) for schedules, sides in zip(scheduled, held, strict=True)]
+        for index in range(len(ways))
+    ]
+
+
+def _better(
+    best: Mapped | None,
+    pieces: Sequence[Piece],
+    product: Product,
+    hierarchy: Hierarchy,
+    goal: int,
+    present: NDArray[np.bool_] | None = None,
+) -> Mapped | None:
+    """The best mapping so far, or a better one of these pieces."""
+    compute_cycles = int(sum(piece.schedule.set_cycles for piece in pieces).sum(axis=1).max())
+    if best is not None and goal == CYCLES and compute_cycles >= best.choice.cycles:
+        return best
+    arena = arena_of(pieces, product, hierarchy, present)
+    for each in (arena, with_spills(arena, hierarchy))[: min(len(pieces), 2)]:
+        score = Score(_WORST, _WORST) if best is None else best.score(goal)
+        choice = search(each.sides, each.totals, each.work, each.rest, hierarchy.timing, (goal, *score))
+        if choice.row_cut >= 0:
+            best = Mapped(arena=each, choice=choice)
+    return best
+
+
+def _together(
+    work: Work, held: Sequence[tuple[HeldSide, HeldSide]], hierarchy: Hierarchy, goal: int
+) -> tuple[Mapped, ...] | None:
+    """The contractions with their columns' tensor kept on chip from one to the next; None where it does not fit."""
+    found: list[Mapped] = []
+    present = np.zeros(held[0][1].touched.size, dtype=np.bool_)
+    for number, sides in enumerate(held):
+        best: Mapped | None = None
+        for way in work.ways(number):
+            if not way.mapping.transposed:
+                best = _better(best, [_piece(way, sides)], work.product(number, way), hierarchy, goal, present)
+        if best is None:
+            return None
+        found.append(best)
+        present = present | sides[1].touched
+    return tuple(found)
+
+
+def _misfit(arena: Arena, hierarchy: Hierarchy) -> str:
+    """What the level lacks that is the least too small, in the finest mapping."""
+    rows, columns = arena.totals
+    need, fewest = np.zeros(len(hierarchy.names), dtype=np.int64), None
+    capacity = hierarchy.capacity
+    for cuts in np.ndindex(rows.blocks.size, columns.blocks.size):
+        if rows.bundle_groups[cuts[0]] != columns.bundle_groups[cuts[1]]:
+            continue
+        sizes = result_sizes(arena.sides, arena.totals, cuts, arena.rest)
+        room_needed(arena.totals, cuts, sizes, arena.rest, need)
+        lacking = [(int(need[level] - capacity[level]), level) for level in range(1, need.size) if capacity[level] >= 0]
+        worst = max(lacking)
+        if fewest is None or worst[0] < fewest[0]:
+            fewest = (worst[0], worst[1], int(need[worst[1]]))
+    assert fewest is not None, "a contraction has at least one cut of each side"
+    level, needed = fewest[1:]
+    return (
+        f"memory.{hierarchy.names[level]}.capacity_bytes: got {capacity[level]}, expected at least {needed} for the "
+        "smallest blocks, the next ones beside them"
+    )

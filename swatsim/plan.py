@@ -1,0 +1,169 @@
+"""One pass as it will run: its blocks in order, what they move, and what of it may be loaded ahead."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.dram import transfer_cycles
+from swatsim.hierarchy import Hierarchy
+from swatsim.kernels.blocks import Blocks, empty_blocks
+from swatsim.kernels.search import lay_mapping, result_sizes, room_needed
+from swatsim.mapper import Mapped
+from swatsim.moves import DIRECTIONS, Move
+from swatsim.streaming import StreamOperation, stream_blocks, stream_moves
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstLoad:
+    """What the first block of a pass loads of one tensor."""
+
+    tensor: str  # input, weight or output
+    cycles: int
+    level: int  # where it goes
+    room_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A pass cut into blocks, on the machine as it is or with skipping off."""
+
+    blocks: Blocks
+    moved: Mapping[Move, int]
+    compulsory_bytes: int  # off chip: each operand read once as it is stored, the result written once
+    multiplications: int
+    mapping: str  # what the mapper chose, for people
+    first_loads: tuple[FirstLoad, ...]
+    room_bytes: IntArray  # [level]: of one instance, taken while the last blocks are worked on
+
+    @property
+    def compute_cycles(self) -> int:
+        """Cycles of the computation alone."""
+        return int(self.blocks.compute.sum())
+
+
+def plan_pass(
+    mapped: Sequence[Mapped], tensor: str, multiplications: int, compulsory_bytes: int, hierarchy: Hierarchy
+) -> Plan:
+    """Lay out the contractions of a pass, one after another; `tensor` is what they make."""
+    moved: Counter[Move] = Counter()
+    for each in mapped:
+        moved.update(_moved(each, tensor, hierarchy))
+    pieces = [empty_blocks(0, len(hierarchy.names) - 1), *(_blocks(each, len(hierarchy.names) - 1) for each in mapped)]
+    texts = list(dict.fromkeys(_text(each, hierarchy) for each in mapped))
+    return Plan(
+        blocks=Blocks(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True))),
+        moved=moved, compulsory_bytes=compulsory_bytes, multiplications=multiplications,
+        mapping=" | ".join(texts), first_loads=_first_loads(mapped[0]) if mapped else (), room_bytes=_room(mapped, hierarchy),
+    )  # fmt: skip
+
+
+def plan_stream(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool) -> Plan:
+    """Lay out streaming work: blocks that pass the levels where columns and results are kept."""
+    architecture = hierarchy.architecture
+    work = stream_blocks(operation, dense=dense)
+    count = work.load_bytes.size
+    blocks = empty_blocks(count, len(hierarchy.names) - 1)
+    blocks.own[:] = _stream_cycles(work.load_bytes, hierarchy, write=False)
+    blocks.waits[:] = blocks.own > 0
+    blocks.store[:] = _stream_cycles(work.store_bytes, hierarchy, write=True)
+    blocks.compute[:] = -(-work.values // architecture.streaming.values_per_cycle)
+    loaded, stored = hierarchy.resident("columns") - 1, hierarchy.resident("results") - 1
+    blocks.busy[:, loaded, :2] += work.load_bytes[:, None]
+    blocks.busy[:, stored, :2] += work.store_bytes[:, None]
+    moved = stream_moves(operation, architecture, dense=dense)
+    off_chip = sum(count for move, count in moved.items() if move.level == hierarchy.names[0])
+    return Plan(
+        blocks=blocks, moved=moved, compulsory_bytes=off_chip, multiplications=0, mapping="", first_loads=(),
+        room_bytes=np.zeros(len(hierarchy.names), dtype=np.int64),
+    )  # fmt: skip
+
+
+def _stream_cycles(block_bytes: IntArray, hierarchy: Hierarchy, *, write: bool) -> IntArray:
+    """Cycles off chip of the blocks of one stream: it is one run, whose pages stay open from block to block."""
+    channel, total = hierarchy.levels[hierarchy.names[0]], np.cumsum(block_bytes)
+    until = transfer_cycles(channel, hierarchy.clock_hz, total[-1:], np.ones(1, dtype=np.int64), write=write)
+    if not block_bytes.size or not total[-1]:
+        return np.zeros_like(block_bytes)
+    edges = [int(until[0]) * done // int(total[-1]) for done in (0, *total.tolist())]
+    return np.diff(np.array(edges, dtype=np.int64))
+
+
+def _blocks(mapped: Mapped, levels: int) -> Blocks:
+    arena = mapped.arena
+    return lay_mapping(arena.sides, arena.totals, arena.work, mapped.choice, levels)
+
+
+def _moved(mapped: Mapped, tensor: str, hierarchy: Hierarchy) -> Counter[Move]:
+    """Bytes at every level, of all instances."""
+    arena, choice = mapped.arena, mapped.choice
+    cuts = (choice.row_cut, choice.column_cut)
+    blocks = [int(totals.blocks[cut]) for totals, cut in zip(arena.totals, cuts, strict=True)]
+    times = (blocks[1] if choice.columns_outside and blocks[0] > 1 else 1,
+             blocks[0] if not choice.columns_outside and blocks[1] > 1 else 1)  # fmt: skip
+    roles = (mapped.schedule.mapping.rows.role, mapped.schedule.mapping.columns.role)
+    moved: Counter[Move] = Counter()
+    for side, (totals, cut, role) in enumerate(zip(arena.totals, cuts, roles, strict=True)):
+        moved[Move(hierarchy.names[0], "read", role)] += int(totals.load_bytes[cut]) * times[side]
+        moved[Move(hierarchy.names[totals.resident], "write", role)] += int(totals.written[cut]) * times[side]
+        other = arena.totals[1 - side].often[:, cuts[1 - side]]
+        found = (totals.moved[:, :, :, cut] * other).sum(axis=2)
+        for level, direction in np.ndindex(found.shape):
+            moved[Move(hierarchy.names[level + 1], DIRECTIONS[direction], role)] += int(found[level, direction])
+    rest = arena.rest
+    for direction, count in zip(("write", "read"), rest.stored, strict=True):
+        moved[Move(hierarchy.names[0], direction, tensor)] += int(count) * rest.values
+    for level, direction in np.ndindex(rest.results_moved.shape):
+        count = int(rest.results_moved[level, direction])
+        moved[Move(hierarchy.names[level + 1], DIRECTIONS[direction], tensor)] += count * rest.values
+    return Counter({move: count for move, count in moved.items() if count})
+
+
+def _first_loads(mapped: Mapped) -> tuple[FirstLoad, ...]:
+    found = []
+    roles = (mapped.schedule.mapping.rows.role, mapped.schedule.mapping.columns.role)
+    cuts = (mapped.choice.row_cut, mapped.choice.column_cut)
+    for role, totals, cut in zip(roles, mapped.arena.totals, cuts, strict=True):
+        found.append(FirstLoad(
+            tensor=role, cycles=int(totals.first_load[cut]), level=totals.resident, room_bytes=int(totals.block_room[cut])
+        ))  # fmt: skip
+    return tuple(found)
+
+
+def _room(mapped: Sequence[Mapped], hierarchy: Hierarchy) -> IntArray:
+    """Room while the last blocks are worked on: nothing comes beside them any more."""
+    need = np.zeros(len(hierarchy.names), dtype=np.int64)
+    if not mapped:
+        return need
+    arena, choice = mapped[-1].arena, mapped[-1].choice
+    cuts = (choice.row_cut, choice.column_cut)
+    room_needed(arena.totals, cuts, result_sizes(arena.sides, arena.totals, cuts, arena.rest), arena.rest, need)
+    for totals, cut in zip(arena.totals, cuts, strict=True):
+        need[totals.resident] -= totals.room[cut] - totals.block_room[cut]
+    return need
+
+
+def _text(mapped: Mapped, hierarchy: Hierarchy) -> str:
+    """Such as `8x2 tiles, columns outside, 4x3 blocks, 2 parts`."""
+    arena, choice, split = mapped.arena, mapped.choice, mapped.schedule.split
+    counts = [
+        int(totals.first[cut + 1] - totals.first[cut])
+        for totals, cut in zip(arena.totals, (choice.row_cut, choice.column_cut), strict=True)
+    ]
+    bundles = counts[0] // int(arena.totals[0].blocks[choice.row_cut])
+    words = [f"{split.row_tiles}x{split.column_tiles} tiles"]
+    if mapped.schedule.mapping.transposed:
+        words.append("sides exchanged")
+    blocks = f"{counts[0] // bundles}x{counts[1] // bundles} blocks"
+    words.append(f"{bundles} times {blocks}" if bundles > 1 else blocks)
+    if arena.rest.parts > 1:
+        words.append(f"reduction outside in {arena.rest.parts} parts" + (", spilled" if arena.rest.spilled else ""))
+    if min(counts) > bundles:
+        words.append("columns outside" if choice.columns_outside else "rows outside")
+    return ", ".join(words)

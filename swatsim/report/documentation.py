@@ -1,0 +1,72 @@
+"""Write docs/report.md from the columns: `python -m swatsim.report.documentation > docs/report.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from swatsim.moves import DIRECTIONS, TENSORS
+from swatsim.report.columns import CAUSES, DESCRIBED
+from swatsim.report.document import FORMAT, VERSION
+
+_DIRECTIONS = " or ".join(f"`{name}`" for name in DIRECTIONS)
+_TENSORS = ", ".join(f"`{name}`" for name in TENSORS)
+_CAUSES = ", ".join(f"`{name}`" for name in CAUSES)
+
+_INTRODUCTION = f"""\
+# Reports
+
+<!-- Generated: python -m swatsim.report.documentation > docs/report.md -->
+
+A simulation gives a row per layer and pass, a row per stream of other work (batch norm, ReLU, selection, weight update
+and so on), and totals. The same columns are in `report.rows` (a pandas DataFrame), in `--csv` and in the `rows` of
+`--json`; `swatsim run --show` prints some of them.
+
+*Dense* is the same machine with skipping off and operands stored dense. Streaming work multiplies nothing: its MACs
+are 0. Totals (`layer` is `total`) are sums of rows, and ratios of such sums; what was not simulated as a whole has no
+total. `backward` is the two gradients, `other` all streaming work, `step` everything.
+
+Energy is that of bits read and written at each level and of multiplications, at the prices of the architecture file,
+each with the lowest and the highest that its sources allow. In the band all sources err alike: the lows are added up,
+and the highs. Leakage, clocks, control and the arithmetic of streaming work are not counted.
+
+The roofline counts the multiplications that are carried out, so the dense machine and the one that skips have the same
+roof. A MAC is one multiplication and one addition. Where the outermost level reads and writes at once (`duplex: full`),
+the ridge is at the bytes of both directions.
+
+## Columns
+
+In the names, `<level>` is each level of the machine, outermost first, and `<outermost>` the first of them;
+`<direction>` is {_DIRECTIONS}; `<tensor>` is {_TENSORS}; `<cause>` is a level or
+{_CAUSES}. What has no value is null in JSON, empty in CSV and NaN in pandas.
+
+| column | unit | meaning |
+|---|---|---|
+"""
+
+_DOCUMENT = f"""
+## The JSON document
+
+| key | meaning |
+|---|---|
+| `format`, `version` | `{FORMAT}`, {VERSION} |
+| `swatsim` | version of swatsim |
+| `architecture` | the whole machine as it was simulated, overrides included |
+| `trace` | name, network, scheme, digest and provenance of the trace |
+| `rows` | the rows, each with all columns |
+| `area` | `parts_mm2` by component, `total_mm2`, and `uncounted` components, whose size is not known; or null |
+| `footprint` | bytes kept from forward to backward, by layer and in all; or null |
+"""
+
+
+def document() -> str:
+    """The whole page."""
+    return _INTRODUCTION + "\n".join(_lines()) + "\n" + _DOCUMENT
+
+
+def _lines() -> Iterator[str]:
+    for column in DESCRIBED:
+        yield f"| `{column.name}` | {column.unit} | {column.meaning} |"
+
+
+if __name__ == "__main__":
+    print(document(), end="")

@@ -1,0 +1,99 @@
+"""What one table shows, and how it fits in its width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+
+from swatsim.report.records import Row
+
+WIDTH = 100
+_GAP = 1
+_LONGEST_HEADING = 10
+REST = "rest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Headings, lines of cells, and what is said below them. The first column gives way where it must."""
+
+    headings: tuple[str, ...]
+    left: frozenset[str]  # headings of what is text
+    lines: tuple[tuple[str, ...], ...]
+    totals: tuple[tuple[str, ...], ...]  # lines at the end
+    notes: tuple[str, ...] = ()
+
+    def table(self) -> Table:
+        """The table, each line on one line of at most WIDTH characters."""
+        table = Table(box=None, padding=(0, _GAP, 0, 0), header_style="bold", show_edge=False, pad_edge=False)
+        for name, width in zip(self.headings, self._widths(), strict=True):
+            justify = "left" if name in self.left else "right"
+            table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis", width=width)  # type: ignore[arg-type]
+        # As text: a layer's name is not markup, whatever brackets it has.
+        for cells in self.lines:
+            table.add_row(*map(Text, cells))
+        table.add_section()
+        for cells in self.totals:
+            table.add_row(*map(Text, cells), style="bold")
+        return table
+
+    def _widths(self) -> list[int]:
+        rows = (self.headings, *self.lines, *self.totals)
+        widths = [max(len(cells[column]) for cells in rows) for column in range(len(self.headings))]
+        widths[0] = max(1, min(widths[0], WIDTH - sum(widths[1:]) - _GAP * (len(widths) - 1)))
+        return widths
+
+
+def heading(name: str) -> str:
+    """The name of a level over its column, cut where it is long."""
+    return name if len(name) <= _LONGEST_HEADING else name[: _LONGEST_HEADING - 1] + "…"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Columns for the named parts of something that each record has: the largest, and one for the sum of all others."""
+
+    of: Callable[[Row], Mapping[str, float]]
+    text: Callable[[float, Row], str]
+    names: tuple[str, ...]  # those that have a column
+    rest: bool
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Names, cut where they are long."""
+        cut = tuple(
+            name if len(name) <= _LONGEST_HEADING else name[: _LONGEST_HEADING - 1] + "…" for name in self.names
+        )
+        return (*cut, REST) if self.rest else cut
+
+    def cells(self, record: Row) -> tuple[str, ...]:
+        """What one line shows of them."""
+        parts = self.of(record)
+        shown = [parts.get(name, 0) for name in self.names]
+        if self.rest:
+            shown.append(sum(part for name, part in parts.items() if name not in self.names))
+        return tuple(self.text(part, record) for part in shown)
+
+
+def fitting(
+    records: Sequence[Row],
+    of: Callable[[Row], Mapping[str, float]],
+    text: Callable[[float, Row], str],
+    room: int,
+) -> Parts:
+    """Choose the parts that have a column: as many of the largest as fit in `room`, none that is nothing everywhere."""
+    sums: dict[str, float] = {}
+    widths: dict[str, int] = {}
+    for record in records:
+        for name, part in of(record).items():
+            sums[name] = sums.get(name, 0) + part
+            widths[name] = max(widths.get(name, len(heading(name))), len(text(part, record)))
+    names, rest = [name for name, part in sums.items() if part], 0
+    while names and sum(widths[name] + _GAP for name in names) + rest > room:
+        least = min(names, key=lambda name: sums[name])
+        names.remove(least)
+        rest = max(rest, widths[least] + _GAP, len(REST) + _GAP)
+    return Parts(of=of, text=text, names=tuple(names), rest=bool(rest))

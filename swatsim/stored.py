@@ -1,0 +1,194 @@
+"""What each tensor of a layer takes in the outermost memory, as each pass reads it (docs/model.md §3)."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.architecture import Architecture
+from swatsim.bits import BitTensor
+from swatsim.formats import RUN_BITS, Pieces, needs_fillers, stored_bytes
+from swatsim.kernels.formats import count_line_fillers
+from swatsim.layer import Convolution, Layer, LayerSpec
+from swatsim.passes import OPERANDS, REVERSED
+
+# The two passes that read each tensor (an output gradient has the output's shape), in the order in which it is written.
+READERS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
+    "input": (("forward", "input"), ("weight_grad", "input")),
+    "weight": (("forward", "weight"), ("input_grad", "weight")),
+    "output": (("input_grad", "output_grad"), ("weight_grad", "output_grad")),
+}
+DENSE_COPY = ("dense",)
+
+# The order in which a pass of a convolution reads each operand; "image_lines" are rows or columns by window order.
+_ORDERS = {
+    ("forward", "input"): "image_lines",
+    ("forward", "weight"): "filters",
+    ("input_grad", "output_grad"): "image_lines",
+    ("input_grad", "weight"): "input_channels",
+    ("weight_grad", "output_grad"): "channels",
+    ("weight_grad", "input"): "channels",
+}
+# A transposed convolution is the reverse of another one: their inputs and output gradients are exchanged.
+_REVERSED_ROLES = {"input": "output_grad", "output_grad": "input", "weight": "weight"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """One operand of one pass in the outermost memory."""
+
+    order: str  # of its pieces
+    pieces: tuple[int, int, int]  # their number, and rows and columns of each; the same for all dense copies
+    format: str
+    bits: str  # equal where the same values are present
+    sparsity: Fraction | None  # the budget at which it was selected
+    values: int
+    stored_bytes: int
+    dense_bytes: int
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for copies of one tensor that are the same bytes.
+
+        Any order can be read from a dense tensor, and what a selection drops can be dropped on the way.
+        """
+        return DENSE_COPY if self.dense else (self.order, self.pieces, self.format, self.bits)
+
+    @property
+    def dense(self) -> bool:
+        """Whether all values are stored, zeros and what a selection drops too."""
+        return self.format == "dense"
+
+    @property
+    def selected(self) -> bool:
+        """Whether a selection has dropped values of the tensor."""
+        return bool(self.sparsity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSizes:
+    """The operands of a layer's passes in the outermost memory, by pass and role."""
+
+    spec: LayerSpec
+    copies: Mapping[tuple[str, str], Copy]
+
+    def of(self, tensor: str) -> tuple[Copy, ...]:
+        """The copies of a tensor (input, weight or output, its gradient) that the layer's passes read: different ones.
+
+        The first is written where the tensor is made; a second one is what its format costs: the passes read in
+        different orders, or different values are selected for them.
+        """
+        found: dict[tuple[object, ...], Copy] = {}
+        for reader in READERS[tensor]:
+            if reader in self.copies:
+                found.setdefault(self.copies[reader].key, self.copies[reader])
+        return tuple(found.values())
+
+    def selected(self, tensor: str) -> bool:
+        """Whether a pass of the layer reads a selection of a tensor, in whatever copy."""
+        return any(reader in self.copies and self.copies[reader].selected for reader in READERS[tensor])
+
+    def values_of(self, tensor: str) -> int:
+        """Values of a tensor, absent ones too."""
+        return math.prod(self.spec.shape_of(tensor))
+
+    def second(self, tensor: str) -> Copy | None:
+        """The copy that is needed besides the first one, or None."""
+        copies = self.of(tensor)
+        return copies[1] if len(copies) > 1 else None
+
+
+def stored_sizes(layer: Layer, architecture: Architecture, formats: Mapping[str, str]) -> StoredSizes:
+    """Measure every operand of a layer in the order in which its pass reads it.
+
+    `formats` gives tensors (input, weight, output) a format of their own in place of the outermost level's.
+    """
+    level = architecture.memory.levels[architecture.memory.outermost]
+    value_bytes = architecture.datapath.value_bytes
+    axis = 0 if architecture.mapping.window_order == "npq" else 1
+    copies: dict[tuple[str, str], Copy] = {}
+    names: dict[int, str] = {}  # of bits that several operands share
+    for pass_name in layer.spec.passes:
+        for role in OPERANDS[pass_name]:
+            operand = layer.passes[pass_name].operands[role]
+            bits = operand.bits
+            name = formats.get(role.removesuffix("_grad"), level.format)
+            if id(bits) not in names:
+                names[id(bits)] = _name(bits)
+            order, pieces = _pieces(layer.spec, pass_name, role, bits, (name, axis))
+            copies[pass_name, role] = Copy(
+                order=order, pieces=(pieces.nonzeros.size, pieces.rows, pieces.columns), format=name,
+                bits=names[id(bits)], sparsity=operand.sparsity, values=bits.size,
+                stored_bytes=int(stored_bytes(name, pieces, value_bytes).sum()), dense_bytes=bits.size * value_bytes,
+            )  # fmt: skip
+    return StoredSizes(spec=layer.spec, copies=copies)
+
+
+def _name(bits: BitTensor) -> str:
+    return "ones" if bits.packed is None else hashlib.blake2b(bits.packed, digest_size=16).hexdigest()
+
+
+def _pieces(spec: LayerSpec, pass_name: str, role: str, bits: BitTensor, stored: tuple[str, int]) -> tuple[str, Pieces]:
+    """The order of an operand's pieces, and the pieces; `stored`: the format, and the axis along which lines lie."""
+    format_name, axis = stored
+    if spec.transposed:
+        pass_name, role = REVERSED[pass_name], _REVERSED_ROLES[role]
+    order = _ORDERS[pass_name, role]
+    if format_name == "dense":
+        return order, Pieces(rows=1, columns=bits.size, nonzeros=np.array([bits.size]))
+    lines = _lines(spec.convolution, order, _four_dimensional(spec, role, bits), axis)
+    number = bits.size // (lines.rows * lines.columns)
+    fillers = np.zeros(number, dtype=np.int64) if needs_fillers(format_name) else None
+    if bits.packed is None:
+        nonzeros = np.full(number, lines.rows * lines.columns, dtype=np.int64)
+    else:
+        nonzeros = lines.present.sum(axis=-1, dtype=np.int64).reshape(number, lines.rows).sum(axis=1)
+        if fillers is not None:
+            count_line_fillers(np.ascontiguousarray(lines.present).reshape(number, -1), RUN_BITS, fillers)
+    return order, Pieces(rows=lines.rows, columns=lines.columns, nonzeros=nonzeros, fillers=fillers)
+
+
+class _Lines(NamedTuple):
+    """A tensor as its pieces, one after another, each of `rows` x `columns` values."""
+
+    present: NDArray[np.uint8]  # [piece ..., row ..., column]: 1 where a value is present
+    rows: int
+    columns: int
+
+
+def _four_dimensional(spec: LayerSpec, role: str, bits: BitTensor) -> NDArray[np.uint8]:
+    """An operand of the convolution underneath: (images, channels, height, width), or the weight's four."""
+    ones = bits.packed is None  # of these nobody looks at the values
+    present = np.broadcast_to(np.uint8(1), bits.shape) if ones else bits.to_bool().view(np.uint8)
+    convolution = spec.convolution
+    if role == "weight":
+        kernel = (convolution.kernel_height, convolution.kernel_width)
+        return present.reshape(convolution.filters, convolution.channels // convolution.groups, *kernel)
+    if spec.kind == "linear":
+        return present.reshape(-1, present.shape[-1]).T[None, :, None, :]
+    return present if present.ndim == 4 else present[:, :, None, :]
+
+
+def _lines(convolution: Convolution, order: str, tensor: NDArray[np.uint8], axis: int) -> _Lines:
+    groups = convolution.groups
+    if order == "image_lines":
+        images, channels, *sizes = tensor.shape
+        grouped = tensor.reshape(images, groups, channels // groups, *sizes)
+        arranged = grouped.transpose(0, 1, 3 + axis, 4 - axis, 2)
+        return _Lines(arranged, sizes[1 - axis], channels // groups)
+    if order == "channels":
+        images, _, height, width = tensor.shape
+        return _Lines(tensor.transpose(1, 0, 2, 3), images * height, width)
+    taps = convolution.kernel_height * convolution.kernel_width
+    filters, channels = tensor.shape[:2]
+    if order == "filters":
+        return _Lines(tensor.transpose(0, 2, 3, 1), taps, channels)
+    by_group = tensor.reshape(groups, filters // groups, *tensor.shape[1:])
+    return _Lines(by_group.transpose(0, 2, 3, 4, 1), taps, filters // groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,9 +62,12 @@ class _Half:
     extent: Extent
     cuts: Cuts
     demands: tuple[Demand, ...]
-    sizes: IntArray  # [kind, 2]: the different sizes of blocks: groups, and vectors of each
-    kind: IntArray  # [block]
     vectors: int  # of a group
+
+    @property
+    def sizes(self) -> IntArray:
+        """See Cuts."""
+        return self.cuts.sizes
 
 
 def arena_of(
@@ -109,7 +113,7 @@ def with_spills(arena: Arena, hierarchy: Hierarchy) -> Arena:
     store, load = results.store.copy(), results.load.copy()
     store[0] = transfer_cycles(channel, hierarchy.clock_hz, spill, one_run, write=True)
     load[0] = transfer_cycles(channel, hierarchy.clock_hz, spill, one_run, write=False)
-    per_value = _bytes_per_value(hierarchy, spilled=True)
+    per_value = _result_bytes(hierarchy, spilled=True)
     spilled = sum_bytes * (rest.parts - 1)
     return replace(
         arena,
@@ -136,11 +140,9 @@ def _half(
         outer=outer,
     )  # fmt: skip
     cuts = cuts_of(side.groups, side.vectors, own)
-    codes, kind = np.unique(cuts.groups * (side.vectors + 1) + cuts.vectors, return_inverse=True)
     return _Half(
         operand=operand, extent=own, cuts=cuts, vectors=side.vectors,
         demands=tuple(demand_of(each, cuts, place, hierarchy, present) for each in held),
-        sizes=np.stack(np.divmod(codes, side.vectors + 1), axis=1), kind=kind.reshape(-1),
     )  # fmt: skip
 
 
@@ -158,7 +160,7 @@ def _blocks(half: _Half) -> SideBlocks:
         load_level=np.stack([each.load_level for each in half.demands]),
         busy=np.stack([each.busy for each in half.demands]),
         start_round=cuts.start_round, stop_round=cuts.stop_round, rounds=cuts.rounds, tile_vectors=cuts.tile_vectors,
-        vectors=cuts.vectors, groups=cuts.groups, kind=half.kind,
+        vectors=cuts.vectors, groups=cuts.groups, kind=cuts.kind,
     )  # fmt: skip
 
 
@@ -210,8 +212,8 @@ def _results(rows: _Half, columns: _Half, schedule: Schedule, product: Product, 
     store, load = (np.zeros((2, *finished.shape), dtype=np.int64) for _ in range(2))
     store[1] = transfer_cycles(channel, hierarchy.clock_hz, finished, runs, write=True)
     return Results(
-        store=store, load=load, per_value=_bytes_per_value(hierarchy, spilled=False),
-        in_tiles=np.array([level.per == "tile" for level in list(hierarchy.levels.values())[1:]]),
+        store=store, load=load, per_value=_result_bytes(hierarchy, spilled=False),
+        in_tiles=hierarchy.in_tiles,
     )  # fmt: skip
 
 
@@ -234,31 +236,40 @@ def _runs(rows: _Half, columns: _Half, schedule: Schedule, product: Product) -> 
     return np.broadcast_to(np.where(whole, 1, apart), (rows.sizes.shape[0], columns.sizes.shape[0]))
 
 
-def _bytes_per_value(hierarchy: Hierarchy, *, spilled: bool) -> IntArray:
+@lru_cache(maxsize=64)
+def _bytes_per_value(path: tuple[int, ...], levels: int, value_bytes: tuple[int, int], spilled: bool) -> IntArray:  # noqa: FBT001
     """Bytes read and written for each result at each on-chip level [first part, last part, level, read or write].
 
     The innermost level has accumulators. A finished sum leaves it as a value, an unfinished one as it is: as far as the
     outermost on-chip level, or off chip where sums are spilled. A later part fetches it back.
     """
-    datapath, path = hierarchy.architecture.datapath, hierarchy.architecture.memory.path("results")[1:]
-    sum_bytes = datapath.accumulator_bytes
-    found = np.zeros((2, 2, len(hierarchy.names) - 1, 2), dtype=np.int64)
+    finished_bytes, sum_bytes = value_bytes
+    found = np.zeros((2, 2, levels, 2), dtype=np.int64)
     for first, last in np.ndindex(2, 2):
-        for depth, name in enumerate(path):
+        for depth, level in enumerate(path):
             inner = depth == len(path) - 1
-            size = sum_bytes if inner or not last else datapath.value_bytes
+            size = sum_bytes if inner or not last else finished_bytes
             goes_on, comes = depth > 0 or last or spilled, depth > 0 or spilled
             read, write = size * goes_on, size
             if not first:
                 read, write = read + sum_bytes, write + sum_bytes * comes
-            found[first, last, hierarchy.index[name] - 1] = read, write
+            found[first, last, level - 1] = read, write
+    found.setflags(write=False)
     return found
+
+
+def _result_bytes(hierarchy: Hierarchy, *, spilled: bool) -> IntArray:
+    datapath = hierarchy.architecture.datapath
+    path = tuple(hierarchy.index[name] for name in hierarchy.paths["results"][1:])
+    return _bytes_per_value(
+        path, len(hierarchy.names) - 1, (datapath.value_bytes, datapath.accumulator_bytes), spilled
+    )
 
 
 def _over_parts(per_value: IntArray, parts: int) -> IntArray:
     """Bytes for each result over all parts [level, read or write]."""
     if parts == 1:
-        return np.asarray(per_value[1, 1])
+        return per_value[1, 1].copy()  # the table itself cannot be written: a type of its own to the kernels
     return np.asarray(per_value[1, 0] + (parts - 2) * per_value[0, 0] + per_value[0, 1])
 
 
@@ -267,7 +278,7 @@ def _rest(
 ) -> Rest:
     datapath, mapping = hierarchy.architecture.datapath, schedule.mapping
     parts = computation.sums.shape[0]
-    resident, innermost = hierarchy.resident("results"), hierarchy.architecture.memory.innermost("results")
+    resident, innermost = hierarchy.resident("results"), hierarchy.paths["results"][-1]
     waits_as_sum = parts > 1 or hierarchy.index[innermost] == resident
     return Rest(
         groups=mapping.groups, parts=parts, compute=int(computation.sums[:, :, -1].sum(axis=0).max()),
@@ -276,7 +287,7 @@ def _rest(
         result_level=resident, result_in_tiles=hierarchy.levels[hierarchy.names[resident]].per == "tile",
         result_bytes=datapath.accumulator_bytes if waits_as_sum else datapath.value_bytes,
         stored=np.array([datapath.value_bytes, 0]),
-        results_moved=_over_parts(_bytes_per_value(hierarchy, spilled=False), parts),
-        capacity=hierarchy.capacity, bit_energy=np.array(hierarchy.bit_energy),
+        results_moved=_over_parts(_result_bytes(hierarchy, spilled=False), parts),
+        capacity=hierarchy.capacity, bit_energy=hierarchy.bit_energy,
         mac_energy=product.multiplications * hierarchy.mac_energy,
     )  # fmt: skip

@@ -37,6 +37,8 @@ class Cuts:
     rounds: IntArray
     tile_rounds: IntArray  # [block]: turns of tiles, those that have no vector not counted
     tile_vectors: IntArray  # [block]: of the fullest tile, for each of its groups
+    sizes: IntArray  # [kind, 2]: the different sizes of blocks: groups, and vectors of each
+    kind: IntArray  # [block]
     total_rounds: int  # of one group
 
     def of(self, cut: int) -> slice:
@@ -106,6 +108,7 @@ def _collect(
     start_vector = start * extent.at_once
     stop_vector = np.minimum(stop * extent.at_once, vectors)
     own = np.where(in_groups > 1, vectors, stop_vector - start_vector)
+    codes, kind = np.unique(in_groups * (vectors + 1) + own, return_inverse=True)
     return Cuts(
         blocks=blocks, bundle_groups=bundles,
         first=np.cumsum([0, *(start.size for start, _ in found)]),
@@ -113,5 +116,5 @@ def _collect(
         start_round=start_round, stop_round=stop_round,
         groups=in_groups, vectors=own, rounds=count,
         tile_rounds=-(-own // extent.per_tile), tile_vectors=np.minimum(count * extent.per_tile, own),
-        total_rounds=rounds,
+        sizes=np.stack(np.divmod(codes, vectors + 1), axis=1), kind=kind.reshape(-1), total_rounds=rounds,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,6 +91,7 @@ def _touched(transfer_bytes: IntArray, runs: IntArray, unit_bytes: int) -> IntAr
     return touched
 
 
+@lru_cache(maxsize=16)
 def channel_of(standard: Standard, *, write: bool) -> Channel:
     """The kernel's picoseconds of a standard."""
     command_to_end = (standard.t_cwl if write else standard.t_cl) + standard.burst_clocks

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from swatsim.architecture import Architecture, Level
+from swatsim.architecture import OPERANDS, Architecture, Level
 from swatsim.dram import refresh
 from swatsim.energy import energy_table
 from swatsim.kernels.engines import Timing
+
+IntArray = NDArray[np.int64]
 
 MICRO = 1_000_000
 
@@ -23,8 +26,11 @@ class Hierarchy:
     formats: Mapping[str, str] | None  # the user's own by tensor; None: everything is stored dense
     names: tuple[str, ...]
     index: Mapping[str, int]
+    paths: Mapping[str, tuple[str, ...]]  # by operand: the levels that hold it, outermost first
+    capacity: IntArray  # [level]: bytes of one instance; -1: unlimited
+    in_tiles: NDArray[np.bool_]  # [on-chip level]: whether each tile has its own
     timing: Timing
-    bit_energy: tuple[int, ...]  # micro-picojoules for a bit of each level
+    bit_energy: IntArray  # [level]: micro-picojoules for a bit
     mac_energy: int
 
     @property
@@ -37,14 +43,9 @@ class Hierarchy:
         """Of the one clock."""
         return self.architecture.clock_hz
 
-    @property
-    def capacity(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Bytes of one instance of each level; -1: unlimited."""
-        return _numbers(-1 if level.capacity_bytes is None else level.capacity_bytes for level in self.levels.values())
-
     def resident(self, operand: str) -> int:
         """The level where blocks of rows, columns or results are kept."""
-        return self.index[self.architecture.memory.resident(operand)]
+        return self.index[self.paths[operand][1]]
 
     def room(self, level: int) -> int | None:
         """Bytes that one instance of a level holds."""
@@ -52,7 +53,7 @@ class Hierarchy:
 
     def tensor_format(self, operand: str, tensor: str) -> dict[str, str]:
         """The format of an operand at each level that holds it; the user's own where blocks are kept."""
-        path = self.architecture.memory.path(operand)
+        path = self.paths[operand]
         if self.formats is None:
             return dict.fromkeys(path, "dense")
         own = self.formats.get(tensor)
@@ -67,7 +68,10 @@ def hierarchy_of(architecture: Architecture, formats: Mapping[str, str] | None) 
     return Hierarchy(
         architecture=architecture, formats=formats, names=names,
         index={name: number for number, name in enumerate(names)}, timing=_timing(architecture),
-        bit_energy=tuple(round(table.level_pj_per_bit[name].value * MICRO) for name in names),
+        paths={operand: architecture.memory.path(operand) for operand in OPERANDS},
+        capacity=_numbers(-1 if level.capacity_bytes is None else level.capacity_bytes for level in levels.values()),
+        in_tiles=np.array([level.per == "tile" for level in list(levels.values())[1:]]),
+        bit_energy=_numbers(round(table.level_pj_per_bit[name].value * MICRO) for name in names),
         mac_energy=round(table.mac_pj.value * MICRO),
     )  # fmt: skip
 
@@ -91,5 +95,5 @@ def _timing(architecture: Architecture) -> Timing:
     )
 
 
-def _numbers(values: object) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.array(list(values), dtype=np.int64)  # type: ignore[call-overload,no-any-return]
+def _numbers(values: Iterable[int]) -> IntArray:
+    return np.array(list(values), dtype=np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction, contract, parts_of
 from swatsim.hierarchy import Hierarchy, hierarchy_of
-from swatsim.layer import Layer
+from swatsim.layer import Layer, LayerSpec
 from swatsim.mapper import Work, compulsory_bytes, held_sides, map_pass
 from swatsim.passes import OPERANDS, RESULTS, REVERSED
 from swatsim.plan import Plan, plan_pass
@@ -29,13 +29,14 @@ class Node:
     actual: Hierarchy
     dense: Hierarchy
     objective: str
+    dense_plans: dict[tuple[LayerSpec, str], Plan]  # made so far: they depend on shapes alone
 
     @staticmethod
     def of(architecture: Architecture, formats: Mapping[str, str], objective: str) -> Node:
         """Number both hierarchies."""
         return Node(
             architecture=architecture, formats=formats, actual=hierarchy_of(architecture, formats),
-            dense=hierarchy_of(architecture, None), objective=objective,
+            dense=hierarchy_of(architecture, None), objective=objective, dense_plans={},
         )  # fmt: skip
 
 
@@ -97,8 +98,11 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         return planned, _scheduled([found.schedule.scheduled for found in mapped], pass_name)
 
     actual, scheduled = plan(node.actual, dense=False)
+    shape = (replace(layer.spec, name="any", needs_input_grad=True), pass_name)
+    if shape not in node.dense_plans:
+        node.dense_plans[shape] = plan(node.dense, dense=True)[0]
     return PassPlans(
-        pass_name=pass_name, actual=actual, dense=plan(node.dense, dense=True)[0],
+        pass_name=pass_name, actual=actual, dense=node.dense_plans[shape],
         unskippable_macs=sum(each.ideal_positions for each in schedules), macs=sum(each.macs for each in schedules),
         effectual_macs=sum(each.effectual_macs for each in schedules), paper_macs=_paper_macs(layer, pass_name),
         scheduled=scheduled,

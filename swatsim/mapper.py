@@ -119,6 +119,7 @@ def _best(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: H
     best: Mapped | None = None
     for way in ways:
         best = _better(best, [_piece(way, held)], work.product(number, way), hierarchy, goal)
+    most = min(way.compute_cycles for way in work.schedules[number].dense)
     least = _least(work, number, held, hierarchy, goal)
     parts, pieces_of_ways = FIRST_PARTS, [[_piece(way, held)] for way in ways]
     while best is None or (parts <= MOST_PARTS[goal] and best.score(goal).objective > least):
@@ -127,7 +128,8 @@ def _best(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: H
             break
         pieces_of_ways = _in_parts([contractions[number] for contractions in cut], ways, hierarchy)
         for way, pieces in zip(ways, pieces_of_ways, strict=True):
-            best = _better(best, pieces, work.product(number, way), hierarchy, goal)
+            if best is None or _compute_cycles(pieces) <= most:
+                best = _better(best, pieces, work.product(number, way), hierarchy, goal)
         parts *= 2
     if best is None:
         arena = arena_of(pieces_of_ways[0], work.product(number, ways[0]), hierarchy)
@@ -147,7 +149,7 @@ def _least(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: 
         fewest = max(fewest, -(-moved // width))
     if goal == CYCLES:
         return int(fewest * NEAR)
-    levels = 8 * (loaded + stored) * sum(hierarchy.bit_energy)
+    levels = 8 * (loaded + stored) * int(hierarchy.bit_energy.sum())
     return int(levels * NEAR) + work.product(number, work.ways(number)[0]).multiplications * hierarchy.mac_energy
 
 
@@ -175,6 +177,10 @@ def _in_parts(
     ]
 
 
+def _compute_cycles(pieces: Sequence[Piece]) -> int:
+    return int(np.sum([piece.schedule.set_cycles for piece in pieces], axis=0).sum(axis=1).max())
+
+
 def _better(
     best: Mapped | None,
     pieces: Sequence[Piece],
@@ -184,8 +190,7 @@ def _better(
     present: NDArray[np.bool_] | None = None,
 ) -> Mapped | None:
     """The best mapping so far, or a better one of these pieces."""
-    compute_cycles = int(sum(piece.schedule.set_cycles for piece in pieces).sum(axis=1).max())
-    if best is not None and goal == CYCLES and compute_cycles >= best.choice.cycles:
+    if best is not None and goal == CYCLES and _compute_cycles(pieces) >= best.choice.cycles:
         return best
     arena = arena_of(pieces, product, hierarchy, present)
     for each in (arena, with_spills(arena, hierarchy))[: min(len(pieces), 2)]:

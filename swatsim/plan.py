@@ -9,13 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.dram import transfer_cycles
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.blocks import Blocks, empty_blocks
 from swatsim.kernels.search import lay_mapping, result_sizes, room_needed
 from swatsim.mapper import Mapped
 from swatsim.moves import DIRECTIONS, Move
-from swatsim.streaming import StreamOperation, stream_blocks, stream_moves
 
 IntArray = NDArray[np.int64]
 
@@ -62,37 +60,6 @@ def plan_pass(
         moved=moved, compulsory_bytes=compulsory_bytes, multiplications=multiplications,
         mapping=" | ".join(texts), first_loads=_first_loads(mapped[0]) if mapped else (), room_bytes=_room(mapped, hierarchy),
     )  # fmt: skip
-
-
-def plan_stream(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool) -> Plan:
-    """Lay out streaming work: blocks that pass the levels where columns and results are kept."""
-    architecture = hierarchy.architecture
-    work = stream_blocks(operation, dense=dense)
-    count = work.load_bytes.size
-    blocks = empty_blocks(count, len(hierarchy.names) - 1)
-    blocks.own[:] = _stream_cycles(work.load_bytes, hierarchy, write=False)
-    blocks.waits[:] = blocks.own > 0
-    blocks.store[:] = _stream_cycles(work.store_bytes, hierarchy, write=True)
-    blocks.compute[:] = -(-work.values // architecture.streaming.values_per_cycle)
-    loaded, stored = hierarchy.resident("columns") - 1, hierarchy.resident("results") - 1
-    blocks.busy[:, loaded, :2] += work.load_bytes[:, None]
-    blocks.busy[:, stored, :2] += work.store_bytes[:, None]
-    moved = stream_moves(operation, architecture, dense=dense)
-    off_chip = sum(count for move, count in moved.items() if move.level == hierarchy.names[0])
-    return Plan(
-        blocks=blocks, moved=moved, compulsory_bytes=off_chip, multiplications=0, mapping="", first_loads=(),
-        room_bytes=np.zeros(len(hierarchy.names), dtype=np.int64),
-    )  # fmt: skip
-
-
-def _stream_cycles(block_bytes: IntArray, hierarchy: Hierarchy, *, write: bool) -> IntArray:
-    """Cycles off chip of the blocks of one stream: it is one run, whose pages stay open from block to block."""
-    channel, total = hierarchy.levels[hierarchy.names[0]], np.cumsum(block_bytes)
-    until = transfer_cycles(channel, hierarchy.clock_hz, total[-1:], np.ones(1, dtype=np.int64), write=write)
-    if not block_bytes.size or not total[-1]:
-        return np.zeros_like(block_bytes)
-    edges = [int(until[0]) * done // int(total[-1]) for done in (0, *total.tolist())]
-    return np.diff(np.array(edges, dtype=np.int64))
 
 
 def _blocks(mapped: Mapped, levels: int) -> Blocks:

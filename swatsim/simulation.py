@@ -14,9 +14,10 @@ from swatsim.hierarchy import Hierarchy
 from swatsim.layer_plans import LayerPlans, Node, PassPlans, plan_layer
 from swatsim.mapper import OBJECTIVES
 from swatsim.passes import PASSES
-from swatsim.plan import Plan, plan_stream
+from swatsim.plan import Plan
 from swatsim.report import OTHER, Report, machine_of, pass_row, stream_row, totals
 from swatsim.step import step_operations, step_order
+from swatsim.stream_plan import plan_stream
 from swatsim.streaming import StreamOperation
 from swatsim.timeline import PlacedPass, Scheduled, place_passes
 from swatsim.trace import Trace

@@ -14,9 +14,8 @@ from swatsim.moves import Move
 
 IntArray = NDArray[np.int64]
 
-# Bytes that a block loads and stores, about. The same for every machine: a buffer that could hold longer blocks must
-# not make the first load and the last store, which nothing hides, longer.
-BLOCK_BYTES = 16 << 10
+# Bytes that a block loads and stores, about. Long blocks hide latencies, short ones the first load and the last store.
+BLOCK_BYTES = (1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10)
 # Blocks of the longest streams are longer instead.
 MOST_BLOCKS = 4096
 MACHINES = ("actual", "dense")
@@ -85,12 +84,12 @@ class Flow:
         )  # fmt: skip
 
 
-def stream_blocks(operation: StreamOperation, *, dense: bool) -> StreamBlocks:
-    """Cut an operation into blocks of about `BLOCK_BYTES`; what they load, process and store sums to the whole."""
+def stream_blocks(operation: StreamOperation, block_bytes: int, *, dense: bool) -> StreamBlocks:
+    """Cut an operation into blocks of about `block_bytes`; what they load, process and store sums to the whole."""
     read, write = _sides(operation, dense=dense)
     loaded, stored = sum(read.values()), sum(write.values())
     values = operation.dense_values if dense else operation.values
-    blocks = min(-(-(loaded + stored) // BLOCK_BYTES), MOST_BLOCKS)
+    blocks = min(-(-(loaded + stored) // block_bytes), MOST_BLOCKS)
     return StreamBlocks(
         load_bytes=_shares(loaded, blocks), values=_shares(values, blocks), store_bytes=_shares(stored, blocks)
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from command_line import environment, swatsim
-from trace_files import small_layers, write_trace
+from trace_files import small_graph, small_layers, write_trace
 
 from swatsim.architecture import load_architecture, shipped_architectures
 from swatsim.report.delimited import to_csv
@@ -44,7 +46,7 @@ def test_processes(path, output):
 def test_layers_in_memory_or_on_disk(path, architecture):
     machine = load_architecture(architecture)
     stored = simulate(machine, load_trace(path))
-    in_memory = simulate(machine, Trace("small", small_layers()))
+    in_memory = simulate(machine, Trace("small", small_layers(), graph=small_graph()))
     assert to_csv(in_memory) == to_csv(stored)
     # Only a trace on disk has a digest; of the rest of the document not a byte differs.
     document = to_json(stored).replace(f'"{stored.trace["digest"]}"', "null")
@@ -56,11 +58,25 @@ def test_a_trace_written_again_is_the_same_trace(path, tmp_path):
     assert load_trace(again).digest == load_trace(path).digest
 
 
-def test_layers_do_not_influence_each_other(path):
-    """A layer's rows are those that it has alone, and after its neighbours."""
-    machine, layers = load_architecture("dadiannao"), small_layers()
+def test_layers_do_not_influence_each_other():
+    """A layer's rows are those that it has alone, and after its neighbours, if nothing is loaded ahead."""
+    machine, layers = load_architecture("dadiannao", overrides={"mapping.overlap": "none"}), small_layers()
     together = simulate(machine, Trace("t", layers)).layer_records
     alone = [record for layer in layers for record in simulate(machine, Trace("t", [layer])).layer_records]
     backwards = simulate(machine, Trace("t", layers[::-1])).layer_records
     assert list(together) == alone
     assert sorted(backwards, key=repr) == sorted(together, key=repr)
+
+
+def test_what_is_loaded_ahead_changes_only_when_things_happen(path):
+    """Not what is chosen, computed or moved."""
+    when = ("cycles", "dense_cycles", "stalls", "dense_stalls", "prefetched_cycles")
+    found = []
+    for overlap in ("none", "prefetch"):
+        machine = load_architecture("dadiannao", overrides={"mapping.overlap": overlap})
+        found.append(simulate(machine, load_trace(path)).layer_records)
+    alone, ahead = ([replace(row, **dict.fromkeys(when, 0)) for row in rows] for rows in found)
+    assert alone == ahead
+    assert all(after.cycles <= before.cycles for before, after in zip(*found, strict=True))
+    assert any(after.prefetched_cycles for after in found[1])
+    assert not any(before.prefetched_cycles for before in found[0])

@@ -24,25 +24,25 @@ def operation(**changes):
 @given(COUNTS, COUNTS, COUNTS, COUNTS)
 def test_blocks_sum_to_the_whole(read, state, write, values):
     whole = operation(values=values, read={"input": read, "state": state}, write={"output": write})
-    blocks = stream_blocks(whole, dense=False)
+    blocks = stream_blocks(whole, block_bytes, dense=False)
     parts = (blocks.load_bytes, blocks.values, blocks.store_bytes)
     total = read + state + write
-    number = min(-(-total // BLOCK_BYTES), MOST_BLOCKS)
+    number = min(-(-total // block_bytes), MOST_BLOCKS)
     for part, count in zip(parts, (read + state, values, write), strict=True):
         assert len(part) == number
         assert sum(part.tolist()) == (count if number else 0)
         if number:
             assert 0 <= min(part.tolist()) <= max(part.tolist()) <= min(part.tolist()) + 1
     if number < MOST_BLOCKS:
-        assert all(load + store <= BLOCK_BYTES + 1 for load, store in zip(parts[0], parts[2], strict=True))
+        assert all(load + store <= block_bytes + 1 for load, store in zip(parts[0], parts[2], strict=True))
 
 
 def test_the_dense_machine_has_blocks_and_moves_of_its_own():
     both = operation(values=1, read={"input": 10}, dense_values=9, dense_read={"input": 90}, dense_write={"output": 7})
     turned = replace(both, values=9, read=both.dense_read, write=both.dense_write)
-    assert stream_blocks(both, dense=True).values.tolist() == [9]
-    assert stream_blocks(both, dense=True).store_bytes.tolist() == [7]
-    assert stream_blocks(both, dense=False).load_bytes.tolist() == [10]
+    assert stream_blocks(both, BLOCK_BYTES[0], dense=True).values.tolist() == [9]
+    assert stream_blocks(both, BLOCK_BYTES[0], dense=True).store_bytes.tolist() == [7]
+    assert stream_blocks(both, BLOCK_BYTES[0], dense=False).load_bytes.tolist() == [10]
     architecture = swatsim.load_architecture("dadiannao")
     assert stream_moves(both, architecture, dense=True) == stream_moves(turned, architecture, dense=False)
 

@@ -69,6 +69,7 @@ def test_the_page_holds_every_pass_and_block(works, latency, prefetch):
         assert {cause: cycles for cause, cycles in stalls.items() if cycles} == {
             cause: cycles for cause, cycles in placed.stalls.items() if cycles
         }
+        assert tuple(found["ahead"]) == placed.ahead
         for engine in ("load", "compute", "store"):
             assert spans_in(found[engine]) == getattr(placed.spans, engine).tolist()
 
@@ -173,9 +174,12 @@ def test_the_script_reads_what_was_written():
     read = json.loads(run_node(SCRIPT % text_of("data.js"), text))
     blocks = [
         [
-            [start + placed.start_cycle, end + placed.start_cycle, number, f"block {block}"]
+            [start + placed.start_cycle, end + placed.start_cycle, number, name]
             for number, placed in enumerate(timeline)
-            for block, (start, end) in enumerate(getattr(placed.spans, engine).tolist())
+            for name, (start, end) in (
+                *([("block 0, ahead", placed.ahead)] if engine == "load" else []),
+                *((f"block {block}", span) for block, span in enumerate(getattr(placed.spans, engine).tolist())),
+            )
             if start < end
         ]
         for engine in ("load", "compute", "store")
@@ -183,8 +187,15 @@ def test_the_script_reads_what_was_written():
     assert read["blocks"] == blocks
     assert read["layers"] == [["conv1", 1], ["layer1.0", 1], ["relu", 1], ["layer1.0", 2], ["conv1", 1]]
     assert read["total"] == sum(placed.cycles for placed in timeline)
+    assert "block 0, ahead" in {name for *_, name in blocks[0]}
     assert read["engines"] == [
-        [own[0][0], own[-1][1], sum(end - start for start, end, *_ in own), len(own)] for own in blocks
+        [
+            own[0][0],
+            own[-1][1],
+            sum(end - start for start, end, *_ in own),
+            len({(number, name.removesuffix(", ahead")) for *_, number, name in own}),
+        ]
+        for own in blocks
     ]
     assert read["found"] == [sum(end <= cycle for _, end, *_ in blocks[1]) for cycle in range(read["total"] + 2)]
 

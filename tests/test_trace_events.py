@@ -54,15 +54,22 @@ def test_every_timeline_gives_events_by_the_rules(works, latency, prefetch, held
     assert blocks == {
         (
             THREADS[engine],
-            f"block {block}",
+            block,
             *(microseconds(placed.start_cycle + cycle, clock_hz) for cycle in span),
             length,
         )
         for placed in timeline
         for engine in ("load", "compute", "store")
-        for block, span in enumerate(getattr(placed.spans, engine).tolist())
+        for block, span in works_of(placed, engine)
         if (length := span[1] - span[0])
     }
+
+
+def works_of(placed, engine):
+    """What an engine does for a pass, by the name of its slice."""
+    if engine == "load":
+        yield "block 0, ahead", placed.ahead
+    yield from ((f"block {block}", span) for block, span in enumerate(getattr(placed.spans, engine).tolist()))
 
 
 def microseconds(cycle, clock_hz=CLOCK_HZ):
@@ -97,10 +104,14 @@ def test_what_an_engine_does_for_a_pass_is_from_its_first_to_its_last_work():
     timeline = place_passes(STEP)
     events = events_of(report_of(timeline))
     loads = on(events, "load", "pass")
-    # The first load of a pass is made ahead, while the pass before still runs.
-    second = timeline[1]
-    assert second.prefetched_cycles > 0
-    assert loads[1]["args"]["start_cycle"] == second.start_cycle + second.spans.load[0, 0] < second.start_cycle
+    # Part of the first load of a pass is made ahead, while the pass before still runs: it is a slice of its own.
+    third = timeline[2]
+    assert (third.ahead, third.spans.load[0].tolist()) == ((-54, -9), [0, 19])
+    assert loads[2]["args"] == {
+        "start_cycle": third.start_cycle - 54, "cycles": 54 + 19, "busy_cycles": 64, "blocks": 1
+    }  # fmt: skip
+    names = [event["name"] for event in on(events, "load", "block")]
+    assert names[3:6] == ["block 0", "block 0, ahead", "block 0"]
     assert [event["name"] for event in on(events, "store", "layer")] == ["conv1", "layer1.0", "relu", "layer1.0"]
     assert on(events, "compute", "pass")[0]["args"]["busy_cycles"] == 85
     blocks = [event["name"] for event in on(events, "compute", "block")]
@@ -233,6 +244,12 @@ def with_span(index, engine, block, span):
     ]
 
 
+def with_ahead(index, span):
+    return lambda passes: [
+        dataclasses.replace(placed, ahead=span) if place == index else placed for place, placed in enumerate(passes)
+    ]
+
+
 def with_arrays(**change):
     """The first pass with arrays of its spans changed."""
     return lambda passes: [
@@ -256,8 +273,14 @@ BROKEN_TIMELINES = {
     "data that arrives before its load": with_span(0, "arrived", 1, 9),
     "a load that no block waits for": with_span(0, "load", 2, (57, 68)),
     "a store before the computation's end": with_span(0, "store", 0, (49, 57)),
-    "a load before the step begins": with_span(0, "load", 0, (-5, 5)),
-    "a computation before the pass": with_span(2, "compute", 0, (-1, 19)),
+    "a load before the pass": with_span(0, "load", 0, (-5, 5)),
+    "a computation before the pass": with_span(1, "compute", 1, (-1, 75)),
+    "conv1 forward ahead: got a load from -5 to 0, expected it within 0 to 0": with_ahead(0, (-5, 0)),
+    "relu elementwise_forward ahead: got a load from -85 to 0, expected it within -84 to 0": with_ahead(2, (-85, 0)),
+    "ahead: got a load from -5 to 1": with_ahead(2, (-5, 1)),
+    "ahead: got a load from -5 to -6": with_ahead(2, (-5, -6)),
+    "ahead: got a load for no block": with_ahead(5, (-1, 0)),
+    "relu elementwise_forward block 0 load ahead: got its start in cycle 138": with_ahead(2, (-55, -9)),
     "a block that ends after the pass": with_span(0, "store", 2, (900, 907)),
     "on the same engine": with_span(0, "store", 1, (100, 109)),
     "block 1 compute": with_span(0, "compute", 1, (49, 94)),
@@ -277,8 +300,8 @@ def test_a_broken_timeline_is_refused(message):
 
 
 def test_a_channel_each_for_loads_and_stores_may_work_at_once():
-    timeline = broken_timeline(with_span(1, "load", 0, (-12, 0)))
-    with pytest.raises(TimelineError, match=r"layer1\.0 forward block 0 load"):
+    timeline = broken_timeline(with_ahead(1, (-7, 0)))
+    with pytest.raises(TimelineError, match=r"layer1\.0 forward block 0 load ahead"):
         check_timeline(timeline)
     check_timeline(timeline, duplex="full")
 

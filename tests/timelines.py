@@ -13,34 +13,32 @@ CLOCK_HZ = 606_000_000  # a cycle is no whole number of nanoseconds
 def place_passes(works, latency=0, prefetch=True, held=0):
     """A timeline of passes given as (layer, pass, [(load, compute, store) cycles of each block]).
 
-    One channel serves load 0, load 1, store 0, load 2, store 1 ...; with `prefetch` the first load of a pass comes
-    before the last store of the pass before. A computation is `held` up so many cycles by an inner level. The stalls'
-    causes are made up, their sum is not.
+    One channel serves load 0, load 1, store 0, load 2, store 1 ...; with `prefetch` as much of the first load of a pass
+    as the channel rests for comes before the last store of the pass before. A computation is `held` up so many cycles
+    by an inner level. The stalls' causes are made up, their sum is not.
     """
     placed, channel, start = [], 0, 0
-    ahead = None
-    for index, (layer, name, blocks) in enumerate(works):
-        spans, end, early = {"load": {}, "compute": {}, "store": {}}, start, 0
+    rest = (0, 0)
+    for layer, name, blocks in works:
+        spans, end = {"load": {}, "compute": {}, "store": {}}, start
+        early = min(blocks[0][0], rest[1] - rest[0]) if prefetch and blocks else 0
+        ahead = (rest[0] - start, rest[0] - start + early) if early else (0, 0)
         arrived = np.zeros(len(blocks), dtype=np.int64)
-        computed = start
-        if ahead:
-            spans["load"][0], early = ahead, max(0, min(ahead[1], start) - ahead[0])
-        ahead = None
+        computed = rest_start = start
         channel = max(channel, start)
         for turn in range(len(blocks) + 1):
-            if turn < len(blocks) and turn not in spans["load"]:
-                spans["load"][turn] = (channel, channel + blocks[turn][0])
-                channel = spans["load"][turn][1]
-            if turn == len(blocks) and prefetch and index + 1 < len(works) and works[index + 1][2]:
-                ahead = (channel, channel + works[index + 1][2][0][0])
-                channel = ahead[1]
+            if turn < len(blocks):
+                spans["load"][turn] = (channel, channel + blocks[turn][0] - (0 if turn else early))
+                channel = rest_start = spans["load"][turn][1]
             if turn:
-                load, compute, store = blocks[turn - 1]
-                ready = spans["load"][turn - 1][1] + latency if load else start
-                arrived[turn - 1] = ready - start if load else 0
+                compute, store = blocks[turn - 1][1:]
+                loaded = spans["load"][turn - 1]
+                ready = loaded[1] + latency if loaded[0] < loaded[1] else start
+                arrived[turn - 1] = ready - start
                 begin = max(computed, ready)
                 computed = begin + compute + held
                 spans["compute"][turn - 1] = (begin, computed)
+                rest_start = max(rest_start, channel)
                 channel = max(channel, computed) if store else channel
                 spans["store"][turn - 1] = (channel, channel + store)
                 channel += store
@@ -60,10 +58,11 @@ def place_passes(works, latency=0, prefetch=True, held=0):
                     **{engine: _array(found, len(blocks), start) for engine, found in spans.items()}, arrived=arrived
                 ),
                 stalls=stalls,
-                prefetched_cycles=early,
+                bound_by="compute",
+                ahead=ahead,
             )
         )
-        start = end
+        start, rest = end, (rest_start, max(rest_start, computed))
     return tuple(placed)
 
 

@@ -6,7 +6,9 @@ They share nothing with swatsim and do not hurry: a test gives both the same inp
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import deque
+from fractions import Fraction
 
 # --------------------------------------------------------------------------------------------------- reading operands
 
@@ -166,67 +168,304 @@ def buffer_cycles(cycles, after, groups, units, slots, set_slots, repeats):
 
 
 # ------------------------------------------------------------------------------------------------------------ engines
+# A block is a dict: own, own_level, ahead, waits, compute, store, busy[level] = (read, written, filled). A machine is a
+# dict: for each level, off chip first, width, fill_width, banks, bank_cycles and (refresh_period, refresh_cycles); the
+# latencies load, start and store; full_duplex.
+
+
+def walk(start, work, rest):
+    """(end, pauses) of work that is done a cycle at a time, but not in the last cycles of each period."""
+    period, pause = rest
+    if not pause:
+        return start + work, 0
+    cycle, paused = start, 0
+    while work:
+        if cycle % period < period - pause:
+            work -= 1
+        else:
+            paused += 1
+        cycle += 1
+    return cycle, paused
+
+
+def accesses(size_bytes, width):
+    """Cycles for which a port of so many bytes a cycle is open."""
+    cycles = 0
+    while size_bytes > 0:
+        size_bytes -= width
+        cycles += 1
+    return cycles
+
+
+def serve(level, busy):
+    """(cycles, conflict) of a level that reads, writes and is filled with so many bytes while a block is computed."""
+    if not level["width"]:
+        return 0, 0
+    read, written, filled = busy
+    ports = [accesses(read, level["width"]), accesses(written, level["width"])]
+    if level["fill_width"]:
+        ports.append(accesses(filled, level["fill_width"]))
+    # Each access holds a bank for some cycles, and in each cycle every bank can be held.
+    banks = accesses((ports[0] + ports[1]) * level["bank_cycles"], level["banks"])
+    return max(*ports, banks), max(0, banks - max(ports))
+
+
+class Server:
+    """An engine that does its jobs one after the other."""
+
+    def __init__(self, jobs):
+        self.jobs = deque(jobs)
+        self.busy = False
 
 
 class Engines:
-    """A channel that carries one transfer at a time and a computation engine, driven by events."""
+    """The channel, or one for each direction, and the multipliers, driven by events (docs/model.md §3, Time)."""
 
-    def __init__(self, load, compute, store, latency):
+    def __init__(self, blocks, machine, credit=0):
+        self.blocks, self.machine, self.credit = blocks, machine, credit
         self.now = 0
         self.events = []
-        self.work = {"load": load, "compute": compute, "store": store}
-        self.latency = latency
-        self.channel_busy = self.engine_busy = False
-        # What is not there to be moved has been moved.
-        self.finished = {
-            (kind, block) for kind in ("load", "store") for block, size in enumerate(self.work[kind]) if size == 0
-        }
-        order = []
-        for block in range(len(load)):
-            order.append(("load", block))
-            if block >= 1:
-                order.append(("store", block - 1))
-        if len(load):
-            order.append(("store", len(load) - 1))
-        self.transfers = deque(transfer for transfer in order if transfer not in self.finished)
-        self.computations = deque(("compute", block) for block in range(len(compute)))
+        self.numbers = itertools.count()  # events of one cycle keep their order
+        self.happened = {}  # what -> when
+        self.pauses = {}  # transfer -> cycles
+        self.spans = {}  # job -> (start, end)
+        self.stalls = {}  # level or cause -> cycles
+        loads, stores = [], []
+        for block in range(len(blocks)):
+            loads += [("own", block), ("ahead", block - 1)] if block else [("own", block)]
+            stores += [("store", block)] if blocks[block]["store"] else []
+        if machine["full_duplex"]:
+            channels = [Server(loads), Server(stores)]
+        else:
+            # A store comes after the load of the next block and what follows that, but those of the last block.
+            channels = [Server(sorted(loads + stores, key=self.turn))]
+        self.servers = [*channels, Server(("compute", block) for block in range(len(blocks)))]
 
-    def needs(self, kind, block):
-        """What must have finished before this may start."""
-        needed = {
-            "load": [("compute", block - 2)],
-            "compute": [("load", block), ("store", block - 2)],
-            "store": [("compute", block)],
-        }[kind]
-        return [(other, index) for other, index in needed if index >= 0]
+    @staticmethod
+    def turn(job):
+        kind, block = job
+        return (block, 0) if kind == "own" else (block + 1, 1) if kind == "ahead" else (block + 1, 2)
 
-    def ready(self, queue):
-        return bool(queue) and all(need in self.finished for need in self.needs(*queue[0]))
+    def loaded(self, block):
+        """Cycles of the channel for a block's own load."""
+        return self.blocks[block]["own"] - (self.credit if block == 0 else 0)
+
+    def waits(self, block):
+        all_before = block == 0 and self.credit > 0 and self.loaded(0) == 0
+        return self.blocks[block]["waits"] and not all_before
+
+    def needs(self, job):
+        """What must have happened before this may start."""
+        kind, block = job
+        if kind == "own":
+            return [("computed", block - 2)] if block >= 2 else []
+        if kind == "ahead":
+            return []
+        if kind == "store":
+            return [("given", block)]
+        needed = [("there", block)]
+        if block >= 2 and self.blocks[block - 2]["store"]:
+            needed.append(("off chip", block - 2))
+        return needed
+
+    def follows(self, job):
+        """What happens so many cycles after the job's end."""
+        kind, block = job
+        latency = self.machine["latency"]
+        if kind == "own" and self.waits(block):
+            return [(("arrived", block), latency["load"]), (("there", block), latency["load"] + latency["start"])]
+        if kind == "store":
+            return [(("off chip", block), latency["load"])]
+        if kind == "compute":
+            return [(("computed", block), 0), (("given", block), latency["store"])]
+        return []
+
+    def ends(self, job):
+        """When a job that starts now is done."""
+        kind, block = job
+        if kind != "compute":
+            work = self.loaded(block) if kind == "own" else self.blocks[block][kind]
+            end, self.pauses[job] = walk(self.now, work, self.machine["levels"][0]["refresh"])
+            return end
+        computed = end = self.now + self.blocks[block]["compute"]
+        late = None
+        for number, (level, busy) in enumerate(
+            zip(self.machine["levels"][1:], self.blocks[block]["busy"], strict=True), start=1
+        ):
+            cycles, conflict = serve(level, busy)
+            done, paused = walk(self.now, cycles, level["refresh"])
+            if done > end:
+                end, late = done, (number, paused, conflict)
+        if late:
+            self.charge(end - computed, [("refresh", late[1]), ("conflict", late[2]), (late[0], None)])
+        return end
 
     def start(self):
         """Start what can start now."""
-        if not self.channel_busy and self.ready(self.transfers):
-            kind, block = self.transfers.popleft()
-            self.channel_busy = True
-            end = self.now + self.work[kind][block]
-            heapq.heappush(self.events, (end, "free", "channel", 0))
-            heapq.heappush(self.events, (end + self.latency, "done", kind, block))
-        if not self.engine_busy and self.ready(self.computations):
-            kind, block = self.computations.popleft()
-            self.engine_busy = True
-            heapq.heappush(self.events, (self.now + self.work[kind][block], "done", kind, block))
+        for server in self.servers:
+            if server.busy or not server.jobs:
+                continue
+            if all(need in self.happened for need in self.needs(server.jobs[0])):
+                job = server.jobs.popleft()
+                server.busy = True
+                if job[0] == "compute":
+                    self.explain(job[1])
+                end = self.ends(job)
+                self.spans[job] = (self.now, end)
+                heapq.heappush(self.events, (end, next(self.numbers), job, server))
+
+    def explain(self, block):
+        """Charge what the multipliers have waited for before a block."""
+        before = self.happened.get(("computed", block - 1), 0)
+        there = self.happened["there", block]
+        off_chip = self.happened.get(("off chip", block - 2), 0)
+        latency = self.machine["latency"]
+        if there >= off_chip:
+            causes = [("latency", latency["load"] + latency["start"]), ("refresh", self.pauses.get(("own", block), 0))]
+            self.charge(self.now - before, [*causes, (self.blocks[block]["own_level"], None)])
+        else:
+            self.explain_store(self.now - before, block - 2)
+
+    def explain_store(self, wait, block):
+        latency = self.machine["latency"]
+        causes = [("latency", latency["load"] + latency["store"]), ("refresh", self.pauses["store", block])]
+        self.charge(wait, [*causes, (0, None)])
+
+    def charge(self, wait, causes):
+        for cause, most in causes:
+            share = wait if most is None else min(wait, most)
+            self.stalls[cause] = self.stalls.get(cause, 0) + share
+            wait -= share
 
     def run(self):
-        """The time of the last event."""
+        """Cycles until the last result is off chip."""
+        for block in range(len(self.blocks)):
+            if not self.waits(block):
+                self.push(self.machine["latency"]["start"], ("there", block))
         self.start()
         while self.events:
-            self.now, what, kind, block = heapq.heappop(self.events)
-            if what == "free":
-                self.channel_busy = False
-            else:
-                self.finished.add((kind, block))
-                if kind == "compute":
-                    self.engine_busy = False
+            self.now, _, what, server = heapq.heappop(self.events)
+            self.happened[what] = self.now
+            if server:
+                server.busy = False
+                for happening, later in self.follows(what):
+                    self.push(self.now + later, happening)
             self.start()
-        assert not self.transfers and not self.computations, "the engines wait for each other for ever"
-        return self.now
+        assert not any(server.jobs for server in self.servers), "the engines wait for each other for ever"
+        computed = self.happened.get(("computed", len(self.blocks) - 1), 0)
+        stored = [block for block in range(len(self.blocks)) if self.blocks[block]["store"]]
+        cycles = computed
+        if stored and self.happened["off chip", stored[-1]] > computed:
+            cycles = self.happened["off chip", stored[-1]]
+            self.explain_store(cycles - computed, stored[-1])
+        return cycles
+
+    def push(self, when, happening):
+        if when == self.now:
+            self.happened[happening] = when
+            return
+        heapq.heappush(self.events, (when, next(self.numbers), happening, None))
+
+    def rest(self):
+        """From when to when another pass may load: all loads are done, and two blocks' room is no longer taken."""
+        last = len(self.blocks) - 1
+        end = self.happened.get(("computed", last), 0)
+        before = [self.happened.get(("computed", last - 1), 0)]
+        for job in self.spans:
+            shares_channel = job[0] == "store" and not self.machine["full_duplex"] and job[1] < last
+            if job[0] in ("own", "ahead") or shares_channel:
+                before.append(self.spans[job][1])
+        return min(end, max(before)), end
+
+
+# ------------------------------------------------------------------------------------------------- laying out blocks
+# A side is a list of bundles, each a list of blocks: dicts of load[part], level[part], busy[part][level][direction] =
+# (bytes each round of the other side, bytes once), start and stop (rounds, numbered group by group), rounds, vectors and
+# tile_vectors (of each of its groups), groups, kind.
+
+
+def lay_out(rows, columns, results, compute, columns_outside):
+    """The blocks of a mapping in order, each as `Engines` takes it, and how often each block of a side is loaded.
+
+    results: store[last part][kinds], load[first part][kinds], per_value[first][last][level] = (read, written) and
+    in_tiles[level]. compute: cycles[part][set][round of the scheduled side], columns_scheduled, other_rounds.
+    """
+    found, loaded = [], {}
+    parts = len(compute["cycles"])
+    clocks = [0] * len(compute["cycles"][0])
+    for bundle, (row_blocks, column_blocks) in enumerate(zip(rows, columns, strict=True)):
+        outers, inners = (column_blocks, row_blocks) if columns_outside else (row_blocks, column_blocks)
+        for part in range(parts):
+            streak = []  # the blocks of the outer block before
+            for place, outer in enumerate(outers):
+                made = []
+                for inner_place, inner in enumerate(inners):
+                    row, column = (inner, outer) if columns_outside else (outer, inner)
+                    block = {"own": 0, "own_level": 0, "ahead": 0, "waits": False}
+                    loads = []
+                    if inner_place == 0:
+                        loaded["outer", bundle, place] = loaded.get(("outer", bundle, place), 0) + 1
+                        loads.append((outer["load"][part], outer["level"][part]))
+                        block["waits"] = outer["load"][part] > 0
+                        if place == 0 or len(inners) == 1:
+                            block["own"] += outer["load"][part]
+                        else:
+                            spread(outer["load"][part], streak)
+                    if place == 0 or len(inners) > 1:
+                        key = ("inner", bundle, inner_place)
+                        loaded[key] = loaded.get(key, 0) + 1
+                        loads.append((inner["load"][part], inner["level"][part]))
+                        block["own"] += inner["load"][part]
+                    longest = max((cycles for cycles, _ in loads), default=0)
+                    block["own_level"] = next((level for cycles, level in loads if cycles == longest), 0)
+                    kinds = (row["kind"], column["kind"])
+                    block["own"] += results["load"][part == 0][kinds]
+                    block["waits"] = block["waits"] or block["own"] > 0
+                    block["store"] = results["store"][part == parts - 1][kinds]
+                    block["compute"] = deal_shares(compute, part, row, column, clocks)
+                    per_value = results["per_value"][part == 0][part == parts - 1]
+                    block["busy"] = streams(row, column, part, per_value, results["in_tiles"])
+                    made.append(block)
+                found += made
+                streak = made
+    return found, loaded
+
+
+def spread(load, streak):
+    """Load an outer block in equal shares beside all blocks of the one before but its last."""
+    beside = streak[:-1]
+    done = 0
+    for number, block in enumerate(beside, start=1):
+        block["ahead"] = int(Fraction(load * number, len(beside))) - done
+        done += block["ahead"]
+
+
+def deal_shares(compute, part, row, column, clocks):
+    """Cycles until the slowest barrier set has done its share of a block too."""
+    scheduled, other = (column, row) if compute["columns_scheduled"] else (row, column)
+    before = max(clocks)
+    rounds = compute["other_rounds"]
+    start, stop = (0, rounds) if other["groups"] > 1 else (other["start"] % rounds, other["start"] % rounds)
+    if other["groups"] == 1:
+        stop = start + other["stop"] - other["start"]
+    for number, cycles in enumerate(compute["cycles"][part]):
+        strip = sum(cycles[scheduled["start"] : scheduled["stop"]])
+        clocks[number] += int(Fraction(stop, rounds) * strip) - int(Fraction(start, rounds) * strip)
+    return max(clocks) - before
+
+
+def streams(row, column, part, per_value, in_tiles):
+    """[level]: bytes read, written and filled while a block is computed, round after round."""
+    found = []
+    for level, shared in enumerate(in_tiles):
+        amounts = [0, 0, 0]
+        for direction in range(3):
+            for own, other in ((row, column), (column, row)):
+                every, once = own["busy"][part][level][direction]
+                amounts[direction] += sum(every for _ in range(other["rounds"])) + once
+        sizes = "tile_vectors" if shared else "vectors"
+        for _ in range(row["groups"]):
+            for direction in range(2):
+                amounts[direction] += row[sizes] * column[sizes] * per_value[level][direction]
+        found.append(tuple(amounts))
+    return found

@@ -45,8 +45,10 @@ class Computation(NamedTuple):
 
 
 class Tiling(NamedTuple):
-    """How many blocks there are, and which side's are in the outer loop; parts of the reduction are outside of both."""
+    """Which blocks there are, and which side's are in the outer loop; parts of the reduction are outside of both."""
 
+    row_first: int  # the first of the rows' blocks
+    column_first: int
     bundles: int
     parts: int
     row_blocks: int  # of a bundle
@@ -119,13 +121,16 @@ def lay_block(
     outer, inner = number // inners % outers, number % inners
     part, bundle = number // (inners * outers) % tiling.parts, number // (inners * outers * tiling.parts)
     row, column = (inner, outer) if tiling.columns_outside else (outer, inner)
-    row += bundle * tiling.row_blocks
-    column += bundle * tiling.column_blocks
+    row += tiling.row_first + bundle * tiling.row_blocks
+    column += tiling.column_first + bundle * tiling.column_blocks
     if computation.columns_scheduled:
         blocks.compute[number] = deal_cycles(computation, part, rounds_of(columns, column, rows, row, computation), done)
     else:
         blocks.compute[number] = deal_cycles(computation, part, rounds_of(rows, row, columns, column, computation), done)
-    lay_loads(tiling, rows, columns, (bundle, part, outer, inner), (blocks, number))
+    if tiling.columns_outside:
+        lay_loads(columns, rows, (outers, inners), (part, column, row, outer, inner), (blocks, number))
+    else:
+        lay_loads(rows, columns, (outers, inners), (part, row, column, outer, inner), (blocks, number))
     first, last = int(part == 0), int(part == tiling.parts - 1)
     kinds = rows.kind[row], columns.kind[column]
     blocks.own[number] += results.load[first, kinds[0], kinds[1]]
@@ -147,38 +152,35 @@ def rounds_of(
 
 @kernel
 def lay_loads(
-    tiling: Tiling,
-    rows: SideBlocks,
-    columns: SideBlocks,
-    place: tuple[int, int, int, int],
+    outer_side: SideBlocks,
+    inner_side: SideBlocks,
+    counts: tuple[int, int],
+    place: tuple[int, int, int, int, int],
     target: tuple[Blocks, int],
 ) -> None:
-    """Set what one block loads: at place (bundle, part, outer, inner), into block target[1] of target[0].
+    """Set what one block loads, into block target[1] of target[0].
 
-    The next outer block is loaded in equal shares beside all inner blocks but the last.
+    counts: outer and inner blocks of a bundle; place: part, block of the outer and of the inner side, and which they are
+    of their bundle. The next outer block is loaded in equal shares beside all inner blocks but the last.
     """
-    bundle, part, outer, inner = place
+    outers, inners = counts
+    part, mine, streamed, outer, inner = place
     blocks, number = target
-    sides = (columns, rows) if tiling.columns_outside else (rows, columns)
-    outers, inners = tiling.row_blocks, tiling.column_blocks
-    if tiling.columns_outside:
-        outers, inners = inners, outers
-    mine, streamed = bundle * outers + outer, bundle * inners + inner
     own, level, longest = np.int64(0), np.int64(0), np.int64(-1)
     if inner == 0:
-        level, longest = sides[0].load_level[part, mine], sides[0].load[part, mine]
+        level, longest = outer_side.load_level[part, mine], outer_side.load[part, mine]
         if outer == 0 or inners == 1:
             own += longest
     if outer == 0 or inners > 1:
-        load = sides[1].load[part, streamed]
+        load = inner_side.load[part, streamed]
         own += load
         if load > longest:
-            level = sides[1].load_level[part, streamed]
+            level = inner_side.load_level[part, streamed]
     blocks.own[number], blocks.own_level[number] = own, level
-    blocks.waits[number] = inner == 0 and sides[0].load[part, mine] > 0
+    blocks.waits[number] = inner == 0 and outer_side.load[part, mine] > 0
     blocks.ahead[number] = 0
     if outer + 1 < outers and inner + 1 < inners:
-        load = sides[0].load[part, mine + 1]
+        load = outer_side.load[part, mine + 1]
         blocks.ahead[number] = load * (inner + 1) // (inners - 1) - load * inner // (inners - 1)
 
 

@@ -134,8 +134,10 @@ def comes_again(banks: Banks, place: Place, memory: Memory) -> bool:
 @kernel
 def later(banks: Banks, place: Place, picoseconds: int) -> Place:
     """The same state at a later time."""
-    banks.activated[:] += picoseconds
-    banks.released[:] += picoseconds
+    # Not banks.activated[:] += ...: an expression of arrays takes two seconds to compile.
+    for bank in range(banks.activated.shape[0]):
+        banks.activated[bank] += picoseconds
+        banks.released[bank] += picoseconds
     return Place(place.turn, place.last_bank, place.column + picoseconds)
 
 

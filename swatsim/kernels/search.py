@@ -16,6 +16,8 @@ IntArray = NDArray[np.int64]
 # Which count a search minimizes first.
 CYCLES, DRAM_BYTES, ENERGY = 0, 1, 2
 UNLIMITED = -1
+# The last of what `list_candidates` notes: whether the candidate's cycles are known.
+TRIED = 6
 UNBOUNDED = (1 << 63) - 1
 
 
@@ -75,7 +77,8 @@ def room_needed(
     """Set need[level]: bytes of blocks and results in one instance; sizes: results of a block, and of a bundle."""
     rows, columns = totals
     row, column = cuts
-    need[:] = 0
+    for level in range(need.shape[0]):
+        need[level] = 0
     need[rows.resident] += rows.room[row]
     need[columns.resident] += columns.room[column]
     if rest.parts > 1 and not rest.spilled:
@@ -205,29 +208,21 @@ def list_candidates(
                     totals, cuts, (load_cycles, stores, results.store[1, last[0], last[1]]), rest, timing
                 )
                 found[count, 4] = dram
+                found[count, TRIED] = 0
                 found[count, 5] = energy_of(totals, cuts, written, rest)
                 count += 1
     return count
 
 
 @kernel
-def of_cut(side: SideBlocks, totals: SideTotals, cut: int) -> SideBlocks:
-    """The blocks of one cut."""
-    start, stop = totals.first[cut], totals.first[cut + 1]
-    return SideBlocks(
-        side.load[:, start:stop], side.load_level[:, start:stop], side.busy[:, :, :, :, start:stop],
-        side.start_round[start:stop], side.stop_round[start:stop], side.rounds[start:stop],
-        side.tile_vectors[start:stop], side.vectors[start:stop], side.groups[start:stop], side.kind[start:stop],
-    )  # fmt: skip
-
-
-@kernel
 def tiling_of(totals: tuple[SideTotals, SideTotals], cuts: tuple[int, int], columns_outside: bool, parts: int) -> Tiling:
     """The loops over the blocks of a candidate."""
     rows, columns = totals
-    row_blocks = rows.blocks[cuts[0]]
-    bundles = (rows.first[cuts[0] + 1] - rows.first[cuts[0]]) // row_blocks
-    return Tiling(bundles, parts, row_blocks, columns.blocks[cuts[1]], columns_outside)
+    row_first, row_blocks = rows.first[cuts[0]], rows.blocks[cuts[0]]
+    bundles = (rows.first[cuts[0] + 1] - row_first) // row_blocks
+    return Tiling(
+        row_first, columns.first[cuts[1]], bundles, parts, row_blocks, columns.blocks[cuts[1]], columns_outside
+    )
 
 
 @kernel
@@ -239,10 +234,9 @@ def lay_mapping(
     cuts = choice.row_cut, choice.column_cut
     tiling = tiling_of(totals, cuts, choice.columns_outside, work[1].sums.shape[0])
     blocks = empty_blocks(tiling.bundles * tiling.parts * tiling.row_blocks * tiling.column_blocks, levels)
-    chosen = of_cut(sides[0], totals[0], cuts[0]), of_cut(sides[1], totals[1], cuts[1])
     done = np.zeros(work[1].sums.shape[1], dtype=np.int64)
     for number in range(blocks.compute.shape[0]):
-        lay_block(tiling, chosen, work, blocks, number, done)
+        lay_block(tiling, sides, work, blocks, number, done)
     return blocks
 
 
@@ -255,14 +249,13 @@ def candidate_cycles(
     tiling = tiling_of(totals, (candidate[0], candidate[1]), candidate[2] == 1, work[1].sums.shape[0])
     count = tiling.bundles * tiling.parts * tiling.row_blocks * tiling.column_blocks
     blocks, spans = empty_blocks(count, timing.width.shape[0] - 1), empty_spans(count)
-    chosen = of_cut(sides[0], totals[0], candidate[0]), of_cut(sides[1], totals[1], candidate[1])
     done = np.zeros(work[1].sums.shape[1], dtype=np.int64)
     stalls = np.zeros(timing.width.shape[0] + 3, dtype=np.int64)
     state = start_state()
     left = whole_computation(work[1])
     for turn in range(count + 1):
         if turn < count:
-            lay_block(tiling, chosen, work, blocks, turn, done)
+            lay_block(tiling, sides, work, blocks, turn, done)
             state = load_block(blocks, turn, 0, timing, spans, state)
         if turn >= 1:
             state = compute_block(blocks, turn - 1, timing, spans, state, stalls)
@@ -285,6 +278,19 @@ def whole_computation(computation: Computation) -> int:
 
 
 @kernel
+def next_candidate(found: IntArray, count: int) -> int:
+    """The first of those that are not tried with the least found[candidate, count], then the least cycles."""
+    best = -1
+    for candidate in range(found.shape[0]):
+        if found[candidate, TRIED]:
+            continue
+        if best >= 0 and (found[candidate, count], found[candidate, 3]) >= (found[best, count], found[best, 3]):
+            continue
+        best = candidate
+    return best
+
+
+@kernel
 def search(
     sides: tuple[SideBlocks, SideBlocks], totals: tuple[SideTotals, SideTotals], work: tuple[Results, Computation],
     rest: Rest, timing: Timing, goal: tuple[int, int, int],
@@ -294,17 +300,16 @@ def search(
     Of equals the one with fewer cycles, or else the one listed first.
     """
     objective, bound, bound_cycles = goal
-    found = np.empty((2 * totals[0].blocks.shape[0] * totals[1].blocks.shape[0], 6), dtype=np.int64)
+    found = np.empty((2 * totals[0].blocks.shape[0] * totals[1].blocks.shape[0], TRIED + 1), dtype=np.int64)
     count = list_candidates(sides, totals, (work[0], rest), timing, found)
     best = Choice(-1, -1, False, bound_cycles, 0, 0)
     best_count = bound
-    order = np.argsort(found[:count, 3], kind="mergesort")
-    if objective != CYCLES:
-        order = order[np.argsort(found[order, 3 + objective], kind="mergesort")]
-    for candidate in order:
+    for _ in range(count):
+        candidate = next_candidate(found[:count], 3 + objective)
         least = found[candidate, 3 + objective]
         if least > best_count or (objective == CYCLES and least == best_count):
             break
+        found[candidate, TRIED] = 1
         if objective != CYCLES and least == best_count and found[candidate, 3] >= best.cycles:
             continue
         must_be_faster = objective == CYCLES or least == best_count

@@ -38,14 +38,16 @@ def check_timeline(passes: Sequence[PlacedPass], *, duplex: str = "half") -> Non
     ------
     TimelineError : where, got, expected; the first that is found.
     """
-    cycle = 0
+    cycle = before = 0
     for placed in passes:
         if placed.start_cycle != cycle:
             _fail(_name(placed), f"its start in cycle {placed.start_cycle}", f"{cycle}, where the pass before ends")
-        cycle += placed.cycles
         _check_shape(placed)
+        _check_ahead(placed, before)
         _check_order(placed)
         _check_stalls(placed)
+        before = placed.cycles
+        cycle += before
     for kinds in (("compute",), *((("load", "store"),) if duplex == "half" else (("load",), ("store",)))):
         _check_apart(passes, kinds)
 
@@ -62,6 +64,15 @@ def _check_shape(placed: PlacedPass) -> None:
         _fail(f"{_name(placed)} arrived", f"{arrived.dtype} {arrived.shape}", f"integers ({blocks},)")
 
 
+def _check_ahead(placed: PlacedPass, before: int) -> None:
+    """Check that what is loaded ahead is the first block's, within the `before` cycles of the pass before."""
+    start, end = placed.ahead
+    if not (-before <= start <= end <= 0):
+        _fail(f"{_name(placed)} ahead", f"a load from {start} to {end}", f"it within {-before} to 0")
+    if start < end and not len(placed.spans.load):
+        _fail(f"{_name(placed)} ahead", "a load for no block", "a block")
+
+
 def _check_order(placed: PlacedPass) -> None:
     load, compute, store = (getattr(placed.spans, engine) for engine in ENGINES)
     moved_out = store[:, 0] < store[:, 1]
@@ -69,8 +80,8 @@ def _check_order(placed: PlacedPass) -> None:
     _refuse(
         placed, moved_out & (store[:, 0] < compute[:, 1]), "a store before the computation's end", "the result first"
     )
-    early = (load[:, 0] < load[:, 1]) & (load[:, 0] + placed.start_cycle < 0)
-    _refuse(placed, early, "a load before the step begins", "a load in the step")
+    early = (load[:, 0] < load[:, 1]) & (load[:, 0] < 0)
+    _refuse(placed, early, "a load before the pass", "what is loaded ahead to be told apart")
     _refuse(placed, compute[:, 0] < 0, "a computation before the pass", "only loads to be made ahead")
     late = np.maximum(compute[:, 1], np.where(moved_out, store[:, 1], 0)) > placed.cycles
     _refuse(placed, late, "a block that ends after the pass", f"an end within its {placed.cycles} cycles")
@@ -108,11 +119,11 @@ def _check_stalls(placed: PlacedPass) -> None:
 
 def _check_apart(passes: Sequence[PlacedPass], kinds: Sequence[str]) -> None:
     """Check that what shares an engine, over all passes, does not happen at once."""
-    spans = [getattr(placed.spans, kind) + placed.start_cycle for placed in passes for kind in kinds]
+    spans = [_with_ahead(placed, kind) + placed.start_cycle for placed in passes for kind in kinds]
     if not spans:
         return
     owner = np.repeat(np.arange(len(spans)), [len(each) for each in spans])
-    block = np.concatenate([np.arange(len(each)) for each in spans])
+    block = np.concatenate([np.arange(len(each)) for each in spans])  # of a load, one more: what is loaded ahead is 0
     start, end = np.concatenate(spans).T
     busy = np.flatnonzero(start < end)
     busy = busy[np.argsort(start[busy], kind="stable")]
@@ -121,8 +132,8 @@ def _check_apart(passes: Sequence[PlacedPass], kinds: Sequence[str]) -> None:
     if len(clash):
         first, second = int(busy[clash[0]]), int(busy[clash[0] + 1])
         names = [
-            f"{_name(passes[int(owner[index]) // len(kinds)])} block {int(block[index])} "
-            f"{kinds[int(owner[index]) % len(kinds)]}"
+            f"{_name(passes[int(owner[index]) // len(kinds)])} "
+            + _work(kinds[int(owner[index]) % len(kinds)], int(block[index]))
             for index in (first, second)
         ]
         _fail(
@@ -130,6 +141,17 @@ def _check_apart(passes: Sequence[PlacedPass], kinds: Sequence[str]) -> None:
             f"its start in cycle {int(start[second])}",
             f"{int(end[first])} or later, where {names[0]} ends on the same engine",
         )
+
+
+def _with_ahead(placed: PlacedPass, kind: str) -> IntArray:
+    """Spans of an engine; of loads, after what was loaded ahead."""
+    spans: IntArray = getattr(placed.spans, kind)
+    return np.concatenate([[placed.ahead], spans]) if kind == "load" else spans
+
+
+def _work(kind: str, place: int) -> str:
+    block = max(0, place - 1) if kind == "load" else place
+    return f"block {block} {kind}" + (" ahead" if kind == "load" and not place else "")
 
 
 def _refuse(placed: PlacedPass, wrong: NDArray[np.bool_], got: str, expected: str) -> None:

@@ -74,6 +74,7 @@ def _packed(placed: PlacedPass, names: Mapping[str, list[str]]) -> dict[str, Any
         "cycles": int(placed.cycles),
         "compute_cycles": int(placed.compute_cycles),
         "prefetched_cycles": int(placed.prefetched_cycles),
+        "ahead": [int(cycle) for cycle in placed.ahead],
         "stalls": [int(placed.stalls.get(cause, 0)) for cause in names["causes"]],
         **{engine: _differences(getattr(placed.spans, engine)) for engine in ENGINES},
     }

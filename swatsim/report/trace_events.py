@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from swatsim.report.report import Report
     from swatsim.timeline import PlacedPass
 
@@ -172,17 +174,33 @@ def _engine_thread(passes: Sequence[PlacedPass], engine: str, clock_hz: int) -> 
 
 def _working(placed: PlacedPass, engine: str) -> Event | None:
     """From the first to the last work of an engine in a pass; None where it has none."""
-    spans = getattr(placed.spans, engine)
-    busy = spans[spans[:, 0] < spans[:, 1]]
+    blocks, busy = _busy(placed, engine)
     if not len(busy):
         return None
     return Event(
         name=placed.pass_name,
         category="pass",
-        start_cycle=int(busy[:, 0].min()) + int(placed.start_cycle),
-        end_cycle=int(busy[:, 1].max()) + int(placed.start_cycle),
-        arguments={"busy_cycles": int((busy[:, 1] - busy[:, 0]).sum()), "blocks": len(busy)},
+        start_cycle=int(busy[:, 0].min()),
+        end_cycle=int(busy[:, 1].max()),
+        arguments={"busy_cycles": int((busy[:, 1] - busy[:, 0]).sum()), "blocks": len(set(blocks))},
     )
+
+
+def _busy(placed: PlacedPass, engine: str) -> tuple[list[int], NDArray[np.int64]]:
+    """The blocks for which an engine does something, and from when to when of the step.
+
+    Where block 0 is loaded ahead, that comes first; block 0 may then come again, with the rest of its load.
+    """
+    spans = getattr(placed.spans, engine)
+    shown = np.flatnonzero(spans[:, 0] < spans[:, 1])
+    blocks, busy = shown.tolist(), spans[shown]
+    if _is_ahead(placed, engine):
+        blocks, busy = [0, *blocks], np.concatenate([[placed.ahead], busy])
+    return blocks, busy + placed.start_cycle
+
+
+def _is_ahead(placed: PlacedPass, engine: str) -> bool:
+    return engine == "load" and placed.prefetched_cycles > 0
 
 
 def _enclosing(name: str, category: str, inner: Sequence[Event]) -> Event:
@@ -198,9 +216,11 @@ def _enclosing(name: str, category: str, inner: Sequence[Event]) -> Event:
 
 def _blocks(placed: PlacedPass, engine: str, clock_hz: int) -> Iterator[str]:
     """The blocks of a pass on an engine; what takes no time is not shown, and nothing is said twice: there are many."""
-    spans = getattr(placed.spans, engine)
-    shown = np.flatnonzero(spans[:, 0] < spans[:, 1])
+    blocks, busy = _busy(placed, engine)
+    names = [f"block {block}" for block in blocks]
+    if _is_ahead(placed, engine):
+        names[0] += ", ahead"
     head = f'{{"ph":"X","pid":{PROCESS},"tid":{ENGINE_THREADS[engine]},"ts":'
-    for block, (start, end) in zip(shown.tolist(), (spans[shown] + placed.start_cycle).tolist(), strict=True):
+    for name, (start, end) in zip(names, busy.tolist(), strict=True):
         begin, length = _times(start, end, clock_hz)
-        yield (f'{head}{begin},"dur":{length},"cat":"block","name":"block {block}","args":{{"cycles":{end - start}}}}}')
+        yield f'{head}{begin},"dur":{length},"cat":"block","name":"{name}","args":{{"cycles":{end - start}}}}}'

@@ -17,12 +17,20 @@ function time(cycles) {
   return `${Number((seconds / size).toPrecision(4))} ${unit}`;
 }
 
-// The data: cycles of the step. Spans are stored as differences, start and end of block after block.
+// The data: cycles of the step. Spans are stored as differences, start and end of block after block. What is loaded ahead
+// stands before the loads: a slice of its own, of block 0.
 
 function absolute(differences, start) {
   let cycle = start;
   return Float64Array.from(differences, (difference) => (cycle += difference));
 }
+
+function engineSpans(each, engine) {
+  const spans = absolute(each[engine], each.start_cycle), [start, end] = each.ahead;
+  return engine === "load" && start < end ? Float64Array.from([start + each.start_cycle, end + each.start_cycle, ...spans]) : spans;
+}
+
+const aheadOf = (pass, engine) => (engine === "load" ? pass.ahead : 0);
 
 const passes = data.passes.map((each, number) => ({
   number,
@@ -37,7 +45,8 @@ const passes = data.passes.map((each, number) => ({
   stalls: each.stalls,
   prefetched: each.prefetched_cycles,
   blocks: each.compute.length / 2,
-  spans: Object.fromEntries(ENGINES.map((engine) => [engine, absolute(each[engine], each.start_cycle)])),
+  ahead: each.ahead[0] < each.ahead[1] ? 1 : 0, // slices before the loads
+  spans: Object.fromEntries(ENGINES.map((engine) => [engine, engineSpans(each, engine)])),
 }));
 const total = passes.length ? passes[passes.length - 1].end : 0;
 const layers = []; // passes of one layer that follow each other
@@ -69,13 +78,15 @@ function stepRows() {
 function envelope(members, engine) {
   let start = Infinity, end = -Infinity, busy = 0, blocks = 0;
   for (const pass of members) {
-    const spans = pass.spans[engine];
-    for (let i = 0; i < spans.length; i += 2) {
+    const spans = pass.spans[engine], before = aheadOf(pass, engine);
+    for (let i = 0, last = -1; i < spans.length; i += 2) {
       if (spans[i] === spans[i + 1]) continue;
       start = Math.min(start, spans[i]);
       end = Math.max(end, spans[i + 1]);
       busy += spans[i + 1] - spans[i];
-      blocks++;
+      const block = Math.max(0, i / 2 - before);
+      if (block !== last) blocks++; // block 0 once, though it may be loaded in two slices
+      last = block;
     }
   }
   return { members, start, end, busy, blocks };
@@ -97,23 +108,23 @@ function engineRows(engine) {
 }
 
 function blockRow(engine) {
-  const count = sum(passes.map((pass) => pass.blocks));
+  const count = sum(passes.map((pass) => pass.spans[engine].length / 2));
   const starts = new Float64Array(count), ends = new Float64Array(count), owner = new Int32Array(count), number = new Int32Array(count);
   let used = 0;
   for (const pass of passes) {
-    const spans = pass.spans[engine];
-    for (let block = 0; block < pass.blocks; block++) {
-      if (spans[2 * block] === spans[2 * block + 1]) continue;
-      starts[used] = spans[2 * block];
-      ends[used] = spans[2 * block + 1];
+    const spans = pass.spans[engine], before = aheadOf(pass, engine);
+    for (let i = 0; i < spans.length; i += 2) {
+      if (spans[i] === spans[i + 1]) continue;
+      starts[used] = spans[i];
+      ends[used] = spans[i + 1];
       owner[used] = pass.number;
-      number[used++] = block;
+      number[used++] = i / 2 - before; // -1: ahead
     }
   }
   return {
     label: "block", kind: "block", engine, starts: starts.subarray(0, used), ends: ends.subarray(0, used),
-    name: (i) => `block ${number[i]}`, members: (i) => [passes[owner[i]]], color: (i) => passColor(passes[owner[i]]),
-    facts: (i) => [["pass", passes[owner[i]].name], ...engineFacts(passes[owner[i]], number[i])],
+    name: (i) => (number[i] < 0 ? "block 0, ahead" : `block ${number[i]}`), members: (i) => [passes[owner[i]]], color: (i) => passColor(passes[owner[i]]),
+    facts: (i) => [["pass", passes[owner[i]].name], ...engineFacts(passes[owner[i]], Math.max(0, number[i]))],
   };
 }
 
@@ -145,8 +156,10 @@ function passFacts(members) {
 }
 
 function engineFacts(pass, block) {
-  return ENGINES.map((engine) => {
-    const [start, end] = [pass.spans[engine][2 * block], pass.spans[engine][2 * block + 1]];
-    return [engine, start === end ? "nothing" : `${whole(start)} – ${whole(end)}`];
-  });
+  const slice = (engine, at) => {
+    const [start, end] = pass.spans[engine].subarray(2 * at, 2 * at + 2);
+    return start === end ? "nothing" : `${whole(start)} – ${whole(end)}`;
+  };
+  const ahead = pass.ahead && block === 0 ? [["loaded ahead", slice("load", 0)]] : [];
+  return [...ahead, ...ENGINES.map((engine) => [engine, slice(engine, block + aheadOf(pass, engine))])];
 }

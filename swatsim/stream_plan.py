@@ -1,0 +1,96 @@
+"""Streaming work as it will run: cut into the blocks that take the fewest cycles (docs/training_step.md)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.dram import transfer_cycles
+from swatsim.errors import MappingError
+from swatsim.hierarchy import Hierarchy
+from swatsim.kernels.blocks import Blocks, empty_blocks
+from swatsim.kernels.engines import empty_spans, run_blocks
+from swatsim.plan import Plan
+from swatsim.streaming import BLOCK_BYTES, StreamBlocks, StreamOperation, stream_blocks, stream_moves
+
+IntArray = NDArray[np.int64]
+
+
+def plan_stream(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool) -> Plan:
+    """Choose blocks that pass the levels where columns and results are kept.
+
+    Raises MappingError where not even the shortest blocks fit.
+    """
+    moved = stream_moves(operation, hierarchy.architecture, dense=dense)
+    off_chip = sum(count for move, count in moved.items() if move.level == hierarchy.names[0])
+    return Plan(
+        blocks=_best(operation, hierarchy, dense=dense), moved=moved, compulsory_bytes=off_chip, multiplications=0,
+        mapping="", first_loads=(), room_bytes=np.zeros(len(hierarchy.names), dtype=np.int64),
+    )  # fmt: skip
+
+
+def _best(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool) -> Blocks:
+    best: tuple[int, Blocks] | None = None
+    made = 0
+    for block_bytes in reversed(BLOCK_BYTES):
+        work = stream_blocks(operation, block_bytes, dense=dense)
+        if best is not None and work.values.size == made:
+            break  # the same blocks again
+        made = work.values.size
+        if not _fits(work, hierarchy):
+            continue
+        blocks = _blocks(work, hierarchy)
+        stalls = np.zeros(len(hierarchy.names) + 3, dtype=np.int64)
+        cycles = run_blocks(blocks, 0, hierarchy.timing, empty_spans(made), stalls)[0]
+        if best is not None and cycles >= best[0]:
+            break  # the longer blocks hid more
+        best = (cycles, blocks)
+    if best is None:
+        level, need = max(_room(work, hierarchy).items(), key=lambda item: item[1] - (hierarchy.room(item[0]) or 0))
+        raise MappingError(
+            f"{operation.name}: {operation.pass_name}: memory.{hierarchy.names[level]}.capacity_bytes: "
+            f"got {hierarchy.room(level)}, expected at least {need} for the shortest blocks, the next ones beside them"
+        )
+    return best[1]
+
+
+def _room(work: StreamBlocks, hierarchy: Hierarchy) -> dict[int, int]:
+    """Bytes in each level: of a block, and of the one that comes meanwhile."""
+    times = 2 if work.values.size > 1 else 1
+    need: dict[int, int] = {}
+    for operand, sizes in (("columns", work.load_bytes), ("results", work.store_bytes)):
+        level = hierarchy.resident(operand)
+        need[level] = need.get(level, 0) + times * int(sizes.max(initial=0))
+    return need
+
+
+def _fits(work: StreamBlocks, hierarchy: Hierarchy) -> bool:
+    room = {level: hierarchy.room(level) for level in _room(work, hierarchy)}
+    return all(room[level] is None or need <= room[level] for level, need in _room(work, hierarchy).items())
+
+
+def _blocks(work: StreamBlocks, hierarchy: Hierarchy) -> Blocks:
+    blocks = empty_blocks(work.values.size, len(hierarchy.names) - 1)
+    blocks.own[:] = _cycles(work.load_bytes, hierarchy, write=False)
+    blocks.waits[:] = blocks.own > 0
+    blocks.store[:] = _cycles(work.store_bytes, hierarchy, write=True)
+    blocks.compute[:] = -(-work.values // hierarchy.architecture.streaming.values_per_cycle)
+    loaded, stored = hierarchy.resident("columns") - 1, hierarchy.resident("results") - 1
+    blocks.busy[:, loaded, :2] += work.load_bytes[:, None]
+    blocks.busy[:, stored, :2] += work.store_bytes[:, None]
+    return blocks
+
+
+def _cycles(block_bytes: IntArray, hierarchy: Hierarchy, *, write: bool) -> IntArray:
+    """Cycles off chip of the blocks of one stream: it is one run, whose pages stay open from block to block."""
+    total = np.cumsum(block_bytes)
+    if not block_bytes.size or not total[-1]:
+        return np.zeros_like(block_bytes)
+    channel, one_run = hierarchy.levels[hierarchy.names[0]], np.ones(1, dtype=np.int64)
+    cycles = int(transfer_cycles(channel, hierarchy.clock_hz, total[-1:], one_run, write=write)[0])
+    done = np.concatenate(([0], total))
+    # cycles · done // total, without a product that could be too large.
+    whole, rest = divmod(cycles, int(total[-1]))
+    if rest * int(total[-1]) >= 1 << 63:
+        return np.diff(np.array([cycles * count // int(total[-1]) for count in done.tolist()], dtype=np.int64))
+    return np.diff(whole * done + rest * done // total[-1])

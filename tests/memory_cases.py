@@ -1,0 +1,233 @@
+"""Random blocks and machines of the kernels that run them, and the ways between their arrays and the twins' dicts."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+from kernel_cases import randoms
+
+from swatsim.kernels.blocks import Blocks, Computation, Results, SideBlocks
+from swatsim.kernels.engines import Timing
+from swatsim.kernels.search import SideTotals
+
+FIELDS = ("width", "fill_width", "banks", "bank_cycles")
+
+
+@st.composite
+def machines(draw, levels=None):
+    """A machine of two to four levels, as `twins.Engines` takes it."""
+    random = draw(randoms())
+    count = levels or draw(st.integers(2, 4))
+    refreshes, unlimited = draw(st.booleans()), draw(st.sampled_from([0.0, 0.3]))
+    made = []
+    for _ in range(count):
+        period = int(random.integers(2, 14))
+        pause = int(random.integers(1, period)) if refreshes and random.random() < 0.7 else 0
+        made.append({
+            "width": 0 if random.random() < unlimited else int(random.integers(1, 9)),
+            "fill_width": int(random.integers(0, 9)),
+            "banks": int(random.integers(1, 5)), "bank_cycles": int(random.integers(1, 4)),
+            "refresh": (period if pause else 0, pause),
+        })  # fmt: skip
+    most = draw(st.sampled_from([0, 3, 12]))
+    latency = {name: int(random.integers(0, most + 1)) for name in ("load", "start", "store")}
+    return {"levels": made, "latency": latency, "full_duplex": draw(st.booleans())}
+
+
+@st.composite
+def works(draw, levels, most=8):
+    """A list of blocks; what is loaded ahead comes beside a block that another one follows."""
+    random = draw(randoms())
+    scales = {kind: draw(st.sampled_from([0, 3, 20])) for kind in ("own", "ahead", "compute", "store", "busy")}
+    count = draw(st.integers(0, most))
+    found = []
+    for number in range(count):
+        sizes = {kind: int(random.integers(0, scale + 1)) * int(random.random() < 0.8) for kind, scale in scales.items()}
+        busy = random.integers(0, 4 * scales["busy"] + 1, (levels - 1, 3)) * (random.random((levels - 1, 3)) < 0.7)
+        found.append({
+            "own": sizes["own"], "own_level": int(random.integers(0, levels)),
+            "ahead": sizes["ahead"] if number + 1 < count else 0,
+            "waits": sizes["own"] > 0 or bool(random.random() < 0.3),
+            "compute": sizes["compute"], "store": sizes["store"], "busy": [tuple(row) for row in busy.tolist()],
+        })  # fmt: skip
+    return found
+
+
+def blocks_of(blocks, levels):
+    """The kernels' arrays of a list of blocks; `levels` are the on-chip ones."""
+
+    def array(kind, dtype=np.int64):
+        return np.array([each[kind] for each in blocks], dtype=dtype)
+
+    return Blocks(
+        own=array("own"), own_level=array("own_level"), ahead=array("ahead"), waits=array("waits", np.bool_),
+        compute=array("compute"), store=array("store"), busy=array("busy").reshape(len(blocks), levels, 3),
+    )  # fmt: skip
+
+
+def plain_blocks(blocks):
+    """The way back."""
+    return [
+        {"own": int(own), "own_level": int(level), "ahead": int(ahead), "waits": bool(waits), "compute": int(compute),
+         "store": int(store), "busy": [tuple(row) for row in busy.tolist()]}
+        for own, level, ahead, waits, compute, store, busy in zip(*blocks, strict=True)
+    ]  # fmt: skip
+
+
+def timing_of(machine):
+    """The kernels' arrays of a machine."""
+    levels, latency = machine["levels"], machine["latency"]
+    arrays = {name: np.array([level[name] for level in levels], dtype=np.int64) for name in FIELDS}
+    period, pause = (np.array([level["refresh"][place] for level in levels], dtype=np.int64) for place in (0, 1))
+    return Timing(
+        **arrays, refresh_period=period, refresh_cycles=pause, load_latency=latency["load"],
+        start_latency=latency["start"], store_latency=latency["store"], full_duplex=machine["full_duplex"],
+    )  # fmt: skip
+
+
+def plain_machine(timing):
+    """The way back."""
+    return {
+        "levels": [
+            {name: int(getattr(timing, name)[level]) for name in FIELDS}
+            | {"refresh": (int(timing.refresh_period[level]), int(timing.refresh_cycles[level]))}
+            for level in range(timing.width.size)
+        ],
+        "latency": {name: int(getattr(timing, f"{name}_latency")) for name in ("load", "start", "store")},
+        "full_duplex": bool(timing.full_duplex),
+    }
+
+
+# ------------------------------------------------------------------------------------------------ sides and mappings
+
+
+@st.composite
+def mappings(draw):
+    """(rows, columns, results, compute, columns_outside) as `twins.lay_out` takes them."""
+    random = draw(randoms())
+    levels, parts = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    groups, bundle = draw(st.sampled_from([(1, 1), (3, 1), (4, 2), (5, 2), (3, 3)]))
+    sides = []
+    for _ in range(2):
+        rounds, size = draw(st.integers(1, 6)), draw(st.integers(1, 4))
+        sides.append((rounds, [_bundle(random, groups, group, bundle, rounds, size, (levels, parts))
+                               for group in range(0, groups, bundle)]))  # fmt: skip
+    kinds = [(row, column) for row in range(2) for column in range(2)]
+
+    def amounts(most):
+        return {key: int(random.integers(0, most)) for key in kinds}
+
+    results = {
+        "store": [amounts(9), amounts(9)], "load": [amounts(4), amounts(4)],
+        "per_value": random.integers(0, 5, (2, 2, levels, 2)).tolist(),
+        "in_tiles": [bool(random.integers(0, 2)) for _ in range(levels)],
+    }  # fmt: skip
+    columns_scheduled = draw(st.booleans())
+    scheduled, other = sides[::-1] if columns_scheduled else sides
+    compute = {
+        "cycles": random.integers(0, 9, (parts, draw(st.integers(1, 3)), groups * scheduled[0])).tolist(),
+        "columns_scheduled": columns_scheduled, "other_rounds": other[0],
+    }  # fmt: skip
+    return sides[0][1], sides[1][1], results, compute, draw(st.booleans())
+
+
+def _bundle(random, groups, group, bundle, rounds, size, counts):
+    """The blocks of one bundle, which begins with `group`: several rounds of one group, or all of several."""
+    levels, parts = counts
+    found = []
+    together = min(bundle, groups - group)
+    starts = [0] if bundle > 1 else range(0, rounds, size)
+    for start in starts:
+        stop = rounds if bundle > 1 else min(start + size, rounds)
+        found.append({
+            "load": random.integers(0, 9, parts).tolist(), "level": random.integers(0, levels + 1, parts).tolist(),
+            "busy": random.integers(0, 20, (parts, levels, 3, 2)).tolist(),
+            "start": group * rounds + start,
+            "stop": (group + together - 1) * rounds + stop, "rounds": stop - start,
+            "vectors": int(random.integers(1, 9)), "tile_vectors": int(random.integers(1, 5)), "groups": together,
+            "kind": int(random.integers(0, 2)),
+        })  # fmt: skip
+    return found
+
+
+def side_blocks_of(bundles):
+    """The kernels' arrays of a side with a single cut."""
+    blocks = [block for bundle in bundles for block in bundle]
+
+    def array(name):
+        return np.array([block[name] for block in blocks], dtype=np.int64)
+
+    return SideBlocks(
+        load=array("load").T.copy(), load_level=array("level").T.copy(),
+        busy=np.moveaxis(array("busy"), 0, -1).copy(),
+        start_round=array("start"), stop_round=array("stop"), rounds=array("rounds"),
+        tile_vectors=array("tile_vectors"), vectors=array("vectors"), groups=array("groups"), kind=array("kind"),
+    )  # fmt: skip
+
+
+def side_totals_of(blocks, numbers):
+    """Where the blocks of each cut are: `blocks` of a bundle, `numbers` in all; nothing else is known of them."""
+    nothing = dict.fromkeys(SideTotals._fields, np.zeros(1, dtype=np.int64))
+    return SideTotals(**nothing | {"first": np.cumsum([0, *numbers]), "blocks": np.array(blocks), "resident": 1})
+
+
+def plain_side(blocks, totals, cut):
+    """The way back, of one of many cuts."""
+    start, stop, each = int(totals.first[cut]), int(totals.first[cut + 1]), int(totals.blocks[cut])
+    found = [
+        {
+            "load": blocks.load[:, number].tolist(), "level": blocks.load_level[:, number].tolist(),
+            "busy": blocks.busy[..., number].tolist(), "start": int(blocks.start_round[number]),
+            "stop": int(blocks.stop_round[number]), "rounds": int(blocks.rounds[number]),
+            "vectors": int(blocks.vectors[number]), "tile_vectors": int(blocks.tile_vectors[number]),
+            "groups": int(blocks.groups[number]), "kind": int(blocks.kind[number]),
+        }
+        for number in range(start, stop)
+    ]  # fmt: skip
+    return [found[first : first + each] for first in range(0, len(found), each)]
+
+
+def results_of(results):
+    """The kernels' arrays of what results take."""
+
+    def table(kinds):
+        found = np.zeros((2, 2, 2), dtype=np.int64)
+        for place, amounts in enumerate(kinds):
+            for key, amount in amounts.items():
+                found[place][key] = amount
+        return found
+
+    return Results(
+        store=table(results["store"]), load=table(results["load"]),
+        per_value=np.array(results["per_value"], dtype=np.int64), in_tiles=np.array(results["in_tiles"]),
+    )  # fmt: skip
+
+
+def plain_results(results):
+    """The way back."""
+
+    def table(kinds):
+        return [{tuple(map(int, key)): int(amounts[key]) for key in np.ndindex(amounts.shape)} for amounts in kinds]
+
+    return {
+        "store": table(results.store), "load": table(results.load), "per_value": results.per_value.tolist(),
+        "in_tiles": results.in_tiles.tolist(),
+    }  # fmt: skip
+
+
+def computation_of(compute):
+    """The kernels' arrays of compute cycles."""
+    cycles = np.array(compute["cycles"], dtype=np.int64)
+    sums = np.zeros((*cycles.shape[:2], cycles.shape[2] + 1), dtype=np.int64)
+    sums[:, :, 1:] = np.cumsum(cycles, axis=2)
+    return Computation(
+        sums=sums, columns_scheduled=compute["columns_scheduled"], other_rounds=compute["other_rounds"]
+    )  # fmt: skip
+
+
+def plain_computation(computation):
+    """The way back."""
+    return {
+        "cycles": np.diff(computation.sums, axis=2).tolist(), "columns_scheduled": bool(computation.columns_scheduled),
+        "other_rounds": int(computation.other_rounds),
+    }  # fmt: skip

@@ -1,0 +1,268 @@
+"""The mapper's choice is the best of all mappings, each carried out by a plain twin that counts from the arrays."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from oracle_vectors import OracleLayer, Order, contractions, convolution_of
+from twins_memory import Extent, Way, carry_out, fits, run, set_cycles, sides_of, tilings
+
+import swatsim
+from swatsim.contraction import parts_of
+from swatsim.sides import Order as ProductOrder
+
+OBJECTIVES = ("cycles", "dram_bytes", "energy")
+LANES = 4
+PLAIN = {
+    "tile.rows": 2, "tile.columns": 2, "tile.lanes": LANES, "mapping.overlap": "none", "memory.dram.standard": None,
+    "memory.central.refresh_period_cycles": None,
+}  # fmt: skip
+# A buffer's non-zeros packed densely: cycles that can be counted in one line.
+PACKED = {
+    "datapath.reach": "crossbar", "datapath.chunk_steps": 4096, "datapath.lockstep": "row", "datapath.barrier": "buffer",
+    "datapath.barrier_tiles": 1,
+}  # fmt: skip
+NOTHING = {"datapath.skip": "none", "datapath.reach": "none"}
+
+
+def architecture_of(base, skip, overrides):
+    keys = NOTHING if skip == "none" else {"datapath.skip": skip, **PACKED}
+    return swatsim.load_architecture(base, overrides={**PLAIN, **keys, **overrides})
+
+
+class Pass:
+    """All mappings of one pass, and what the product should say of the best."""
+
+    def __init__(self, architecture, layer: OracleLayer, product: swatsim.Layer, name: str, *, dense: bool):
+        self.architecture, self.product, self.name, self.dense = architecture, product, name, dense
+        mapping = architecture.mapping
+        self.order = Order(
+            lanes=architecture.tile.lanes, flatten=mapping.flatten, step_order=mapping.step_order,
+            window_order=mapping.window_order,
+        )  # fmt: skip
+        self.convolution = convolution_of(layer, name)
+        self.whole = [sides_of(self.convolution, self.order)]
+        self.zeros = [(each.row_zeros, each.column_zeros) for each in contractions(self.convolution, self.order)]
+
+    def parts(self, count):
+        """[part][contraction] of the reduction cut into about `count` parts."""
+        order = ProductOrder(steps=self.order.step_order, windows=self.order.window_order)
+        found = parts_of(self.product, self.name, self.order.lanes, order, count)
+        return [sides_of(self.convolution, self.order, part) for part in found]
+
+    def flat(self, side):
+        segments, elements = len(side.vectors[0][0]), len(side.vectors[0][0][0])
+        taps = self.convolution.what != "w_grad"
+        return taps and self.order.flatten == "auto" and segments > 1 and elements < self.order.lanes
+
+    def work(self, way, pieces, number):
+        """Set cycles of each part, and multiplications of the whole."""
+        tile = self.architecture.tile
+        extents = (Extent(tile.rows, way.tiles[0]), Extent(tile.columns, way.tiles[1]))
+        cycles = [
+            set_cycles(oriented(pair, way), extents, way.scheduled, tile.lanes, self.flat(pair[0])) for pair in pieces
+        ]
+        rows, columns = oriented(self.whole[0][number], way)
+        own, other = (columns, rows) if way.scheduled == "columns" else (rows, columns)
+        elements = sum(map(len, own.vectors[0][0]))
+        nonzeros = own.nonzeros if way.scheduled != "nothing" else elements * sum(map(len, own.vectors))
+        return cycles, nonzeros * len(other.vectors[0])
+
+    def ways(self, number):
+        """Those that the machine may choose from, with their compute cycles."""
+        tiles, skip = self.architecture.tiles, self.architecture.datapath.skip
+        splits = [(rows, tiles // rows) for rows in range(1, tiles + 1) if tiles % rows == 0]
+        orientations = (False, True) if skip == "sparser" else (False,)
+        pair = self.whole[0][number]
+
+        def with_cycles(exchanged, scheduled):
+            ways = [Way(exchanged, split, scheduled) for split in splits]
+            return {way: compute_cycles(self.work(way, [pair], number)[0]) for way in ways}
+
+        dense = {way: cycles for each in orientations for way, cycles in with_cycles(each, "nothing").items()}
+        if self.dense or skip == "none":
+            return dense
+        fewest = min(dense.values())
+        exchanged = skip == "sparser" and self.zeros[number][1] > self.zeros[number][0]
+        skipping = with_cycles(exchanged, "columns" if skip == "columns" else "rows")
+        found = {way: cycles for way, cycles in skipping.items() if cycles <= fewest}
+        if skip == "sparser":
+            found |= {way: cycles for way, cycles in dense.items() if cycles == fewest}
+        return found
+
+    def outcomes(self, number, pieces, present=None):
+        """All mappings that fit, in parts `pieces` of the contraction."""
+        found = []
+        for way in self.ways(number):
+            if present is not None and way.exchanged:
+                continue
+            sides = [oriented(pair, way) for pair in pieces]
+            work = self.work(way, pieces, number)
+            groups = len(sides[0][0].vectors)
+            tile = self.architecture.tile
+            rounds = (
+                len(Extent(tile.rows, way.tiles[0]).deal(len(sides[0][0].vectors[0]))),
+                len(Extent(tile.columns, way.tiles[1]).deal(len(sides[0][1].vectors[0]))),
+            )
+            for tiling in tilings(groups, rounds, len(pieces)):
+                one_block = (tiling.columns == rounds[1] and groups == 1) or tiling.bundle == groups > 1
+                if present is not None and not one_block:
+                    continue
+                outcome = carry_out(
+                    self.architecture, sides, way, tiling, work, dense=self.dense, present=present or frozenset()
+                )
+                if fits(outcome, self.architecture):
+                    found.append(outcome)
+        return found
+
+    def compulsory(self, number):
+        outermost = next(iter(self.architecture.memory.levels))
+        form = "dense" if self.dense else self.architecture.memory.levels[outermost].format
+        rows, columns = self.whole[0][number]
+        loaded = sum(side.size(side.lines[key], form) for side in (rows, columns) for key in side.all_touched())
+        return loaded, 2 * sum(map(len, rows.vectors)) * len(columns.vectors[0])
+
+    def near(self, number, objective):
+        """Where cutting the reduction is not tried: a tenth above what no mapping goes below."""
+        loaded, stored = self.compulsory(number)
+        if objective == "dram_bytes":
+            return loaded + stored
+        fewest = min(self.ways(number).values())
+        levels = self.architecture.memory.levels
+        if objective == "cycles":
+            width = next(iter(levels.values())).width_bytes_per_cycle
+            return int(max(fewest, -(-(loaded + stored) // width)) * Fraction(11, 10))
+        fastest = min(self.ways(number), key=self.ways(number).__getitem__)
+        _, multiplications = self.work(fastest, [self.whole[0][number]], number)
+        bits = 8 * (loaded + stored) * sum(level.energy_pj_per_bit for level in levels.values())
+        return bits * 1.1 + multiplications * self.architecture.energy.mac_pj
+
+
+def oriented(pair, way):
+    return pair[::-1] if way.exchanged else pair
+
+
+def compute_cycles(cycles):
+    return max(sum(sum(part[barrier_set].values()) for part in cycles) for barrier_set in range(len(cycles[0])))
+
+
+def describe(outcome):
+    """The report's text of a mapping, without its numbers of tiles."""
+    count = len(outcome.blocks) // outcome.parts
+    return (outcome.way.tiles, outcome.way.exchanged, outcome.parts, outcome.tiling.spilled, count)
+
+
+def described(text):
+    tiles = tuple(map(int, re.match(r"(\d+)x(\d+) tiles", text).groups()))
+    times, rows, columns = re.search(r"(?:(\d+) times )?(\d+)x(\d+) blocks", text).groups()
+    parts = re.search(r"in (\d+) parts", text)
+    return (
+        tiles, "sides exchanged" in text, int(parts[1]) if parts else 1, "spilled" in text,
+        int(times or 1) * int(rows) * int(columns),
+    )  # fmt: skip
+
+
+def simulated(architecture, product, name, objective):
+    trace = swatsim.Trace("t", [product])
+    return swatsim.simulate(architecture, trace, passes=(name,), objective=objective, workers=1).layer_records[0]
+
+
+def counts(row, *, dense):
+    energy = row.dense_energy if dense else row.energy
+    cycles, moved = (row.dense_cycles, row.dense_dram_bytes) if dense else (row.cycles, row.dram_bytes)
+    return {"cycles": cycles, "dram_bytes": moved, "energy": energy.total.value}
+
+
+def check_single(each: Pass):
+    """A pass of one contraction: cut into no parts, two, four ..., as far as it may pay."""
+    by_parts = [each.outcomes(0, [pair[0] for pair in each.whole])]
+    made, count = 1, 2
+    while count <= 4 or not any(by_parts):
+        cut = each.parts(count)
+        if len(cut) <= made:
+            break
+        by_parts.append(each.outcomes(0, [pair[0] for pair in cut]))
+        made, count = len(cut), 2 * count
+    event(f"{len(by_parts)} numbers of parts, whole fits: {bool(by_parts[0])}")
+    for objective in OBJECTIVES:
+        if not any(by_parts):
+            with pytest.raises(swatsim.SwatsimError, match=rf"^layer: {each.name}: memory\.\w+\.capacity_bytes: got "):
+                simulated(each.architecture, each.product, each.name, objective)
+            continue
+        row = simulated(each.architecture, each.product, each.name, objective)
+        found = counts(row, dense=each.dense)
+        # Cutting stops where nothing is to be gained: the choice is the best of those tried until then.
+        near, tried, best = each.near(0, objective), [], None
+        for outcomes in by_parts:
+            tried += outcomes
+            best = min((outcome.score(objective) for outcome in tried), default=None)
+            if best is not None and best <= near:
+                break
+        if objective == "dram_bytes" and best > near:
+            # Fewer bytes may be worth more parts than are carried out here.
+            assert found[objective] <= best
+            if described(row.mapping)[2] > made:
+                continue
+        assert found[objective] == pytest.approx(best, rel=1e-9), (objective, row.mapping)
+        equals = [each for each in tried if each.score(objective) == pytest.approx(best, rel=1e-9)]
+        assert found["cycles"] == min(each.cycles for each in equals), (objective, row.mapping)
+        if not each.dense:
+            same = [each for each in tried if describe(each) == described(row.mapping)]
+            assert any(
+                (each.cycles, each.dram_bytes) == (found["cycles"], found["dram_bytes"])
+                and each.energy_pj == pytest.approx(found["energy"], rel=1e-9)
+                and all(row.moved(level, direction) == count for (level, direction), count in each.moved.items())
+                for each in same
+            ), (objective, row.mapping)
+
+
+@st.composite
+def small_layers(draw, strided=False):
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    groups = draw(st.sampled_from((1, 1, 1, 2, 3)))
+    kernel = draw(st.sampled_from(((1, 1), (2, 2), (3, 3), (1, 3))))
+    size = [draw(st.integers(max(2, side), 4)) for side in kernel]
+    stride = (2, 2) if strided else (1, 1)
+    padding = draw(st.sampled_from((0, 1))) if max(kernel) > 1 else 0
+    images = draw(st.sampled_from((1, 2)))
+    channels, filters = (groups * draw(st.integers(1, 6 // groups)) for _ in range(2))
+    out = [(side + 2 * padding - tap) // step + 1 for side, tap, step in zip(size, kernel, stride, strict=True)]
+    shapes = ((images, channels, *size), (filters, channels // groups, *kernel), (images, filters, *out))
+    arrays = [(random.random(shape) < draw(st.sampled_from((0.1, 0.3, 0.6, 1.0)))).astype(np.int64) for shape in shapes]
+    return OracleLayer(
+        kind="conv2d", **dict(zip(("input", "weight", "output_grad"), arrays, strict=True)), stride=stride,
+        padding=(padding,) * 4, groups=groups,
+    )  # fmt: skip
+
+
+WIDTHS = st.sampled_from((1, 4, 16))
+FORMATS = st.sampled_from(("dense", "bitmap", "bitmap", "csr", "run_length"))
+
+
+@st.composite
+def small_machines(draw, hierarchy=("dadiannao", "dadiannao", "global-buffer")):
+    base = draw(st.sampled_from(hierarchy))
+    levels = {"dadiannao": ("dram", "central", "sb", "nbin", "nbout"),
+              "global-buffer": ("ddr4", "buffer", "row_file", "column_file", "sum_file")}[base]  # fmt: skip
+    overrides = {"tiles": draw(st.sampled_from((1, 2))), "mapping.tile_split": "best"}
+    if base == "global-buffer":
+        overrides["memory.ddr4.standard"] = None
+    for level in levels:
+        overrides[f"memory.{level}.width_bytes_per_cycle"] = draw(WIDTHS)
+        overrides[f"memory.{level}.latency_cycles"] = draw(st.sampled_from((0, 3)))
+        overrides[f"memory.{level}.format"] = draw(FORMATS)
+    for level in levels[1:]:
+        overrides[f"memory.{level}.bank_cycles"] = draw(st.sampled_from((1, 2)))
+        overrides[f"memory.{level}.banks"] = draw(st.sampled_from((1, 2, 4)))
+        overrides[f"memory.{level}.fill_bytes_per_cycle"] = draw(st.sampled_from((None, 2, 16)))
+    overrides[f"memory.{levels[0]}.duplex"] = draw(st.sampled_from(("half", "half", "full")))
+    for level in levels[1:]:
+        overrides[f"memory.{level}.capacity_bytes"] = draw(st.sampled_from((64, 128, 256, 512, 1024, None)))
+    overrides["mapping.window_order"] = draw(st.sampled_from(("npq", "nqp")))
+    overrides["mapping.step_order"] = draw(st.sampled_from(("rsc", "crs")))
+    return base, draw(st.sampled_from(("none", "rows", "columns", "sparser"))), overrides

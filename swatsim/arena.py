@@ -51,7 +51,6 @@ class Arena:
     work: tuple[Results, Computation]
     rest: Rest
     block_values: IntArray  # [kind of row block, kind of column block]: results
-    compulsory_bytes: tuple[int, int]  # of rows, of columns: each line once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +99,6 @@ def arena_of(
         work=(_results(rows, columns, schedule, product, hierarchy), computation),
         rest=_rest(schedule, computation, product, hierarchy, whole_columns=present is not None),
         block_values=_block_values(rows, columns),
-        compulsory_bytes=(_add(each.compulsory_bytes for each in rows.demands),
-                          _add(each.compulsory_bytes for each in columns.demands)),
     )  # fmt: skip
 
 
@@ -135,14 +132,14 @@ def _half(
 ) -> _Half:
     own, other = both
     side = held[0].side
+    formats = hierarchy.tensor_format(operand, side.role, full=all(each.side.full for each in held))
     place = Place(
-        operand=operand, formats=hierarchy.tensor_format(operand, side.role), extent=own, other_tiles=other.tiles,
-        outer=outer,
+        operand=operand, formats=formats, extent=own, other_tiles=other.tiles, outer=outer, present=present
     )  # fmt: skip
     cuts = cuts_of(side.groups, side.vectors, own)
     return _Half(
         operand=operand, extent=own, cuts=cuts, vectors=side.vectors,
-        demands=tuple(demand_of(each, cuts, place, hierarchy, present) for each in held),
+        demands=tuple(demand_of(each, cuts, place, hierarchy) for each in held),
     )  # fmt: skip
 
 
@@ -237,7 +234,7 @@ def _runs(rows: _Half, columns: _Half, schedule: Schedule, product: Product) -> 
 
 
 @lru_cache(maxsize=64)
-def _bytes_per_value(path: tuple[int, ...], levels: int, value_bytes: tuple[int, int], spilled: bool) -> IntArray:  # noqa: FBT001
+def _bytes_per_value(path: tuple[int, ...], levels: int, value_bytes: tuple[int, int], spilled: bool) -> IntArray:
     """Bytes read and written for each result at each on-chip level [first part, last part, level, read or write].
 
     The innermost level has accumulators. A finished sum leaves it as a value, an unfinished one as it is: as far as the
@@ -261,16 +258,16 @@ def _bytes_per_value(path: tuple[int, ...], levels: int, value_bytes: tuple[int,
 def _result_bytes(hierarchy: Hierarchy, *, spilled: bool) -> IntArray:
     datapath = hierarchy.architecture.datapath
     path = tuple(hierarchy.index[name] for name in hierarchy.paths["results"][1:])
-    return _bytes_per_value(
-        path, len(hierarchy.names) - 1, (datapath.value_bytes, datapath.accumulator_bytes), spilled
-    )
+    return _bytes_per_value(path, len(hierarchy.names) - 1, (datapath.value_bytes, datapath.accumulator_bytes), spilled)
 
 
 def _over_parts(per_value: IntArray, parts: int) -> IntArray:
     """Bytes for each result over all parts [level, read or write]."""
     if parts == 1:
-        return per_value[1, 1].copy()  # the table itself cannot be written: a type of its own to the kernels
-    return np.asarray(per_value[1, 0] + (parts - 2) * per_value[0, 0] + per_value[0, 1])
+        alone: IntArray = per_value[1, 1].copy()  # the table itself is read-only: a type of its own to the kernels
+        return alone
+    middle = (parts - 2) * per_value[0, 0]
+    return np.asarray(per_value[1, 0] + middle + per_value[0, 1])
 
 
 def _rest(

@@ -156,6 +156,7 @@ def _weight_grad(
         offset=image * filters * plane + p * output_grad.shape[3] + q,
         nonzeros=int(np.count_nonzero(output_grad)),
         positions=output_grad.size,
+        full=bool(output_grad.all()),
         lines=channel_lines(output_grad, groups, np.arange(filters // groups)),
     )
     shifted_columns = Side(
@@ -165,6 +166,7 @@ def _weight_grad(
         offset=padded.address(image, 0, p * stride[0], q * stride[1]),
         nonzeros=int(np.count_nonzero(input)),
         positions=bordered_size(input, convolution.padding),
+        full=bool(input.all()),
         lines=channel_lines(input, groups, c),
     )
     return (Contraction(rows=gradient_rows, columns=shifted_columns, taps=None),)

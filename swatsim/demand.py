@@ -35,7 +35,6 @@ class Demand:
     load_bytes: IntArray  # [block]: from off chip
     load_cycles: IntArray
     load_level: IntArray  # [block]: the level that takes longest, 0 for off chip
-    compulsory_bytes: int  # all lines once
     resident_bytes: IntArray  # [block]: room that it takes in one instance of the resident level
     resident_written: IntArray  # [block]: into all instances, for each tile of the other side where each tile has one
     busy: IntArray
@@ -51,12 +50,11 @@ class Place:
     extent: Extent
     other_tiles: int  # of the other side
     outer: bool  # its rounds are the outer ones of each block
+    present: NDArray[np.bool_] | None = None  # [line]: those of its tensor that are on chip, and stay
 
 
-def demand_of(
-    held: HeldSide, cuts: Cuts, place: Place, hierarchy: Hierarchy, present: NDArray[np.bool_] | None = None
-) -> Demand:
-    """Measure what the blocks of a side move; lines of its tensor that are `present` [line] stay, and are not loaded."""
+def demand_of(held: HeldSide, cuts: Cuts, place: Place, hierarchy: Hierarchy) -> Demand:
+    """Measure what the blocks of a side move."""
     levels = hierarchy.levels
     path = tuple(place.formats)
     rounds = {name: _by_round(held.vector_bytes(place.formats[name]), held, place.extent) for name in path[1:]}
@@ -76,7 +74,16 @@ def demand_of(
             stays = stays | _kept(rounds[name].largest, level, cuts, outer=place.outer)
             _add(busy[index, WRITE], moved[index, WRITE], read, level, stays)
         beneath = index
-    return _with_loads(held, cuts, place, hierarchy, rounds[path[1]], present, (busy, moved))
+    loads = _loads(held, cuts, place, hierarchy, rounds[path[1]])
+    resident = levels[path[1]]
+    channel = transfer_cycles(levels[path[0]], hierarchy.clock_hz, loads.coming, loads.runs, write=False)
+    filling = np.maximum(_cycles(loads.arriving, resident.width_bytes_per_cycle), _fill_cycles(loads.written, resident))
+    return Demand(
+        load_bytes=loads.coming, load_cycles=np.maximum(channel, filling),
+        load_level=np.where(filling > channel, hierarchy.index[path[1]], 0), resident_bytes=loads.room,
+        resident_written=loads.written * (place.other_tiles if resident.per == "tile" else 1),
+        busy=busy, moved=np.add.reduceat(moved, cuts.first[:-1], axis=-1),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,7 @@ def _add(busy: IntArray, moved: IntArray, amounts: _Amounts, level: Level, stays
 def _kept(largest: IntArray, level: Level, cuts: Cuts, *, outer: bool) -> NDArray[np.bool_]:
     """Whether a level keeps what it was filled with while the rounds of the other side pass.
 
-    An outer side's round stays if two of them have room (the next one comes meanwhile), an inner one's if the block has.
+    An outer side's round stays if two of them have room (the next one comes meanwhile), an inner one's if all have.
     """
     if level.capacity_bytes is None:
         return np.ones(cuts.start.size, dtype=np.bool_)
@@ -141,37 +148,35 @@ def _largest_step(sums: IntArray, cuts: Cuts) -> IntArray:
     return np.maximum.reduceat(steps, edges)[::2]
 
 
-def _with_loads(
-    held: HeldSide, cuts: Cuts, place: Place, hierarchy: Hierarchy, rounds: _Rounds,
-    present: NDArray[np.bool_] | None, traffic: tuple[IntArray, IntArray],
-) -> Demand:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Loads:
+    """Bytes of each block's load."""
+
+    coming: IntArray  # off chip
+    runs: IntArray  # of consecutive lines
+    room: IntArray  # in one instance of the resident level, with what is there already
+    arriving: IntArray  # into one instance
+    written: IntArray  # into all instances, each vector once
+
+
+def _loads(held: HeldSide, cuts: Cuts, place: Place, hierarchy: Hierarchy, rounds: _Rounds) -> _Loads:
     outermost, resident = tuple(place.formats)[:2]
-    level = hierarchy.levels[resident]
     coming, kept = held.line_bytes(place.formats[outermost]), held.line_bytes(place.formats[resident])
-    missing = np.ones(kept.size, dtype=np.bool_) if present is None else ~present[held.touched]
+    missing = np.ones(kept.size, dtype=np.bool_) if place.present is None else ~place.present[held.touched]
     lines = np.stack([np.where(missing, coming, 0), kept, np.where(missing, kept, 0)])
     stored = np.empty((3, cuts.start.size), dtype=np.int64)
     runs = np.empty(cuts.start.size, dtype=np.int64)
-    intervals = held.interval_of_vector[cuts.start], held.interval_of_vector[cuts.stop - 1]
-    touched_bytes(held.interval_start, held.interval_stop, lines, *intervals, stored, runs)
-    if level.per == "node":
-        room, arriving, written = stored[1], stored[2], stored[2]
-        if present is not None:
-            room = room + held.all_line_bytes(place.formats[resident])[present & ~held.touched].sum()
-    else:
-        room = arriving = rounds.largest[cuts.stop_round] - rounds.largest[cuts.start_round]
-        written = rounds.total[cuts.stop_round] - rounds.total[cuts.start_round]
-    channel = transfer_cycles(
-        hierarchy.levels[outermost], hierarchy.clock_hz, stored[0], np.maximum(runs, 1), write=False
-    )
-    filling = np.maximum(_cycles(arriving, level.width_bytes_per_cycle), _fill_cycles(written, level))
-    return Demand(
-        load_bytes=stored[0], load_cycles=np.maximum(channel, filling),
-        load_level=np.where(filling > channel, hierarchy.index[resident], 0),
-        compulsory_bytes=int(coming.sum()), resident_bytes=room,
-        resident_written=written * (place.other_tiles if level.per == "tile" else 1), busy=traffic[0],
-        moved=np.add.reduceat(traffic[1], cuts.first[:-1], axis=-1),
-    )  # fmt: skip
+    first, last = held.interval_of_vector[cuts.start], held.interval_of_vector[cuts.stop - 1]
+    touched_bytes((held.interval_start, held.interval_stop), lines, first, last, stored, runs)
+    runs = np.maximum(runs, 1)
+    if hierarchy.levels[resident].per == "tile":
+        largest = rounds.largest[cuts.stop_round] - rounds.largest[cuts.start_round]
+        total = rounds.total[cuts.stop_round] - rounds.total[cuts.start_round]
+        return _Loads(stored[0], runs, largest, largest, total)
+    room = stored[1]
+    if place.present is not None:
+        room = room + held.all_line_bytes(place.formats[resident])[place.present & ~held.touched].sum()
+    return _Loads(stored[0], runs, room, stored[2], stored[2])
 
 
 def _cycles(count: IntArray, width: int | None) -> IntArray:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.architecture import OPERANDS, Architecture, Level
+from swatsim.architecture import OPERANDS, Architecture, Level, path_of
 from swatsim.dram import refresh
 from swatsim.energy import energy_table
 from swatsim.kernels.engines import Timing
 
 IntArray = NDArray[np.int64]
 
-MICRO = 1_000_000
+FEMTOJOULES = 1000  # of a picojoule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Hierarchy:
     capacity: IntArray  # [level]: bytes of one instance; -1: unlimited
     in_tiles: NDArray[np.bool_]  # [on-chip level]: whether each tile has its own
     timing: Timing
-    bit_energy: IntArray  # [level]: micro-picojoules for a bit
+    bit_energy: IntArray  # [level]: femtojoules for a bit
     mac_energy: int
 
     @property
@@ -51,28 +51,34 @@ class Hierarchy:
         """Bytes that one instance of a level holds."""
         return self.levels[self.names[level]].capacity_bytes
 
-    def tensor_format(self, operand: str, tensor: str) -> dict[str, str]:
-        """The format of an operand at each level that holds it; the user's own where blocks are kept."""
+    def tensor_format(self, operand: str, tensor: str, *, full: bool) -> dict[str, str]:
+        """The format of an operand at each level that holds it; the user's own where blocks are kept.
+
+        A tensor without zeros (`full`) is stored dense unless the user asks for something else: none makes it smaller.
+        """
         path = self.paths[operand]
         if self.formats is None:
             return dict.fromkeys(path, "dense")
         own = self.formats.get(tensor)
-        return {name: own if own and name in path[:2] else self.levels[name].format for name in path}
+        return {
+            name: own if own and name in path[:2] else "dense" if full else self.levels[name].format for name in path
+        }
 
 
 def hierarchy_of(architecture: Architecture, formats: Mapping[str, str] | None) -> Hierarchy:
     """Number the levels of a machine and gather what decides their time and energy."""
     levels = architecture.memory.levels
     names = tuple(levels)
+    holds = {name: level.holds for name, level in levels.items()}
     table = energy_table(architecture)
     return Hierarchy(
         architecture=architecture, formats=formats, names=names,
         index={name: number for number, name in enumerate(names)}, timing=_timing(architecture),
-        paths={operand: architecture.memory.path(operand) for operand in OPERANDS},
+        paths={operand: path_of(holds, operand) for operand in OPERANDS},
         capacity=_numbers(-1 if level.capacity_bytes is None else level.capacity_bytes for level in levels.values()),
         in_tiles=np.array([level.per == "tile" for level in list(levels.values())[1:]]),
-        bit_energy=_numbers(round(table.level_pj_per_bit[name].value * MICRO) for name in names),
-        mac_energy=round(table.mac_pj.value * MICRO),
+        bit_energy=_numbers(round(table.level_pj_per_bit[name].value * FEMTOJOULES) for name in names),
+        mac_energy=round(table.mac_pj.value * FEMTOJOULES),
     )  # fmt: skip
 
 

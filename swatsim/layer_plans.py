@@ -118,7 +118,7 @@ def _compulsory(schedules: Sequence[Schedules], hierarchy: Hierarchy) -> int:
         loaded, stored = compulsory_bytes(each, (rows, columns), hierarchy)
         found += loaded + stored
         if len(schedules) > 1:
-            name = hierarchy.tensor_format("columns", columns.side.role)[hierarchy.names[0]]
+            name = hierarchy.tensor_format("columns", columns.side.role, full=columns.side.full)[hierarchy.names[0]]
             lines = np.where(columns.touched, columns.all_line_bytes(name), 0)
             if shared is not None:
                 found -= int(np.minimum(shared, lines).sum())

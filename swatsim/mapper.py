@@ -93,7 +93,9 @@ def map_pass(work: Work, hierarchy: Hierarchy, objective: str) -> tuple[Mapped, 
     together = _together(work, held, hierarchy, goal)
     if together is None:
         return apart
-    return min(apart, together, key=lambda mapped: tuple(map(sum, zip(*(each.score(goal) for each in mapped), strict=True))))
+    return min(
+        apart, together, key=lambda mapped: tuple(map(sum, zip(*(each.score(goal) for each in mapped), strict=True)))
+    )
 
 
 def held_sides(
@@ -153,21 +155,18 @@ def _least(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: 
     return int(levels * NEAR) + work.product(number, work.ways(number)[0]).multiplications * hierarchy.mac_energy
 
 
-def compulsory_bytes(
-    schedules: Schedules, held: tuple[HeldSide, HeldSide], hierarchy: Hierarchy
-) -> tuple[int, int]:
+def compulsory_bytes(schedules: Schedules, held: tuple[HeldSide, HeldSide], hierarchy: Hierarchy) -> tuple[int, int]:
     """Off-chip bytes of a contraction that no mapping goes below: each operand read once, the result written once."""
     contraction, outermost = schedules.contraction, hierarchy.names[0]
     loaded = sum(
-        int(side.line_bytes(hierarchy.tensor_format("rows", side.side.role)[outermost]).sum()) for side in held
+        int(side.line_bytes(hierarchy.tensor_format("rows", side.side.role, full=side.side.full)[outermost]).sum())
+        for side in held
     )
     values = contraction.rows.base.size * contraction.columns.vectors
     return loaded, values * hierarchy.architecture.datapath.value_bytes
 
 
-def _in_parts(
-    parts: Sequence[Contraction], ways: Sequence[Schedule], hierarchy: Hierarchy
-) -> list[list[Piece]]:
+def _in_parts(parts: Sequence[Contraction], ways: Sequence[Schedule], hierarchy: Hierarchy) -> list[list[Piece]]:
     """The ways with the reduction cut: [way][part]."""
     held = [held_sides(part, hierarchy) for part in parts]
     scheduled = [schedule_part(part, ways, hierarchy.architecture) for part in parts]

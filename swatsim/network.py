@@ -166,7 +166,7 @@ def _learning(nodes: Mapping[str, GraphNode]) -> frozenset[str]:
 def _gradients(network: Network, needs_input_grad: Mapping[str, bool]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     backward: set[str] = {name for name, needed in needs_input_grad.items() if needed}
-    for name in reversed(network.nodes):
+    for name in reversed(list(network.nodes)):
         # Whoever reads a node stands after it, and a group where its first node does.
         makers = tuple(reader for reader in network.readers[name] if reader in backward)
         found[name] = (OUTSIDE,) if name in network.unread else makers

@@ -58,7 +58,8 @@ def plan_pass(
     return Plan(
         blocks=Blocks(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True))),
         moved=moved, compulsory_bytes=compulsory_bytes, multiplications=multiplications,
-        mapping=" | ".join(texts), first_loads=_first_loads(mapped[0]) if mapped else (), room_bytes=_room(mapped, hierarchy),
+        mapping=" | ".join(texts), first_loads=_first_loads(mapped[0]) if mapped else (),
+        room_bytes=_room(mapped, hierarchy),
     )  # fmt: skip
 
 
@@ -98,7 +99,8 @@ def _first_loads(mapped: Mapped) -> tuple[FirstLoad, ...]:
     cuts = (mapped.choice.row_cut, mapped.choice.column_cut)
     for role, totals, cut in zip(roles, mapped.arena.totals, cuts, strict=True):
         found.append(FirstLoad(
-            tensor=role, cycles=int(totals.first_load[cut]), level=totals.resident, room_bytes=int(totals.block_room[cut])
+            tensor=role, cycles=int(totals.first_load[cut]), level=totals.resident,
+            room_bytes=int(totals.block_room[cut]),
         ))  # fmt: skip
     return tuple(found)
 

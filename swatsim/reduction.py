@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -60,7 +61,8 @@ def cut_operands(
             return smaller, _of_each_group(first, convolution.groups, part.channels), second[:, slice(*part.channels)]
         filters = (part.channels[1] - part.channels[0]) * convolution.groups
         first = _of_each_group(first, convolution.groups, part.channels)
-        return replace(convolution, filters=filters), first, _of_each_group(second, convolution.groups, part.channels, 0)
+        second = _of_each_group(second, convolution.groups, part.channels, 0)
+        return replace(convolution, filters=filters), first, second
     if part.images is not None:
         images = slice(*part.images)
         convolution = replace(convolution, images=part.images[1] - part.images[0])
@@ -75,7 +77,7 @@ def _ranges(size: int, granule: int, count: int) -> tuple[Range, ...]:
     granules = -(-size // granule)
     count = min(count, granules)
     edges = [granules * number // count * granule for number in range(count)] + [size]
-    return tuple(zip(edges[:-1], edges[1:], strict=True))
+    return tuple(pairwise(edges))
 
 
 def _position_axis(convolution: Convolution, lanes: int, windows: str) -> tuple[int, int]:

@@ -93,7 +93,8 @@ def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:
         # Where skipping saves no cycles, or too few for what its memory traffic costs, it is off.
         actual += tuple(way for way in dense if way.compute_cycles == fewest)
     return Schedules(
-        contraction=contraction, actual=actual, dense=dense, rows=rows, columns=columns, ideal_positions=ideal_positions, macs=contraction.macs,
+        contraction=contraction, actual=actual, dense=dense, rows=rows, columns=columns,
+        ideal_positions=ideal_positions, macs=contraction.macs,
     )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ class Side:
     offset: IntArray  # [segment, element]
     nonzeros: int  # of the tensor with its border, over which `skip: sparser` compares densities
     positions: int
+    full: bool  # the tensor has no zeros, its border apart
     lines: Lines
 
     @property
@@ -146,6 +147,7 @@ def window_side(role: str, tensor: BoolTensor, windows: Windows, groups: int, or
         offset=padded.address(0, np.arange(group_channels), tap_y - lowest[0], tap_x - lowest[1]),
         nonzeros=int(np.count_nonzero(tensor)),
         positions=bordered_size(tensor, border),
+        full=bool(tensor.all()),
         lines=_window_lines(tensor, groups, windows, line_axis, image, (u, v)[line_axis]),
     )
 
@@ -204,8 +206,12 @@ def filter_side(weight: BoolTensor, groups: int, taps: Iterable[tuple[int, ...]]
         offset=np.arange(tap_count * elements, dtype=np.int64).reshape(tap_count, elements),
         nonzeros=int(nonzeros.sum()),
         positions=chosen.size,
+        full=bool(weight.all()),
         lines=Lines(
-            first=np.arange(vectors), last=np.arange(vectors), shape=(tap_count, elements), nonzeros=nonzeros,
+            first=np.arange(vectors),
+            last=np.arange(vectors),
+            shape=(tap_count, elements),
+            nonzeros=nonzeros,
             bits=lambda: chosen.reshape(groups * vectors, -1).view(np.uint8),
         ),
     )

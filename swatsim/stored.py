@@ -108,7 +108,8 @@ class StoredSizes:
 def stored_sizes(layer: Layer, architecture: Architecture, formats: Mapping[str, str]) -> StoredSizes:
     """Measure every operand of a layer in the order in which its pass reads it.
 
-    `formats` gives tensors (input, weight, output) a format of their own in place of the outermost level's.
+    `formats` gives tensors (input, weight, output) a format in place of the outermost level's, which one without zeros
+    does not have either: it is stored dense.
     """
     level = architecture.memory.levels[architecture.memory.outermost]
     value_bytes = architecture.datapath.value_bytes
@@ -119,7 +120,9 @@ def stored_sizes(layer: Layer, architecture: Architecture, formats: Mapping[str,
         for role in OPERANDS[pass_name]:
             operand = layer.passes[pass_name].operands[role]
             bits = operand.bits
-            name = formats.get(role.removesuffix("_grad"), level.format)
+            # No format makes a tensor without zeros smaller.
+            usual = "dense" if bits.nonzeros == bits.size else level.format
+            name = formats.get(role.removesuffix("_grad"), usual)
             if id(bits) not in names:
                 names[id(bits)] = _name(bits)
             order, pieces = _pieces(layer.spec, pass_name, role, bits, (name, axis))
@@ -132,7 +135,7 @@ def stored_sizes(layer: Layer, architecture: Architecture, formats: Mapping[str,
 
 
 def _name(bits: BitTensor) -> str:
-    return "ones" if bits.packed is None else hashlib.blake2b(bits.packed, digest_size=16).hexdigest()
+    return "ones" if bits.packed is None else hashlib.blake2b(bits.packed.tobytes(), digest_size=16).hexdigest()
 
 
 def _pieces(spec: LayerSpec, pass_name: str, role: str, bits: BitTensor, stored: tuple[str, int]) -> tuple[str, Pieces]:

@@ -72,7 +72,7 @@ class Store:
         return self.flows.setdefault((name, pass_name), Flow(name=name, pass_name=pass_name, nodes=nodes))
 
     def write(self, flow: Flow, moved: str, tensor: Tensor) -> None:
-        """Let the stream that makes a tensor write each layer's first copy, and a dense one for other streams.
+        """Let the stream that makes a tensor write each layer's first copy, and a dense one if anything reads that.
 
         `moved` is the tensor's shape as the stream sees it. Later copies are in another order, which takes a stream of
         their own that reads what is there.
@@ -80,16 +80,18 @@ class Store:
         if not tensor.layers and not tensor.streamed:
             return
         first, later = self._wanted(tensor)
-        resting = [wanted.resting for wanted in first if not wanted.copy.dense]
-        dense = tensor.streamed or len(resting) < len(first)
+        resting = [wanted.resting for wanted in _packed(first)]
+        missing = _packed(later)
+        # A dense copy has no order: it is written at once, whichever pass reads it.
+        dense = tensor.streamed or len(resting) + len(missing) < len(first) + len(later)
         there = [*resting, *self._masters(tensor)]
         # Where a selection has dropped what a later copy needs, only the whole tensor will do.
-        if dense or not all(any(each.yields(wanted.copy) for each in there) for wanted in later):
+        if dense or not all(any(each.yields(wanted.copy) for each in there) for wanted in missing):
             resting.append(self._whole(tensor))
         flow.add("write", moved, tensor.values, self._whole(tensor).size_bytes, machines=_DENSE)
         for number, each in enumerate(resting):
             flow.add("write", moved, 0 if number else tensor.values, each.size_bytes, machines=_ACTUAL)
-        self._derive(tensor, later, [*resting, *self._masters(tensor)])
+        self._derive(tensor, missing, [*resting, *self._masters(tensor)])
 
     def convert(self, tensor: Tensor, *, known: bool = True) -> None:
         """Make the copies of a tensor that lies dense in memory; where its maker is not known, that wrote the first."""
@@ -97,8 +99,7 @@ class Store:
             self.write(Flow(name="", pass_name=""), tensor.role, tensor._replace(streamed=False))
             return
         first, later = self._wanted(tensor)
-        wanted = [each for each in (*first, *later) if not each.copy.dense]
-        self._derive(tensor, wanted, [self._whole(tensor)])
+        self._derive(tensor, _packed([*first, *later]), [self._whole(tensor)])
 
     def _derive(self, tensor: Tensor, missing: Sequence[_Wanted], there: Sequence[_Resting]) -> None:
         """Select what the layers read selected; make each missing copy of the smallest one that has its values."""
@@ -152,3 +153,7 @@ class Store:
         """Beside the weights that are used, their masters are in memory."""
         master = _Resting(tensor.values * self.machine.state_bytes, None)
         return [master] if tensor.role == "weight" else []
+
+
+def _packed(wanted: Sequence[_Wanted]) -> list[_Wanted]:
+    return [each for each in wanted if not each.copy.dense]

@@ -65,8 +65,11 @@ def _room(work: StreamBlocks, hierarchy: Hierarchy) -> dict[int, int]:
 
 
 def _fits(work: StreamBlocks, hierarchy: Hierarchy) -> bool:
-    room = {level: hierarchy.room(level) for level in _room(work, hierarchy)}
-    return all(room[level] is None or need <= room[level] for level, need in _room(work, hierarchy).items())
+    for level, need in _room(work, hierarchy).items():
+        room = hierarchy.room(level)
+        if room is not None and need > room:
+            return False
+    return True
 
 
 def _blocks(work: StreamBlocks, hierarchy: Hierarchy) -> Blocks:
@@ -88,9 +91,11 @@ def _cycles(block_bytes: IntArray, hierarchy: Hierarchy, *, write: bool) -> IntA
         return np.zeros_like(block_bytes)
     channel, one_run = hierarchy.levels[hierarchy.names[0]], np.ones(1, dtype=np.int64)
     cycles = int(transfer_cycles(channel, hierarchy.clock_hz, total[-1:], one_run, write=write)[0])
-    done = np.concatenate(([0], total))
+    edges = np.zeros(total.size + 1, dtype=np.int64)
     # cycles · done // total, without a product that could be too large.
     whole, rest = divmod(cycles, int(total[-1]))
-    if rest * int(total[-1]) >= 1 << 63:
-        return np.diff(np.array([cycles * count // int(total[-1]) for count in done.tolist()], dtype=np.int64))
-    return np.diff(whole * done + rest * done // total[-1])
+    if rest * int(total[-1]) < 1 << 63:
+        edges[1:] = whole * total + rest * total // total[-1]
+    else:
+        edges[1:] = [cycles * done // int(total[-1]) for done in total.tolist()]
+    return edges[1:] - edges[:-1]

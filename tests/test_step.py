@@ -25,6 +25,8 @@ TRACES = sorted(path.parent for path in (Path(__file__).parent.parent / "traces"
 # Of every tensor between random nodes: anything can be added to anything.
 SHAPE = (2, 4, 3, 2)
 FLAT = (12, 4)
+FULL = np.ones(SHAPE, np.bool_)
+NEARLY_FULL = np.arange(math.prod(SHAPE)).reshape(SHAPE) != 5
 SGD, MOMENTUM, ADAM = ("sgd", 0), ("SGD(lr=0.1, momentum=0.9)", 1), ("adam", 2)
 TENSORS = ("input", "weight", "output")
 FORMATS = ("dense", "bitmap", "csr", "csc", "run_length", "zfnaf")
@@ -101,7 +103,7 @@ def conv(name, *, bits=None, seed=0, **fields):
     given = {
         "input": random.random(SHAPE) < 0.7,
         "weight": random.random((4, 4, 1, 1)) < 0.5,
-        "output_grad": np.ones(SHAPE),
+        "output_grad": NEARLY_FULL,
     }
     return Layer.from_arrays(name, **{**given, **(bits or {})}, **fields)
 
@@ -128,7 +130,7 @@ class RandomNetwork:
         self.draw, self.random = draw, draw(randoms())
         self.nodes = [node("input", "input")]
         self.layers = []
-        self.natural = {"input": np.ones(math.prod(SHAPE), np.bool_)}
+        self.natural = {"input": FULL.reshape(-1)}
         for number in range(draw(st.integers(1, 9))):
             self._add(f"n{number}")
         if not self.layers:
@@ -174,9 +176,10 @@ class RandomNetwork:
     def _add_layer(self, name, op, before):
         shape = FLAT if op == "linear" else SHAPE
         groups = 1 if op == "linear" else self.draw(st.sampled_from([1, 2]))
-        weight = self.random.random((4, 4) if op == "linear" else (4, 4 // groups, 1, 1)) < 0.8
+        density = self.draw(st.sampled_from([0.8, 0.8, 1.0]))
+        weight = self.random.random((4, 4) if op == "linear" else (4, 4 // groups, 1, 1)) < density
         weight.reshape(-1)[:2] = True
-        gradient = self._some(0.9).reshape(shape)
+        gradient = self._some(self.draw(st.sampled_from([0.9, 1.0]))).reshape(shape)
         natural = {"input": self.natural[before].reshape(shape), "weight": weight, "output_grad": gradient}
         needs = self.draw(st.integers(0, 3)) > 0
         replaced, budgets = {}, {}
@@ -286,6 +289,8 @@ def needed_order(specs, graph):
 
 VALUES = math.prod(SHAPE)  # 48
 WHOLE = 2 * VALUES
+# A gradient with one zero as a bitmap: 6 image lines of 8 values, or 4 channels of 12.
+LINES, CHANNELS = WHOLE - 2 + 6, WHOLE - 2 + 4 * 2
 
 
 def chain(second=None):
@@ -311,7 +316,6 @@ def test_a_convolution_a_batch_norm_a_relu_and_a_convolution():
     b = layers[1]
     # Image lines of 2 positions and 4 channels; channels of 6 rows of 2.
     first, second = bitmap(b, "forward", "input", 6), bitmap(b, "weight_grad", "input", 4)
-    gradient, other = 2 * VALUES + 6, 2 * VALUES + 4 * 2
     assert rows["bn", "elementwise_forward"] == {
         "read": {"input": WHOLE, "weight": 16}, "write": {"output": first, "state": VALUES // 8},
     }  # fmt: skip
@@ -320,11 +324,10 @@ def test_a_convolution_a_batch_norm_a_relu_and_a_convolution():
     # a has no input gradient: its gradient is read once, by channels.
     assert rows["bn", "elementwise_backward"] == {
         "read": {"output": 2 * WHOLE, "input": 2 * WHOLE, "state": 2 * VALUES // 8, "weight": 16},
-        "write": {"input": other, "weight": 16},
+        "write": {"input": CHANNELS, "weight": 16},
     }  # fmt: skip
-    # The loss leaves b's gradient dense.
-    assert rows["b:output", "reorder"]["write"] == {"output": gradient + other}
-    assert rows["b:output", "reorder"]["read"] == {"output": WHOLE + min(WHOLE, gradient)}
+    # The loss leaves b's gradient dense, which with its one zero is the smallest.
+    assert rows["b:output", "reorder"] == {"read": {"output": 2 * WHOLE}, "write": {"output": LINES + CHANNELS}}
     kept = bitmap(b, "forward", "weight", 4)
     assert rows["b", "update"] == {"read": {"weight": 32, "state": 128}, "write": {"weight": kept, "state": 128}}
     assert rows["b:weight", "reorder"] == {"read": {"weight": kept}, "write": {"weight": kept}}
@@ -383,7 +386,7 @@ def test_the_gradient_of_an_addition_is_that_of_its_inputs():
     assert rows["add", "elementwise_forward"]["read"] == {"input": 2 * WHOLE}
     assert ("add", "elementwise_backward") not in rows
     # c's input gradient lies dense; a and b read the same copies, which are made once, for b: it comes first backward.
-    assert rows["b:output", "reorder"]["write"] == {"output": 2 * VALUES + 6 + 2 * VALUES + 4 * 2}
+    assert rows["b:output", "reorder"]["write"] == {"output": LINES + CHANNELS}
     assert ("a:output", "reorder") not in rows
 
 
@@ -393,7 +396,7 @@ def test_one_layer_may_read_first_what_another_reads_later():
     found = operations_of(layers, [*graph, node("c", "conv2d", "add")], machine())
     # b, which comes first backward, reads its gradient by lines and by channels; a the same channels alone.
     written = {each.name: each.write for each in found if each.pass_name == "reorder" and "output" in each.write}
-    assert written["b:output"] == {"output": 2 * VALUES + 6 + 2 * VALUES + 8}
+    assert written["b:output"] == {"output": LINES + CHANNELS}
     assert "a:output" not in written
 
 
@@ -401,10 +404,53 @@ def test_a_layer_with_two_gradients_adds_them_up():
     layers = [conv("a"), conv("b"), conv("c")]
     graph = [node("x", "input"), node("a", "conv2d", "x"), node("b", "conv2d", "a"), node("c", "conv2d", "a")]
     rows = rows_of(layers, graph, machine())
-    assert rows["a", "elementwise_backward"] == {"read": {"output": 2 * WHOLE}, "write": {"output": 2 * VALUES + 6}}
+    assert rows["a", "elementwise_backward"] == {"read": {"output": 2 * WHOLE}, "write": {"output": LINES}}
     # a's result lies dense, and b and c read the same copies of it.
     assert rows["b:input", "reorder"]["write"]
     assert ("c:input", "reorder") not in rows
+
+
+def twin_rows(layers, graph, architecture, **options):
+    settings = twin_settings(architecture, **options)
+    specs = [layer.spec for layer in layers]
+    return plain(twins_step.Step(specs, encoded_copies(layers, settings), graph, settings).rows)
+
+
+# With both explicit copies as bitmaps, the reorder makes the second of the first.
+@pytest.mark.parametrize(
+    ("formats", "first", "second"), [({}, WHOLE, None), ({"output": "bitmap"}, WHOLE + 6, WHOLE + 8)]
+)
+def test_a_gradient_without_zeros_is_one_dense_copy_unless_a_format_is_asked_for(formats, first, second):
+    graph = [node("x", "input"), node("a", "conv2d", "x"), node("relu", "relu", "a"), node("b", "conv2d", "relu")]
+    layers = [conv("a", bits={"output_grad": FULL}), conv("b", bits={"output_grad": FULL})]
+    for rows in (rows_of(layers, graph, machine(), formats=formats),
+                 twin_rows(layers, graph, machine(), formats=formats, states=1)):  # fmt: skip
+        # The ReLU makes a's gradient, the loss leaves b's dense.
+        assert rows["relu", "elementwise_backward"]["write"] == {"input": first}
+        reorders = {name: row for (name, kind), row in rows.items() if kind == "reorder" and name.endswith(":output")}
+        assert reorders == ({} if second is None else {
+            "a:output": {"read": {"output": first}, "write": {"output": second}},
+            "b:output": {"read": {"output": 2 * WHOLE}, "write": {"output": first + second}},
+        })  # fmt: skip
+
+
+@pytest.mark.parametrize("selected_first", [True, False])
+def test_a_dense_copy_is_written_with_the_first_whichever_pass_reads_it(selected_first):
+    """One pass reads a selection of a tensor without zeros, the other one all of it, in place."""
+    kept = np.arange(VALUES).reshape(SHAPE) % 4 == 0
+    name = "forward" if selected_first else "weight_grad"
+    selection = {"operands": {name: {"input": kept}}, "sparsity": {name: {"input": "0.75"}}}
+    layers = [conv("a"), conv("b", bits={"input": FULL}, **selection)]
+    graph = [node("x", "input"), node("a", "conv2d", "x"), node("relu", "relu", "a"), node("b", "conv2d", "relu")]
+    packed = 2 * VALUES // 4 + (6 if selected_first else 4 * 2)
+    for rows in (rows_of(layers, graph, machine()), twin_rows(layers, graph, machine(), states=1)):
+        made = rows["relu", "elementwise_forward"]["write"]["output"]
+        reordered = rows.get(("b:input", "reorder"))
+        if selected_first:
+            assert (made, reordered) == (packed + WHOLE, None)
+        else:
+            assert (made, reordered) == (WHOLE, {"read": {"input": WHOLE}, "write": {"input": packed}})
+        assert rows["b:input", "select"] == {"read": {"input": 2 * WHOLE}, "write": {}}
 
 
 def test_without_a_graph_layers_stand_alone():

@@ -91,7 +91,8 @@ class Copy(NamedTuple):
 def encoded(layer, pass_name, role, operand, settings):
     """The copy that a pass reads, written down bit by bit; `operand` is (array of bool, sparsity)."""
     bits, sparsity = operand
-    name = settings["formats"].get(role.removesuffix("_grad"), settings["format"])
+    usual = "dense" if bits.all() else settings["format"]
+    name = settings["formats"].get(role.removesuffix("_grad"), usual)
     if name == "dense":
         key, size = "dense", bits.size * settings["value_bytes"]
     else:
@@ -229,8 +230,9 @@ class Step:
         have = [(copy.size, copy.bits, copy.whole) for copy in packed]
         if role == "weight":
             have.append((self.values(tensor) * self.settings["state_bytes"], None, True))
-        lacking = any(not any(enough(each, copy) for each in have) for copy in seconds)
-        if streamed or lacking or len(packed) < len(firsts):
+        read_dense = streamed or any(copy.key == "dense" for copy in firsts + seconds)
+        seconds = [copy for copy in seconds if copy.key != "dense"]
+        if read_dense or any(not any(enough(each, copy) for each in have) for copy in seconds):
             self.put_dense(row, label, tensor)
             have.append((self.memory[tensor, "dense"], None, True))
         self._search(tensor, role, layers, have)

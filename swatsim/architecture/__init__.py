@@ -1,7 +1,7 @@
 """Architecture files: the machine to simulate, read strictly, every error at once."""
 
 from swatsim.architecture.loader import load_architecture, read_architecture
-from swatsim.architecture.memory import FORMATS, OPERANDS, STANDARDS, Level, Memory, Operand
+from swatsim.architecture.memory import FORMATS, OPERANDS, STANDARDS, Level, Memory, Operand, path_of
 from swatsim.architecture.model import (
     Architecture,
     Area,
@@ -32,6 +32,7 @@ __all__ = [
     "Tile",
     "load_architecture",
     "parse_override",
+    "path_of",
     "read_architecture",
     "shipped_architectures",
 ]

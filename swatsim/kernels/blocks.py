@@ -89,7 +89,7 @@ def deal_cycles(computation: Computation, part: int, block: tuple[int, int, int,
         total = computation.sums[part, barrier_set, block[1]] - computation.sums[part, barrier_set, block[0]]
         rounds = computation.other_rounds
         done[barrier_set] += total * block[3] // rounds - total * block[2] // rounds
-    return done.max() - before
+    return int(done.max() - before)
 
 
 @kernel
@@ -124,9 +124,10 @@ def lay_block(
     row += tiling.row_first + bundle * tiling.row_blocks
     column += tiling.column_first + bundle * tiling.column_blocks
     if computation.columns_scheduled:
-        blocks.compute[number] = deal_cycles(computation, part, rounds_of(columns, column, rows, row, computation), done)
+        rounds = rounds_of(columns, column, rows, row, computation)
     else:
-        blocks.compute[number] = deal_cycles(computation, part, rounds_of(rows, row, columns, column, computation), done)
+        rounds = rounds_of(rows, row, columns, column, computation)
+    blocks.compute[number] = deal_cycles(computation, part, rounds, done)
     if tiling.columns_outside:
         lay_loads(columns, rows, (outers, inners), (part, column, row, outer, inner), (blocks, number))
     else:
@@ -146,7 +147,9 @@ def rounds_of(
     scheduled: SideBlocks, own: int, other: SideBlocks, its: int, computation: Computation
 ) -> tuple[int, int, int, int]:
     """Start and stop of a block's rounds: of the scheduled side, and of the other one within a group."""
-    start, stop = rounds_within(other.start_round[its], other.stop_round[its], computation.other_rounds, other.groups[its])
+    start, stop = rounds_within(
+        other.start_round[its], other.stop_round[its], computation.other_rounds, other.groups[its]
+    )
     return scheduled.start_round[own], scheduled.stop_round[own], start, stop
 
 
@@ -160,13 +163,13 @@ def lay_loads(
 ) -> None:
     """Set what one block loads, into block target[1] of target[0].
 
-    counts: outer and inner blocks of a bundle; place: part, block of the outer and of the inner side, and which they are
-    of their bundle. The next outer block is loaded in equal shares beside all inner blocks but the last.
+    counts: outer and inner blocks of a bundle; place: part, block of the outer and of the inner side, and their numbers
+    in the bundle. The next outer block is loaded in equal shares beside all inner blocks but the last.
     """
     outers, inners = counts
     part, mine, streamed, outer, inner = place
     blocks, number = target
-    own, level, longest = np.int64(0), np.int64(0), np.int64(-1)
+    own, level, longest = 0, 0, -1
     if inner == 0:
         level, longest = outer_side.load_level[part, mine], outer_side.load[part, mine]
         if outer == 0 or inners == 1:

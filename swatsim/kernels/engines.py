@@ -99,8 +99,7 @@ class State(NamedTuple):
 @kernel
 def start_state() -> State:
     """Nothing is done."""
-    zero = np.int64(0)
-    return State(zero, zero, zero, zero, zero, zero)
+    return State(0, 0, 0, 0, 0, 0)
 
 
 @kernel
@@ -126,7 +125,7 @@ def compute_block(blocks: Blocks, block: int, timing: Timing, spans: Spans, stat
     """Compute a block once its data are there and there is room for its results, then store them."""
     conflict, refresh, latency = stalls.shape[0] - 3, stalls.shape[0] - 2, stalls.shape[0] - 1
     ready = timing.start_latency + spans.arrived[block]
-    drained = np.int64(0)
+    drained = 0
     if block >= 2 and blocks.store[block - 2] > 0:
         drained = spans.store[block - 2, 1] + timing.load_latency
     start = max(state.end, ready, drained)
@@ -140,7 +139,7 @@ def compute_block(blocks: Blocks, block: int, timing: Timing, spans: Spans, stat
         charge(stalls, gap, (latency, hidden), (refresh, paused), blocks.own_level[block] if by_load else 0)
     spans.compute[block, 0] = start
     computed = start + blocks.compute[block]
-    slowest, over, lost, paused = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    slowest, over, lost, paused = 0, 0, 0, 0
     for level in range(1, timing.width.shape[0]):
         cycles, lost_here = level_cycles(timing, level, blocks.busy[block, level - 1])
         done = served(start, cycles, timing.refresh_period[level], timing.refresh_cycles[level])
@@ -197,10 +196,8 @@ def run_blocks(blocks: Blocks, credit: int, timing: Timing, spans: Spans, stalls
 
 
 @kernel
-def charge(
-    stalls: IntArray, wait: int, first: tuple[int, int], second: tuple[int, int], rest: int
-) -> None:
-    """Charge a wait to the causes (cause, at most so many cycles) of `first`, then of `second`, the others to `rest`."""
+def charge(stalls: IntArray, wait: int, first: tuple[int, int], second: tuple[int, int], rest: int) -> None:
+    """Charge a wait to `first` (cause, at most so many cycles), then to `second`, and what is left to `rest`."""
     given = min(wait, first[1])
     stalls[first[0]] += given
     wait -= given

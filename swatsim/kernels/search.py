@@ -134,24 +134,24 @@ def least_cycles(
                 + columns.busy[level - 1, direction, 1, column] * rows.often[3, row]
             )
             work = max(work, busy // timing.width[level])
-    loads, stores = channel[0], np.int64(0)
+    loads, stores = channel[0], 0
     if timing.width[0] > 0:
         stores = channel[1] // timing.width[0]
     fill = rows.first_load[row] + columns.first_load[column]
     if fill > 0:
         fill += timing.load_latency
-    drain = channel[2] + timing.store_latency + timing.load_latency if channel[2] > 0 else np.int64(0)
+    drain = channel[2] + timing.store_latency + timing.load_latency if channel[2] > 0 else 0
     moved = max(loads, stores) if timing.full_duplex else loads + stores
-    return max(fill + timing.start_latency + work + drain, moved)
+    return int(max(fill + timing.start_latency + work + drain, moved))
 
 
 @kernel
 def moved_bytes(rows: SideTotals, columns: SideTotals, cuts: tuple[int, int], level: int, direction: int) -> int:
     """Bytes of both operands at an on-chip level, what is loaded into it not counted."""
-    found = np.int64(0)
+    found = 0
     for often in range(4):
-        found += rows.moved[level - 1, direction, often, cuts[0]] * columns.often[often, cuts[1]]
-        found += columns.moved[level - 1, direction, often, cuts[1]] * rows.often[often, cuts[0]]
+        found += int(rows.moved[level - 1, direction, often, cuts[0]] * columns.often[often, cuts[1]])
+        found += int(columns.moved[level - 1, direction, often, cuts[1]] * rows.often[often, cuts[0]])
     return found
 
 
@@ -159,15 +159,15 @@ def moved_bytes(rows: SideTotals, columns: SideTotals, cuts: tuple[int, int], le
 def energy_of(
     totals: tuple[SideTotals, SideTotals], cuts: tuple[int, int], loads: tuple[int, int, int], rest: Rest
 ) -> int:
-    """Micro-picojoules; loads: bytes off chip, and those written into the resident levels of rows and columns."""
-    energy = rest.mac_energy + 8 * loads[0] * rest.bit_energy[0]
-    energy += 8 * loads[1] * rest.bit_energy[totals[0].resident]
-    energy += 8 * loads[2] * rest.bit_energy[totals[1].resident]
+    """Femtojoules; loads: bytes off chip, and those written into the resident levels of rows and columns."""
+    energy = rest.mac_energy + int(8 * loads[0] * rest.bit_energy[0])
+    energy += int(8 * loads[1] * rest.bit_energy[totals[0].resident])
+    energy += int(8 * loads[2] * rest.bit_energy[totals[1].resident])
     for level in range(1, rest.bit_energy.shape[0]):
         for direction in range(2):
-            count = moved_bytes(totals[0], totals[1], cuts, level, direction)
-            count += rest.results_moved[level - 1, direction] * rest.values
-            energy += 8 * count * rest.bit_energy[level]
+            results = int(rest.results_moved[level - 1, direction]) * rest.values
+            count = moved_bytes(totals[0], totals[1], cuts, level, direction) + results
+            energy += int(8 * count * rest.bit_energy[level])
     return energy
 
 
@@ -176,7 +176,7 @@ def list_candidates(
     sides: tuple[SideBlocks, SideBlocks], totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest],
     timing: Timing, found: IntArray,
 ) -> int:  # fmt: skip
-    """Set found[candidate] = row cut, column cut, columns outside, least cycles, DRAM bytes, energy; returns how many."""
+    """Set found[candidate]: row cut, column cut, columns outside, least cycles, DRAM bytes, energy; return how many."""
     rows, columns = totals
     results, rest = work
     count = 0
@@ -215,7 +215,9 @@ def list_candidates(
 
 
 @kernel
-def tiling_of(totals: tuple[SideTotals, SideTotals], cuts: tuple[int, int], columns_outside: bool, parts: int) -> Tiling:
+def tiling_of(
+    totals: tuple[SideTotals, SideTotals], cuts: tuple[int, int], columns_outside: bool, parts: int
+) -> Tiling:
     """The loops over the blocks of a candidate."""
     rows, columns = totals
     row_first, row_blocks = rows.first[cuts[0]], rows.blocks[cuts[0]]
@@ -261,16 +263,16 @@ def candidate_cycles(
             state = compute_block(blocks, turn - 1, timing, spans, state, stalls)
             left -= blocks.compute[turn - 1]
             if state.end + left >= bound:
-                return state.end + left
+                return int(state.end + left)
     return max(state.last_end, state.end)
 
 
 @kernel
 def whole_computation(computation: Computation) -> int:
     """Compute cycles of the slowest barrier set."""
-    slowest = np.int64(0)
+    slowest = 0
     for barrier_set in range(computation.sums.shape[1]):
-        cycles = np.int64(0)
+        cycles = 0
         for part in range(computation.sums.shape[0]):
             cycles += computation.sums[part, barrier_set, computation.sums.shape[2] - 1]
         slowest = max(slowest, cycles)

@@ -10,8 +10,7 @@ from swatsim.kernels.compile import kernel
 
 @kernel
 def touched_bytes(
-    line_start: NDArray[np.int64],
-    line_stop: NDArray[np.int64],
+    intervals: tuple[NDArray[np.int64], NDArray[np.int64]],
     line_bytes: NDArray[np.int64],
     first: NDArray[np.int64],
     last: NDArray[np.int64],
@@ -20,9 +19,10 @@ def touched_bytes(
 ) -> None:
     """Set stored[format, block] and runs[block] of the lines that intervals first[block] ... last[block] touch.
 
-    Interval i touches the lines line_start[i] up to line_stop[i]; line_bytes[format, line]. What several intervals of a
-    block touch counts once. `runs` are the pieces of consecutive lines.
+    Interval i touches the lines intervals[0][i] up to intervals[1][i]; line_bytes[format, line]. What several intervals
+    of a block touch counts once. `runs` are the pieces of consecutive lines.
     """
+    line_start, line_stop = intervals
     stamp = np.zeros(line_bytes.shape[1] + 2, dtype=np.int64)  # a line that never is touched at each end
     for block in range(first.shape[0]):
         stored[:, block] = 0

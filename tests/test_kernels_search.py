@@ -1,0 +1,231 @@
+"""The search for the best mapping, against all mappings laid out by loops and run by events."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from memory_cases import plain_blocks, plain_computation, plain_machine, plain_results, plain_side
+from twins import Engines, lay_out
+
+import swatsim
+from swatsim import mapper
+from swatsim.errors import MappingError
+from swatsim.kernels.search import Choice, lay_mapping, list_candidates, search
+from swatsim.layer_plans import Node, plan_layer
+
+OBJECTIVES = ("cycles", "dram_bytes", "energy")
+WORST = (1 << 63) - 1
+# A case is hundreds of mappings.
+FEWER = settings(max_examples=settings().max_examples // 10)
+
+
+def searches(machine, overrides, layer, objective="cycles"):
+    """What the mapper asks of `search` for the passes of a layer."""
+    asked = []
+
+    def spy(*arguments):
+        asked.append(arguments)
+        return search(*arguments)
+
+    architecture = swatsim.load_architecture(machine, overrides=overrides)
+    with patch.object(mapper, "search", spy):
+        try:
+            plan_layer(Node.of(architecture, {}, objective), layer, swatsim.passes.PASSES)
+        except MappingError:
+            assert asked, "what fits nowhere has been looked for"
+    return asked
+
+
+@st.composite
+def cases(draw):
+    """Some of what the mapper asks for small layers on small machines, whose buffers hold a part of the operands."""
+    machine = draw(st.sampled_from(swatsim.shipped_architectures()))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    groups, kernel, stride = draw(st.sampled_from([(1, 1, 1), (1, 3, 1), (1, 3, 2), (2, 1, 1), (4, 3, 1)]))
+    channels, filters, size = groups * int(random.integers(1, 7)), groups * int(random.integers(1, 8)), 4
+    out = (size + 2 * (kernel // 2) - kernel) // stride + 1
+    shapes = {
+        "input": (2, channels, size, size), "weight": (filters, channels // groups, kernel, kernel),
+        "output_grad": (2, filters, out, out),
+    }  # fmt: skip
+    layer = swatsim.Layer.from_arrays(
+        "layer", **{name: random.random(shape) < draw(st.sampled_from([0.1, 0.6])) for name, shape in shapes.items()},
+        stride=stride, padding=kernel // 2, groups=groups,
+    )  # fmt: skip
+    levels = swatsim.load_architecture(machine).memory.levels
+    outermost, *others = levels
+    overrides = {
+        f"memory.{name}.capacity_bytes": draw(st.sampled_from([400, 2000, None]))
+        for name in others
+        if name in {"central", "sb", "buffer"}
+    }
+    overrides |= {f"memory.{outermost}.{key}": draw(values) for key, values in {
+        "width_bytes_per_cycle": st.sampled_from([1, 40]), "latency_cycles": st.sampled_from([0, 30]),
+        "duplex": st.sampled_from(["half", "full"]),
+    }.items()}  # fmt: skip
+    overrides |= {"tiles": 2, "tile.rows": draw(st.sampled_from([1, 4]))}
+    asked = searches(machine, overrides, layer, draw(st.sampled_from(OBJECTIVES)))
+    return [asked[number] for number in random.permutation(len(asked))[:3]]
+
+
+def row_times_column(totals, cuts):
+    """For each of both sides: how its bytes grow with the other side."""
+    return [(totals[side], cuts[side], totals[1 - side].often[:, cuts[1 - side]]) for side in range(2)]
+
+
+def room(sides, totals, cuts, rest):
+    """Bytes in one instance of each level: of two blocks, or of the only one; of results likewise, or of all sums."""
+    plain = [plain_side(side, total, cut) for side, total, cut in zip(sides, totals, cuts, strict=True)]
+    need = [0] * rest.capacity.size
+    for total, cut, bundles in zip(totals, cuts, plain, strict=True):
+        alone = sum(map(len, bundles)) * rest.parts == 1
+        need[total.resident] += int(total.block_room[cut]) * (1 if alone else 2)
+    sizes = "tile_vectors" if rest.result_in_tiles else "vectors"
+    of_bundles = [
+        [row["groups"] * row[sizes] * column[sizes] for row in rows for column in columns]
+        for rows, columns in zip(*plain, strict=True)
+    ]
+    if rest.parts > 1 and not rest.spilled:
+        results = max(map(sum, of_bundles))
+    else:
+        alone = sum(map(len, of_bundles)) * rest.parts == 1
+        results = max(map(max, of_bundles)) * (1 if alone else 2)
+    need[rest.result_level] += results * int(rest.result_bytes)
+    return need
+
+
+def all_mappings(sides, totals, work, rest, timing):
+    """{(row cut, column cut, columns outside): (cycles, bytes off chip, energy)} of all mappings that fit."""
+    found = {}
+    results, compute, machine = plain_results(work[0]), plain_computation(work[1]), plain_machine(timing)
+    for cuts in np.ndindex(totals[0].blocks.size, totals[1].blocks.size):
+        rows, columns = (plain_side(side, total, cut) for side, total, cut in zip(sides, totals, cuts, strict=True))
+        if totals[0].bundle_groups[cuts[0]] != totals[1].bundle_groups[cuts[1]]:
+            continue
+        if rest.whole_columns and (len(columns), len(columns[0])) != (1, 1):
+            continue
+        need = room(sides, totals, cuts, rest)
+        if any(0 <= capacity < size for capacity, size in zip(rest.capacity[1:].tolist(), need[1:], strict=True)):
+            continue
+        for columns_outside in (False, True)[: 2 if len(rows[0]) > 1 and len(columns[0]) > 1 else 1]:
+            blocks, loaded = lay_out(rows, columns, results, compute, columns_outside)
+            cycles = Engines(blocks, machine).run()
+            sweeps = sweeps_of(loaded, rest.parts, columns_outside)
+            found[*cuts, columns_outside] = (cycles, *counts(totals, cuts, sweeps, rest))
+    return found
+
+
+def sweeps_of(loaded, parts, columns_outside):
+    """How often all blocks of the rows, and of the columns, are loaded."""
+    sides = [{times for (which, *_), times in loaded.items() if which == side} for side in ("outer", "inner")]
+    assert all(len(times) == 1 for times in sides)
+    outer, inner = (times.pop() // parts for times in sides)
+    return (inner, outer) if columns_outside else (outer, inner)
+
+
+def counts(totals, cuts, sweeps, rest):
+    """Bytes off chip, and energy: bits of each level at its price, and multiplications."""
+    moved = [0] * rest.capacity.size
+    for (total, cut, other), times in zip(row_times_column(totals, cuts), sweeps, strict=True):
+        moved[0] += int(total.load_bytes[cut]) * times
+        moved[total.resident] += int(total.written[cut]) * times
+        for level, direction, often in np.ndindex(total.moved.shape[:3]):
+            moved[level + 1] += int(total.moved[level, direction, often, cut]) * int(other[often])
+    moved[0] += int(rest.values) * int(sum(rest.stored))
+    for (level, _), count in np.ndenumerate(rest.results_moved):
+        moved[level + 1] += int(rest.values) * int(count)
+    prices = rest.bit_energy.tolist()
+    return moved[0], int(rest.mac_energy) + sum(8 * count * price for count, price in zip(moved, prices, strict=True))
+
+
+def score(choice, goal):
+    found = (choice.cycles, choice.dram_bytes, choice.energy)
+    return int(found[goal]), int(choice.cycles)
+
+
+@FEWER
+@given(cases())
+def test_the_best_of_all_mappings_is_found(asked):
+    for sides, totals, work, rest, timing, _ in asked:
+        mappings = all_mappings(sides, totals, work, rest, timing)
+        for goal in range(3):
+            choice = search(sides, totals, work, rest, timing, (goal, WORST, WORST))
+            if not mappings:
+                assert choice.row_cut == -1
+                continue
+            best = min((found[goal], found[0]) for found in mappings.values())
+            assert score(choice, goal) == best
+            place = int(choice.row_cut), int(choice.column_cut), bool(choice.columns_outside)
+            assert mappings[place] == (choice.cycles, choice.dram_bytes, choice.energy)
+            # What is no better than what there is already is not an answer, what is, is.
+            assert search(sides, totals, work, rest, timing, (goal, *best)).row_cut == -1
+            bound = (best[0], best[1] + 1) if goal else (best[0] + 1, best[0] + 1)
+            assert score(search(sides, totals, work, rest, timing, (goal, *bound)), goal) == best
+
+
+@FEWER
+@given(cases())
+def test_bounds_are_below_every_mapping(asked):
+    """Exactly the mappings that fit are listed, none with a bound above its cycles, each with its bytes and energy."""
+    for sides, totals, work, rest, timing, _ in asked:
+        mappings = all_mappings(sides, totals, work, rest, timing)
+        found = np.empty((2 * totals[0].blocks.size * totals[1].blocks.size, 7), dtype=np.int64)
+        listed = found[: list_candidates(sides, totals, (work[0], rest), timing, found)]
+        assert {(row, column, bool(outside)) for row, column, outside in listed[:, :3].tolist()} == mappings.keys()
+        for row, column, outside, least, *rest_of_it in listed[:, :6].tolist():
+            cycles, *others = mappings[row, column, bool(outside)]
+            assert least <= cycles
+            assert rest_of_it == others
+
+
+@FEWER
+@given(cases(), st.integers(0, 2**32 - 1))
+def test_the_order_of_the_cuts_decides_nothing(asked, seed):
+    random = np.random.default_rng(seed)
+    for sides, totals, work, rest, timing, _ in asked:
+        pairs = [shuffled(side, total, random) for side, total in zip(sides, totals, strict=True)]
+        for goal in range(3):
+            one = search(sides, totals, work, rest, timing, (goal, WORST, WORST))
+            other = search(*zip(*pairs, strict=True), work, rest, timing, (goal, WORST, WORST))
+            assert score(one, goal) == score(other, goal)
+
+
+def shuffled(blocks, totals, random):
+    """The same side with its cuts in another order."""
+    order = random.permutation(totals.blocks.size)
+    places = np.concatenate([np.arange(totals.first[cut], totals.first[cut + 1]) for cut in order])
+    fields = {
+        name: value if name == "resident" else np.ascontiguousarray(value[..., order])
+        for name, value in totals._asdict().items()
+        if name != "first"
+    }
+    first = np.cumsum([0, *np.diff(totals.first)[order]])
+    return type(blocks)(*(np.ascontiguousarray(value[..., places]) for value in blocks)), type(totals)(**fields, first=first)
+
+
+@FEWER
+@given(cases())
+def test_blocks_of_every_mapping(asked):
+    for sides, totals, work, _, _, _ in asked:
+        results, compute = plain_results(work[0]), plain_computation(work[1])
+        for cuts in np.ndindex(totals[0].blocks.size, totals[1].blocks.size):
+            if totals[0].bundle_groups[cuts[0]] != totals[1].bundle_groups[cuts[1]]:
+                continue
+            plain = [plain_side(side, total, cut) for side, total, cut in zip(sides, totals, cuts, strict=True)]
+            for columns_outside in (False, True):
+                choice = Choice(*cuts, columns_outside, 0, 0, 0)
+                blocks = lay_mapping(sides, totals, work, choice, totals[0].busy.shape[0])
+                assert plain_blocks(blocks) == lay_out(*plain, results, compute, columns_outside)[0]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_what_fits_nowhere_is_not_found(objective):
+    layer = swatsim.Layer.from_arrays(
+        "layer", input=np.ones((1, 8, 4, 4)), weight=np.ones((8, 8, 1, 1)), output_grad=np.ones((1, 8, 4, 4))
+    )
+    asked = searches("dadiannao-dense", {"memory.central.capacity_bytes": 1}, layer, objective)
+    assert all(search(*arguments).row_cut == -1 for arguments in asked)

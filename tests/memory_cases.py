@@ -42,7 +42,7 @@ def works(draw, levels, most=8):
     count = draw(st.integers(0, most))
     found = []
     for number in range(count):
-        sizes = {kind: int(random.integers(0, scale + 1)) * int(random.random() < 0.8) for kind, scale in scales.items()}
+        sizes = {kind: int(random.integers(0, most + 1)) * int(random.random() < 0.8) for kind, most in scales.items()}
         busy = random.integers(0, 4 * scales["busy"] + 1, (levels - 1, 3)) * (random.random((levels - 1, 3)) < 0.7)
         found.append({
             "own": sizes["own"], "own_level": int(random.integers(0, levels)),

@@ -92,6 +92,17 @@ def test_what_several_keep_counts_once():
     assert found["bn"].dense_activation_bytes == 0
 
 
+@pytest.mark.parametrize(
+    ("formats", "expected"), [({}, {"b": WHOLE}), ({"input": "bitmap"}, {"b": WHOLE + 4 * 2, "bn": WHOLE})]
+)
+def test_an_input_without_zeros_is_the_copy_that_a_batch_norm_keeps(formats, expected):
+    layers = [conv("a"), conv("b", bits={"input": np.ones(SHAPE)})]
+    graph = [node("x", "input"), node("a", "conv2d", "x"), node("relu", "relu", "a")]
+    graph += [node("b", "conv2d", "relu"), node("bn", "batch_norm", "relu")]
+    found = by_name(footprint(layers, graph, machine(), **formats))
+    assert {name: kept.activation_bytes for name, kept in found.items() if name in ("b", "bn")} == expected
+
+
 def test_without_a_graph_only_layers_are_known():
     layers, _ = chain()
     found = footprint(layers, [], machine())

@@ -16,11 +16,10 @@ def laid(mapping):
     """All blocks as the kernel lays them out: the second cut of each side, the first one is another."""
     rows, columns, results, compute, columns_outside = mapping
     sides = tuple(side_blocks_of([*side[::-1], *side]) for side in (rows, columns))
-    totals = tuple(
-        side_totals_of([len(side[0])] * 2, [len(side) * len(side[0])] * 2) for side in (rows, columns)
-    )  # fmt: skip
+    totals = tuple(side_totals_of([len(side[0])] * 2, [sum(map(len, side))] * 2) for side in (rows, columns))
     work = results_of(results), computation_of(compute)
-    return plain_blocks(lay_mapping(sides, totals, work, Choice(1, 1, columns_outside, 0, 0, 0), len(results["in_tiles"])))
+    choice = Choice(1, 1, columns_outside, 0, 0, 0)
+    return plain_blocks(lay_mapping(sides, totals, work, choice, len(results["in_tiles"])))
 
 
 @given(mappings())
@@ -58,7 +57,9 @@ def test_both_orders_load_what_they_stream_again(columns_outside):
             "vectors": 1, "tile_vectors": 1, "groups": 1, "kind": 0,
         } for place in range(count)]]  # fmt: skip
 
-    results = {"store": [{(0, 0): 1}] * 2, "load": [{(0, 0): 0}] * 2, "per_value": [[[(0, 0)]] * 2] * 2, "in_tiles": [False]}
+    results = {
+        "store": [{(0, 0): 1}] * 2, "load": [{(0, 0): 0}] * 2, "per_value": [[[(0, 0)]] * 2] * 2, "in_tiles": [False]
+    }  # fmt: skip
     compute = {"cycles": [[[6, 6]]], "columns_scheduled": False, "other_rounds": 3}
     found = laid((blocks(2, 5), blocks(3, 7), results, compute, columns_outside))
     assert [block["compute"] for block in found] == [2] * 6

@@ -204,7 +204,8 @@ def shuffled(blocks, totals, random):
         if name != "first"
     }
     first = np.cumsum([0, *np.diff(totals.first)[order]])
-    return type(blocks)(*(np.ascontiguousarray(value[..., places]) for value in blocks)), type(totals)(**fields, first=first)
+    moved = type(blocks)(*(np.ascontiguousarray(value[..., places]) for value in blocks))
+    return moved, type(totals)(**fields, first=first)
 
 
 @FEWER

@@ -4,26 +4,47 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from oracle_vectors import OracleLayer, Order, contractions, convolution_of
-from twins_memory import Extent, Way, carry_out, fits, run, set_cycles, sides_of, tilings
+from twins_memory import Extent, Memory, Way, carry_out, fits, run, set_cycles, sides_of, tilings
 
 import swatsim
+from swatsim.architecture import read_architecture
 from swatsim.contraction import parts_of
 from swatsim.sides import Order as ProductOrder
 
 OBJECTIVES = ("cycles", "dram_bytes", "energy")
-LANES = 4
-# Multipliers few enough that small layers take several rounds; no refresh, no DRAM standard: those have tests of their own.
-PLAIN = {"tile.rows": 2, "tile.columns": 2, "tile.lanes": 4, "mapping.overlap": "none", "mapping.tile_split": "best"}
-LEVELS = {
-    "dadiannao": ("dram", "central", "sb", "nbin", "nbout"),
-    "global-buffer": ("ddr4", "buffer", "row_file", "column_file", "sum_file"),
-}
+ARCHITECTURES = Path(__file__).parent.parent / "arch"
+# Multipliers few enough that small layers take several rounds.
+SMALL = {"tile.rows": 2, "tile.columns": 2, "tile.lanes": 4, "mapping.overlap": "none", "mapping.tile_split": "best"}
+# What each level holds, and whether each tile has one.
+HIERARCHIES = {
+    "published": (
+        ("dram", "node", "rows columns results"), ("central", "node", "columns results"), ("sb", "tile", "rows"),
+        ("nbin", "tile", "columns"), ("nbout", "tile", "results"),
+    ),
+    "one buffer": (
+        ("dram", "node", "rows columns results"), ("buffer", "node", "rows columns results"), ("row_file", "tile", "rows"),
+        ("column_file", "tile", "columns"), ("sum_file", "tile", "results"),
+    ),
+    "everything in tiles": (
+        ("dram", "node", "rows columns results"), ("scratch", "tile", "rows columns results"), ("latch", "tile", "columns"),
+    ),
+    "two on the way": (
+        ("dram", "node", "rows columns results"), ("far", "node", "rows columns results"), ("near", "node", "columns rows"),
+        ("row_file", "tile", "rows"), ("column_file", "tile", "columns"), ("sum_file", "tile", "results"),
+    ),
+    "sums in tiles": (
+        ("dram", "node", "rows columns results"), ("central", "node", "columns"), ("near", "tile", "columns"),
+        ("sb", "tile", "rows"), ("nbin", "tile", "columns"), ("sums", "tile", "results"),
+    ),
+}  # fmt: skip
 # A buffer's non-zeros packed densely: cycles that can be counted in one line.
 PACKED = {
     "datapath.reach": "crossbar", "datapath.chunk_steps": 4096, "datapath.lockstep": "row", "datapath.barrier": "buffer",
@@ -32,12 +53,15 @@ PACKED = {
 NOTHING = {"datapath.skip": "none", "datapath.reach": "none", "datapath.barrier": "buffer"}
 
 
-def architecture_of(base, skip, overrides):
-    keys = NOTHING if skip == "none" else {"datapath.skip": skip, **PACKED}
-    plain = {f"memory.{LEVELS[base][0]}.standard": None}
-    for level in LEVELS[base]:
-        plain |= {f"memory.{level}.refresh_period_cycles": None, f"memory.{level}.refresh_cycles": 0}
-    return swatsim.load_architecture(base, overrides={**PLAIN, **plain, **keys, **overrides})
+def architecture_of(levels, skip, keys):
+    """A shipped machine with another memory: no refresh, no DRAM standard; those have tests of their own."""
+    document = yaml.safe_load((ARCHITECTURES / "dadiannao.yaml").read_text())
+    document["memory"] = {
+        name: {"holds": holds.split(), "per": per, "energy_pj_per_bit": price, **keys[name]}
+        for (name, per, holds), price in zip(levels, (6.25, 0.5, 0.25, 0.125, 0.1, 0.05), strict=False)
+    }
+    datapath = NOTHING if skip == "none" else {"datapath.skip": skip, **PACKED}
+    return read_architecture(yaml.safe_dump(document, sort_keys=False).encode(), "a.yaml", {**keys["node"], **datapath})
 
 
 class Pass:
@@ -78,6 +102,14 @@ class Pass:
         nonzeros = own.nonzeros if way.scheduled != "nothing" else elements * sum(map(len, own.vectors))
         return cycles, nonzeros * len(other.vectors[0])
 
+    @property
+    def fewest_dense(self):
+        """Compute cycles of the dense machine's best way, of a pass of one contraction."""
+        dense, self.dense = self.dense, True
+        found = min(self.ways(0).values())
+        self.dense = dense
+        return found
+
     def ways(self, number):
         """Those that the machine may choose from, with their compute cycles."""
         tiles, skip = self.architecture.tiles, self.architecture.datapath.skip
@@ -100,14 +132,14 @@ class Pass:
             found |= {way: cycles for way, cycles in dense.items() if cycles == fewest}
         return found
 
-    def outcomes(self, number, pieces, present=None):
-        """All mappings that fit, in parts `pieces` of the contraction."""
+    def outcomes(self, number, pieces, present=None, most=None):
+        """All mappings that fit, in parts `pieces` of the contraction, of at most so many compute cycles."""
         found = []
         for way in self.ways(number):
-            if present is not None and way.exchanged:
-                continue
             sides = [oriented(pair, way) for pair in pieces]
             work = self.work(way, pieces, number)
+            if (present is not None and way.exchanged) or (most is not None and compute_cycles(work[0]) > most):
+                continue
             groups = len(sides[0][0].vectors)
             tile = self.architecture.tile
             rounds = (
@@ -127,9 +159,12 @@ class Pass:
 
     def compulsory(self, number):
         outermost = next(iter(self.architecture.memory.levels))
-        form = "dense" if self.dense else self.architecture.memory.levels[outermost].format
         rows, columns = self.whole[0][number]
-        loaded = sum(side.size(side.lines[key], form) for side in (rows, columns) for key in side.all_touched())
+        memory = Memory(self.architecture, self.dense)
+        loaded = sum(
+            side.size(side.lines[key], memory.format(outermost, side))
+            for side in (rows, columns) for key in side.all_touched()
+        )  # fmt: skip
         return loaded, 2 * sum(map(len, rows.vectors)) * len(columns.vectors[0])
 
     def near(self, number, objective):
@@ -140,8 +175,9 @@ class Pass:
         fewest = min(self.ways(number).values())
         levels = self.architecture.memory.levels
         if objective == "cycles":
-            width = next(iter(levels.values())).width_bytes_per_cycle
-            return int(max(fewest, -(-(loaded + stored) // width)) * Fraction(11, 10))
+            dram = next(iter(levels.values()))
+            moved = max(loaded, stored) if dram.duplex == "full" else loaded + stored
+            return int(max(fewest, -(-moved // dram.width_bytes_per_cycle)) * Fraction(11, 10))
         fastest = min(self.ways(number), key=self.ways(number).__getitem__)
         _, multiplications = self.work(fastest, [self.whole[0][number]], number)
         bits = 8 * (loaded + stored) * sum(level.energy_pj_per_bit for level in levels.values())
@@ -191,7 +227,9 @@ def check_single(each: Pass):
         cut = each.parts(count)
         if len(cut) <= made:
             break
-        by_parts.append(each.outcomes(0, [pair[0] for pair in cut]))
+        # Cutting that costs more compute cycles than skipping saves is for what does not fit otherwise.
+        most = each.fewest_dense if any(by_parts) else None
+        by_parts.append(each.outcomes(0, [pair[0] for pair in cut], most=most))
         made, count = len(cut), 2 * count
     event(f"{len(by_parts)} numbers of parts, whole fits: {bool(by_parts[0])}")
     for objective in OBJECTIVES:
@@ -246,26 +284,28 @@ def small_layers(draw, strided=False):
 
 
 WIDTHS = st.sampled_from((1, 4, 16))
+CAPACITIES = st.sampled_from((64, 128, 256, 512, 1024, None))
 FORMATS = st.sampled_from(("dense", "bitmap", "bitmap", "csr", "run_length"))
 
 
 @st.composite
-def small_machines(draw, hierarchy=("dadiannao", "dadiannao", "global-buffer")):
-    base = draw(st.sampled_from(hierarchy))
-    levels = LEVELS[base]
-    overrides = {"tiles": draw(st.sampled_from((1, 2)))}
-    for level in levels:
-        overrides[f"memory.{level}.width_bytes_per_cycle"] = draw(WIDTHS)
-        overrides[f"memory.{level}.latency_cycles"] = draw(st.sampled_from((0, 3)))
-    for level in levels[:-1]:
-        overrides[f"memory.{level}.format"] = draw(FORMATS)
-    for level in levels[1:]:
-        overrides[f"memory.{level}.bank_cycles"] = draw(st.sampled_from((1, 2)))
-        overrides[f"memory.{level}.banks"] = draw(st.sampled_from((1, 2, 4)))
-        overrides[f"memory.{level}.fill_bytes_per_cycle"] = draw(st.sampled_from((None, 2, 16)))
-    overrides[f"memory.{levels[0]}.duplex"] = draw(st.sampled_from(("half", "half", "full")))
-    for level in levels[1:]:
-        overrides[f"memory.{level}.capacity_bytes"] = draw(st.sampled_from((64, 128, 256, 512, 1024, None)))
-    overrides["mapping.window_order"] = draw(st.sampled_from(("npq", "nqp")))
-    overrides["mapping.step_order"] = draw(st.sampled_from(("rsc", "crs")))
-    return architecture_of(base, draw(st.sampled_from(("none", "rows", "columns", "sparser"))), overrides)
+def machines(draw, names=tuple(HIERARCHIES)):
+    levels = HIERARCHIES[draw(st.sampled_from(names))]
+    keys = {}
+    for name, _, holds in levels:
+        keys[name] = {
+            "width_bytes_per_cycle": draw(WIDTHS), "latency_cycles": draw(st.sampled_from((0, 3))),
+            "capacity_bytes": None if name == "dram" else draw(CAPACITIES), "banks": draw(st.sampled_from((1, 2, 4))),
+            "format": "dense" if holds == "results" or name == "scratch" else draw(FORMATS),
+        }  # fmt: skip
+        if name == "dram":
+            keys[name]["duplex"] = draw(st.sampled_from(("half", "half", "full")))
+        else:
+            keys[name]["bank_cycles"] = draw(st.sampled_from((1, 2)))
+            keys[name]["fill_bytes_per_cycle"] = draw(st.sampled_from((None, 2, 16)))
+    keys["node"] = {
+        "mapping.window_order": draw(st.sampled_from(("npq", "nqp"))),
+        "mapping.step_order": draw(st.sampled_from(("rsc", "crs"))),
+        "tiles": draw(st.sampled_from((1, 2, 2))), **SMALL,
+    }  # fmt: skip
+    return architecture_of(levels, draw(st.sampled_from(("none", "rows", "columns", "sparser"))), keys)

@@ -416,7 +416,6 @@ def twin_rows(layers, graph, architecture, **options):
     return plain(twins_step.Step(specs, encoded_copies(layers, settings), graph, settings).rows)
 
 
-# With both explicit copies as bitmaps, the reorder makes the second of the first.
 @pytest.mark.parametrize(
     ("formats", "first", "second"), [({}, WHOLE, None), ({"output": "bitmap"}, WHOLE + 6, WHOLE + 8)]
 )

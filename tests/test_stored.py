@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 from kernel_cases import DENSITIES, randoms
 
 import swatsim
+from swatsim.contraction import contract
+from swatsim.hierarchy import hierarchy_of
 from swatsim.layer import Layer
+from swatsim.sides import Order
 from swatsim.stored import DENSE_COPY, stored_sizes
 
 FORMATS = ("dense", "bitmap", "csr", "csc", "run_length", "zfnaf")
+OWN = st.dictionaries(st.sampled_from(("input", "weight", "output")), st.sampled_from(FORMATS))
 # kind, shapes of input, weight and output, and the rest.
 SHAPES = (
     ("conv2d", (2, 4, 3, 5), (6, 4, 3, 2), (2, 6, 3, 4), {"padding": (1, 1, 0, 0)}),
@@ -59,12 +63,12 @@ def machine(format_name="bitmap", window_order="npq", value_bytes=2):
 
 @pytest.mark.parametrize("window_order", ["npq", "nqp"])
 @pytest.mark.parametrize("format_name", FORMATS)
-@given(layers())
+@given(layers(), st.one_of(st.just({}), OWN))
 @settings(max_examples=30)
-def test_sizes_are_those_of_encodings(format_name, window_order, layer):
+def test_sizes_are_those_of_encodings(format_name, window_order, layer, own):
     architecture = machine(format_name, window_order)
-    options = {"format": format_name, "formats": {}, "window_order": window_order, "value_bytes": 2}
-    sizes = stored_sizes(layer, architecture, {})
+    options = {"format": format_name, "formats": own, "window_order": window_order, "value_bytes": 2}
+    sizes = stored_sizes(layer, architecture, own)
     assert set(sizes.copies) == {(name, role) for name in layer.spec.passes for role in layer.passes[name].operands}
     expected = {}
     for (pass_name, role), copy in sizes.copies.items():
@@ -80,6 +84,68 @@ def test_sizes_are_those_of_encodings(format_name, window_order, layer):
             if found[number] not in found[:number]
         ]  # fmt: skip
         assert (sizes.second(tensor) is not None) == (len(set(found)) == 2)
+
+
+FULL = Layer.from_arrays("a", input=np.ones((4, 4)), weight=np.ones((3, 4)), output_grad=np.ones((4, 3)))
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_tensor_without_zeros_is_one_dense_copy_unless_a_format_is_asked_for(format_name):
+    sizes = stored_sizes(FULL, machine(format_name), {})
+    assert {copy.format for copy in sizes.copies.values()} == {"dense"}
+    assert [len(sizes.of(tensor)) for tensor in ("input", "weight", "output")] == [1, 1, 1]
+    assert [copy.stored_bytes for copy in sizes.of("output")] == [2 * 12]
+    # Of the others nobody has asked for anything; a bitmap of 12 values is one piece of 12 bits, or 3 of 4.
+    asked = stored_sizes(FULL, machine(format_name), {"output": "bitmap"})
+    assert [copy.stored_bytes for copy in asked.of("output")] == [2 * 12 + 2, 2 * 12 + 3]
+    assert [copy.key for tensor in ("input", "weight") for copy in asked.of(tensor)] == [DENSE_COPY, DENSE_COPY]
+
+
+def test_one_zero_is_stored_in_the_format_of_the_level():
+    bits = np.arange(12).reshape(4, 3) != 7
+    layer = Layer.from_arrays("a", input=np.ones((4, 4)), weight=np.ones((3, 4)), output_grad=bits)
+    sizes = stored_sizes(layer, machine(), {})
+    assert [copy.stored_bytes for copy in sizes.of("output")] == [2 * 11 + 2, 2 * 11 + 3]
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize(("kind", "before", "weight", "after", "options"), SHAPES)
+def test_no_format_makes_a_tensor_without_zeros_smaller(format_name, kind, before, weight, after, options):
+    arrays = {"input": np.ones(before), "weight": np.ones(weight), "output_grad": np.ones(after)}
+    layer = Layer.from_arrays("a", **arrays, kind=kind, **options)
+    sizes = stored_sizes(layer, machine(), dict.fromkeys(("input", "weight", "output"), format_name))
+    assert {copy.format for copy in sizes.copies.values()} == {format_name}
+    assert all(copy.stored_bytes >= copy.dense_bytes for copy in sizes.copies.values())
+
+
+@pytest.mark.parametrize("window_order", ["npq", "nqp"])
+@given(layers(), st.sampled_from(FORMATS), OWN)
+@settings(max_examples=50)
+def test_passes_read_the_formats_that_are_stored(window_order, layer, format_name, own):
+    """What the mapper loads is what these sizes are of: no tensor is dense for one and packed for the other."""
+    architecture = machine(format_name, window_order)
+    hierarchy = hierarchy_of(architecture, own)
+    sizes = stored_sizes(layer, architecture, own)
+    for (pass_name, role), copy in sizes.copies.items():
+        tensor = role.removesuffix("_grad")
+        for contraction in contract(layer, pass_name, Order(steps="rsc", windows=window_order)):
+            sides = {"rows": contraction.rows, "columns": contraction.columns}
+            operand = next(name for name, side in sides.items() if side.role == tensor)
+            found = hierarchy.tensor_format(operand, tensor, full=sides[operand].full)
+            assert found[architecture.memory.outermost] == copy.format
+
+
+def test_every_level_stores_a_tensor_without_zeros_dense():
+    """A format of its own holds where blocks are kept: off chip, and where they are resident."""
+    formats = {"dram": "bitmap", "central": "csc", "nbin": "zfnaf"}
+    keys = {f"memory.{level}.format": name for level, name in formats.items()}
+    hierarchy = hierarchy_of(swatsim.load_architecture("dadiannao", overrides=keys), {"output": "csr"})
+    own = {"dram": "csr", "central": "csr"}
+    for full, usual in ((False, formats), (True, dict.fromkeys(formats, "dense"))):
+        assert hierarchy.tensor_format("columns", "input", full=full) == usual
+        assert hierarchy.tensor_format("columns", "output", full=full) == usual | own
+    stored_dense = hierarchy_of(hierarchy.architecture, None)
+    assert stored_dense.tensor_format("columns", "output", full=False) == dict.fromkeys(formats, "dense")
 
 
 def test_formats_of_tensors_and_a_selection():

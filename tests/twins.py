@@ -6,9 +6,7 @@ They share nothing with swatsim and do not hurry: a test gives both the same inp
 from __future__ import annotations
 
 import heapq
-import itertools
 from collections import deque
-from fractions import Fraction
 
 # --------------------------------------------------------------------------------------------------- reading operands
 
@@ -225,7 +223,7 @@ class Engines:
         self.blocks, self.machine, self.credit = blocks, machine, credit
         self.now = 0
         self.events = []
-        self.numbers = itertools.count()  # events of one cycle keep their order
+        self.number = 0  # of the events so far: those of one cycle keep their order
         self.happened = {}  # what -> when
         self.pauses = {}  # transfer -> cycles
         self.spans = {}  # job -> (start, end)
@@ -312,7 +310,7 @@ class Engines:
                     self.explain(job[1])
                 end = self.ends(job)
                 self.spans[job] = (self.now, end)
-                heapq.heappush(self.events, (end, next(self.numbers), job, server))
+                self.push(end, job, server)
 
     def explain(self, block):
         """Charge what the multipliers have waited for before a block."""
@@ -349,7 +347,10 @@ class Engines:
             if server:
                 server.busy = False
                 for happening, later in self.follows(what):
-                    self.push(self.now + later, happening)
+                    if later:
+                        self.push(self.now + later, happening)
+                    else:
+                        self.happened[happening] = self.now
             self.start()
         assert not any(server.jobs for server in self.servers), "the engines wait for each other for ever"
         computed = self.happened.get(("computed", len(self.blocks) - 1), 0)
@@ -358,16 +359,16 @@ class Engines:
         if stored and self.happened["off chip", stored[-1]] > computed:
             cycles = self.happened["off chip", stored[-1]]
             self.explain_store(cycles - computed, stored[-1])
+        self.cycles = cycles
         return cycles
 
-    def push(self, when, happening):
-        if when == self.now:
-            self.happened[happening] = when
-            return
-        heapq.heappush(self.events, (when, next(self.numbers), happening, None))
+    def push(self, when, what, server=None):
+        self.number += 1
+        heapq.heappush(self.events, (when, self.number, what, server))
 
     def rest(self):
-        """From when to when another pass may load: all loads are done, and two blocks' room is no longer taken."""
+        """From when to when the next pass may load: when all loads are done, and no more than the last block's room is
+        taken; until the last computation ends, or so that what is loaded arrives in this pass."""
         last = len(self.blocks) - 1
         end = self.happened.get(("computed", last), 0)
         before = [self.happened.get(("computed", last - 1), 0)]
@@ -375,13 +376,13 @@ class Engines:
             shares_channel = job[0] == "store" and not self.machine["full_duplex"] and job[1] < last
             if job[0] in ("own", "ahead") or shares_channel:
                 before.append(self.spans[job][1])
-        return min(end, max(before)), end
+        return min(end, max(before)), min(end, self.cycles - self.machine["latency"]["load"])
 
 
 # ------------------------------------------------------------------------------------------------- laying out blocks
 # A side is a list of bundles, each a list of blocks: dicts of load[part], level[part], busy[part][level][direction] =
-# (bytes each round of the other side, bytes once), start and stop (rounds, numbered group by group), rounds, vectors and
-# tile_vectors (of each of its groups), groups, kind.
+# (bytes each round of the other side, bytes once), start and stop (rounds, numbered group by group), rounds, vectors
+# and tile_vectors (of each of its groups), groups, kind.
 
 
 def lay_out(rows, columns, results, compute, columns_outside):
@@ -436,7 +437,7 @@ def spread(load, streak):
     beside = streak[:-1]
     done = 0
     for number, block in enumerate(beside, start=1):
-        block["ahead"] = int(Fraction(load * number, len(beside))) - done
+        block["ahead"] = load * number // len(beside) - done
         done += block["ahead"]
 
 
@@ -450,7 +451,7 @@ def deal_shares(compute, part, row, column, clocks):
         stop = start + other["stop"] - other["start"]
     for number, cycles in enumerate(compute["cycles"][part]):
         strip = sum(cycles[scheduled["start"] : scheduled["stop"]])
-        clocks[number] += int(Fraction(stop, rounds) * strip) - int(Fraction(start, rounds) * strip)
+        clocks[number] += strip * stop // rounds - strip * start // rounds
     return max(clocks) - before
 
 

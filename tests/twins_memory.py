@@ -29,6 +29,7 @@ class Side:
     vectors: list[list[Piece]]
     touched: list[list[list[tuple[int, ...]]]]
     lines: dict[tuple[int, ...], Piece]
+    full: bool  # the whole tensor has no zeros
     sizes: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def size(self, piece: Piece, name: str) -> int:
@@ -42,7 +43,7 @@ class Side:
 
     @property
     def nonzeros(self) -> int:
-        return sum(map(bool, itertools.chain.from_iterable(itertools.chain.from_iterable(sum(self.vectors, [])))))
+        return sum(value != 0 for group in self.vectors for piece in group for segment in piece for value in segment)
 
 
 def stored_size(piece: Piece, name: str) -> int:
@@ -102,7 +103,7 @@ def image_side(role, tensor, groups, windows, order, elements) -> Side:
                     [int(tensor[n, group * per_group + c, *((at, way) if along_rows else (way, at))]) for c in elements]
                     for way in range(other)
                 ]
-    return Side(role, vectors, touched, lines)
+    return Side(role, vectors, touched, lines, bool(tensor.all()))
 
 
 def forward_sides(conv: Convolution, order: Order, part: Part) -> tuple[Side, Side]:
@@ -122,13 +123,14 @@ def forward_sides(conv: Convolution, order: Order, part: Part) -> tuple[Side, Si
         )
         for n, p, q in windows_in_order(conv.shape_x[0], *conv.shape_y[2:], order)
     ]
-    return vector_side("weight", rows), image_side("input", conv.x, conv.groups, windows, order, elements)
+    return filter_side(conv.w, rows), image_side("input", conv.x, conv.groups, windows, order, elements)
 
 
-def vector_side(role: str, vectors: list[list[Piece]]) -> Side:
+def filter_side(tensor, vectors: list[list[Piece]]) -> Side:
     """Each vector is a line."""
     lines = {(g, v): piece for g, group in enumerate(vectors) for v, piece in enumerate(group)}
-    return Side(role, vectors, [[[(g, v)] for v in range(len(group))] for g, group in enumerate(vectors)], lines)
+    touched = [[[(g, v)] for v in range(len(group))] for g, group in enumerate(vectors)]
+    return Side("weight", vectors, touched, lines, bool(tensor.all()))
 
 
 def input_grad_sides(conv: Convolution, order: Order, phase: tuple[int, int], part: Part) -> list[tuple[Side, Side]]:
@@ -153,7 +155,7 @@ def input_grad_sides(conv: Convolution, order: Order, phase: tuple[int, int], pa
         (n, outputs(0, u, r_taps), outputs(1, v, s_taps))
         for n, u, v in windows_in_order(conv.shape_x[0], high, wide, order)
     ]
-    return [(vector_side("weight", rows), image_side("output", conv.g, conv.groups, windows, order, elements))]
+    return [(filter_side(conv.w, rows), image_side("output", conv.g, conv.groups, windows, order, elements))]
 
 
 def weight_grad_sides(conv: Convolution, order: Order, part: Part) -> tuple[Side, Side]:
@@ -193,7 +195,10 @@ def weight_grad_sides(conv: Convolution, order: Order, part: Part) -> tuple[Side
                 [int(conv.x[n, group * per_group + c, h, w]) for w in widths] for n in images for h in heights
             ]
     row_touched = [[[(group, v)] for v in range(own)] for group in range(conv.groups)]
-    return Side("output", rows, row_touched, row_lines), Side("input", columns, touched, column_lines)
+    return (
+        Side("output", rows, row_touched, row_lines, bool(conv.g.all())),
+        Side("input", columns, touched, column_lines, bool(conv.x.all())),
+    )
 
 
 def shifted(conv: Convolution, n: int, c: int, p: int, q: int, at: dict[str, int]) -> int:
@@ -202,7 +207,7 @@ def shifted(conv: Convolution, n: int, c: int, p: int, q: int, at: dict[str, int
     return value_at(conv.x, n, c, h, w)
 
 
-# -------------------------------------------------------------------------------------------------------- compute cycles
+# ------------------------------------------------------------------------------------------------------ compute cycles
 
 
 @dataclass(frozen=True)
@@ -322,17 +327,21 @@ class Outcome:
 class Memory:
     """The levels of an architecture and the formats in them."""
 
-    def __init__(self, architecture, dense=False):
+    def __init__(self, architecture, dense=False, formats=None):
         self.levels = architecture.memory.levels
         self.names = list(self.levels)
-        self.dense = dense
-        self.mac_pj = architecture.energy.mac_pj
+        self.dense, self.formats = dense, formats or {}
 
     def path(self, operand: str) -> list[str]:
         return [name for name, level in self.levels.items() if operand in level.holds]
 
-    def format(self, name: str) -> str:
-        return "dense" if self.dense else self.levels[name].format
+    def format(self, level: str, side: Side) -> str:
+        if self.dense:
+            return "dense"
+        own = self.formats.get(side.role)
+        if own and any(level in self.path(operand)[:2] for operand in ("rows", "columns")):
+            return own
+        return "dense" if side.full else self.levels[level].format
 
     def cycles(self, count: int, width: int | None) -> int:
         return 0 if width is None else -(-count // width)
@@ -349,7 +358,7 @@ class Operand:
     def tiles(self, place: tuple[int, int], level: str) -> list[int]:
         """Bytes of each tile's vectors in a round."""
         group, turn = place
-        form = self.memory.format(level)
+        form = self.memory.format(level, self.side)
         return [sum(self.side.size(self.side.vectors[group][v], form) for v in vectors) for vectors in self.dealt[turn]]
 
     def amount(self, place: tuple[int, int], level: str) -> int:
@@ -363,7 +372,7 @@ class Operand:
         })  # fmt: skip
 
     def line_bytes(self, keys, level: str) -> int:
-        return sum(self.side.size(self.side.lines[key], self.memory.format(level)) for key in keys)
+        return sum(self.side.size(self.side.lines[key], self.memory.format(level, self.side)) for key in keys)
 
     def load(self, block: Rounds, present: set) -> dict[str, int]:
         """What loading a block takes: bytes off chip, bytes into all instances, room in one, cycles."""
@@ -585,7 +594,7 @@ def fits(outcome: Outcome, architecture) -> bool:
     )
 
 
-# ----------------------------------------------------------------------------------------------------------- the engines
+# --------------------------------------------------------------------------------------------------------- the engines
 
 
 def run(outcomes: list[Outcome], architecture) -> int:

@@ -35,7 +35,7 @@ def _best(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool) -> B
     for block_bytes in reversed(BLOCK_BYTES):
         work = stream_blocks(operation, block_bytes, dense=dense)
         if best is not None and work.values.size == made:
-            break  # the same blocks again
+            continue  # the same blocks again
         made = work.values.size
         if not _fits(work, hierarchy):
             continue

@@ -7,20 +7,27 @@ import io
 import json
 from collections import Counter
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
+import report_rows
+from free_memory import load_with_free_memory
 from hypothesis import given
 from hypothesis import strategies as st
+from report_rows import row
 
 import swatsim
-from swatsim.architecture import LEVELS
-from swatsim.passes import PASSES
-from swatsim.report import Row, paper_macs, totals
+from swatsim.layer_plans import paper_macs
+from swatsim.moves import DIRECTIONS, TENSORS, Move
+from swatsim.passes import PASSES, STREAMING
+from swatsim.report import documentation, totals
+from swatsim.report.columns import CAUSES, columns_of
 from swatsim.report.delimited import to_csv
 from swatsim.report.document import to_json
-from swatsim.report.records import COLUMNS
-from swatsim.traffic import DIRECTIONS, TENSORS, Move
+
+LEVELS = ("dram", "central", "sb", "nbin", "nbout")  # of DaDianNao
 
 # The columns that a user was promised by name.
 PROMISED = [
@@ -30,7 +37,7 @@ PROMISED = [
 ]  # fmt: skip
 PARTS = {
     "forward": ["forward"], "input_grad": ["input_grad"], "weight_grad": ["weight_grad"],
-    "backward": ["input_grad", "weight_grad"], "step": ["forward", "input_grad", "weight_grad"],
+    "backward": ["input_grad", "weight_grad"], "other": list(STREAMING), "step": [*PASSES, *STREAMING],
 }  # fmt: skip
 
 
@@ -67,6 +74,7 @@ def test_promised_columns(report):
     assert columns[: len(PROMISED)] == PROMISED
     expected = {f"{level}_{direction}_bytes" for level in LEVELS for direction in DIRECTIONS}
     expected |= {f"{level}_{direction}_{t}_bytes" for level in LEVELS for direction in DIRECTIONS for t in TENSORS}
+    expected |= {f"stall_{cause}_cycles" for cause in (*LEVELS, *CAUSES)} | {f"energy_{level}_pj" for level in LEVELS}
     assert expected <= set(columns)
     assert len(set(columns)) == len(columns)
 
@@ -76,8 +84,8 @@ def test_types_of_the_table(report):
     for name in table.columns:
         if name.endswith(("cycles", "bytes", "macs")):
             assert table[name].dtype == np.int64, name
-    assert table["speedup"].dtype == table["utilization"].dtype == np.float64
-    for name in ("layer", "pass", "bound_by", "scheduled"):
+    assert table["speedup"].dtype == table["utilization"].dtype == table["energy_pj"].dtype == np.float64
+    for name in ("layer", "pass", "bound_by", "scheduled", "mapping", "roofline_side"):
         assert all(isinstance(value, str) for value in table[name]), name
 
 
@@ -85,18 +93,20 @@ def test_every_output_has_the_same_numbers(report):
     document = json.loads(to_json(report), parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
     lines = list(csv.DictReader(io.StringIO(to_csv(report))))
     table = report.rows
-    assert len(document["rows"]) == len(lines) == len(table) == 2 + 3 + 3 + len(PARTS)
-    for row, line, (_, frame) in zip(document["rows"], lines, table.iterrows(), strict=True):
-        assert list(row) == list(line) == list(frame.index) == list(COLUMNS)
-        assert row == frame.to_dict()
-        assert {name: str(value) for name, value in row.items()} == line
+    assert len(report.layer_records) == 2 + 3 + 3
+    assert report.records == (*report.layer_records, *report.streaming_records, *report.totals)
+    assert len(document["rows"]) == len(lines) == len(table) == len(report.records)
+    for cells, line, (_, frame) in zip(document["rows"], lines, table.iterrows(), strict=True):
+        assert list(cells) == list(line) == list(frame.index) == list(columns_of(LEVELS))
+        assert cells == {name: None if pandas.isna(value) else value for name, value in frame.items()}
+        assert {name: "" if value is None else str(value) for name, value in cells.items()} == line
 
 
 def test_what_takes_no_time_has_no_ratio():
     """Nothing is NaN in JSON and nothing is invented in CSV."""
     idle = row(cycles=0, compute_cycles=0)
     assert (idle.speedup, idle.utilization) == (None, None)
-    report = swatsim.Report(swatsim_version="0", architecture={}, trace={}, records=(idle, *totals([idle], PASSES, 0)))
+    report = report_rows.report([idle])
     assert "NaN" not in to_json(report)
     assert json.loads(to_json(report))["rows"][0]["speedup"] is None
     assert next(csv.DictReader(io.StringIO(to_csv(report))))["speedup"] == ""
@@ -109,8 +119,20 @@ def test_what_takes_no_time_has_no_ratio():
 def test_rows_keep_their_promises(report):
     peak = 16 * 16 * 16
     for record in report.records:
+        columns = record.as_dict()
         assert record.cycles == record.compute_cycles + record.stall_cycles
-        assert record.stall_cycles >= 0
+        assert min(record.stall_cycles, record.dense_stall_cycles) >= 0
+        assert record.stall_cycles == sum(columns[f"stall_{cause}_cycles"] for cause in (*LEVELS, *CAUSES))
+        assert record.dense_stall_cycles == sum(record.dense_stalls.values())
+        assert record.dram_bytes >= record.compulsory_dram_bytes > 0
+        for level in LEVELS:
+            for direction in DIRECTIONS:
+                parts = sum(columns[f"{level}_{direction}_{tensor}_bytes"] for tensor in TENSORS)
+                assert columns[f"{level}_{direction}_bytes"] == parts
+        energies = [columns["energy_mac_pj"], *(columns[f"energy_{level}_pj"] for level in LEVELS)]
+        assert columns["energy_pj"] == pytest.approx(sum(energies))
+        assert columns["energy_low_pj"] <= columns["energy_pj"] <= columns["energy_high_pj"]
+    for record in (*report.layer_records, *report.totals[:4]):
         assert record.ideal_cycles <= record.compute_cycles <= record.dense_compute_cycles <= record.dense_cycles
         assert 0 < record.utilization <= 1
         assert record.speedup == record.dense_cycles / record.cycles
@@ -118,17 +140,25 @@ def test_rows_keep_their_promises(report):
         assert record.utilization == record.unskippable_macs / (record.cycles * peak)
     for record in report.layer_records:
         assert record.ideal_cycles == -(-record.unskippable_macs // peak)
+    for record in report.streaming_records:
+        assert record.macs == record.multiplications == record.ideal_cycles == record.utilization == 0
+        assert record.mapping == record.scheduled == ""
+
+
+def test_the_dense_machine_neither_selects_nor_reorders(report):
+    assert {record.pass_name for record in report.streaming_records} == {"select", "reorder", "update"}
+    for record in report.streaming_records:
+        assert (record.dense_cycles > 0) == (record.pass_name == "update")
 
 
 def test_a_full_machine_is_fully_used():
     """Shapes that divide, nothing absent, memory that costs no time: utilization and speedup are one."""
-    overrides = {f"memory.{level}.width_bytes_per_cycle": None for level in LEVELS}
-    overrides |= {"memory.dram.latency_cycles": 0, "tiles": 1, "tile.rows": 4, "tile.columns": 2, "tile.lanes": 8}
-    machine = swatsim.load_architecture("dadiannao", overrides=overrides)
+    overrides = {"tiles": 1, "tile.rows": 4, "tile.columns": 2, "tile.lanes": 8}
+    machine = load_with_free_memory("dadiannao", overrides)
     full = swatsim.Layer.from_arrays(
         "full", input=np.ones((2, 8, 4, 4)), weight=np.ones((8, 8, 1, 1)), output_grad=np.ones((2, 8, 4, 4))
     )
-    for record in swatsim.simulate(machine, swatsim.Trace("full", [full])).records:
+    for record in swatsim.simulate(machine, swatsim.Trace("full", [full])).layer_records:
         assert record.utilization == record.speedup == 1
         assert record.cycles == record.ideal_cycles == record.macs // 64
         assert record.effectual_macs == record.macs
@@ -137,29 +167,24 @@ def test_a_full_machine_is_fully_used():
 # -------------------------------------------------------------------------------------------------------------- totals
 
 
-def row(layer="conv", pass_name="forward", *, moved_bytes=None, bound_by="compute", scheduled="weight", **numbers):
-    fields = dict.fromkeys(
-        ("cycles", "compute_cycles", "dense_cycles", "dense_compute_cycles", "ideal_cycles", "unskippable_macs",
-         "macs", "effectual_macs", "paper_macs"), 0,
-    ) | numbers  # fmt: skip
-    return Row(
-        layer=layer, pass_name=pass_name, peak_macs_per_cycle=64, bound_by=bound_by, scheduled=scheduled,
-        moved_bytes=moved_bytes or {}, **fields,
-    )  # fmt: skip
-
-
 def test_totals_are_sums(report):
     table = report.rows
     layers, sums = table[table["layer"] != "total"], table[table["layer"] == "total"]
     assert list(sums["pass"]) == list(PARTS)
     added = [name for name in table.columns if name.endswith(("cycles", "bytes", "macs")) and name != "paper_macs"]
+    added += ["blocks", "multiplications"]
     for (name, parts), (_, total) in zip(PARTS.items(), sums.iterrows(), strict=True):
         members = layers[layers["pass"].isin(parts)]
         for column in added:
             assert total[column] == members[column].sum(), (name, column)
         assert total["speedup"] == members["dense_cycles"].sum() / members["cycles"].sum()
-    assert report.total().as_dict() == sums.iloc[-1].to_dict()
-    assert report.total("backward").cycles == report.total("step").cycles - report.total("forward").cycles
+        for column in table.columns:
+            if column.endswith("_pj"):
+                assert total[column] == pytest.approx(members[column].sum()), (name, column)
+    assert report.total().as_dict()["cycles"] == sums.iloc[-1]["cycles"]
+    parts = [report.total(name).cycles for name in ("forward", "backward", "other")]
+    assert report.total("step").cycles == sum(parts)
+    assert report.total("backward").cycles == report.total("input_grad").cycles + report.total("weight_grad").cycles
 
 
 NUMBERS = st.fixed_dictionaries({
@@ -171,13 +196,13 @@ ROWS = st.builds(
     lambda pass_name, numbers, bound_by, moved: row(
         pass_name=pass_name, bound_by=bound_by, moved_bytes=Counter({Move("dram", "read", "input"): moved}), **numbers
     ),
-    st.sampled_from(swatsim.layer.PASSES), NUMBERS, st.sampled_from(["compute", "dram"]), st.integers(0, 2**40),
+    st.sampled_from([*PASSES, *STREAMING]), NUMBERS, st.sampled_from(["compute", "dram"]), st.integers(0, 2**40),
 )  # fmt: skip
 
 
 @given(st.lists(ROWS, max_size=12), st.integers(0, 2**40))
 def test_totals_of_any_rows(rows, uncomputed):
-    found = {total.pass_name: total for total in totals(rows, PASSES, uncomputed)}
+    found = {total.pass_name: total for total in totals(rows, report_rows.PARTS, uncomputed)}
     assert all(total.layer == "total" for total in found.values())
     for name, parts in PARTS.items():
         members = [member for member in rows if member.pass_name in parts]
@@ -201,6 +226,49 @@ def test_total_that_was_not_simulated():
     ]
     with pytest.raises(KeyError):
         report.total("backward")
+    assert report.footprint is None
+
+
+def test_a_part_of_the_layers_is_no_step():
+    trace = swatsim.Trace("two", [convolution(), convolution("other", seed=2)])
+    report = swatsim.simulate(swatsim.load_architecture("dadiannao"), trace, layers="conv")
+    assert [total.pass_name for total in report.totals] == ["forward", "input_grad", "weight_grad", "backward"]
+    assert (report.streaming_records, report.footprint) == ((), None)
+
+
+# ------------------------------------------------------------------------------------------------------------- document
+
+
+def test_the_document_says_what_was_asked_for_and_what_is_kept():
+    machine, trace = swatsim.load_architecture("dadiannao"), swatsim.Trace("one", [convolution()])
+    report = swatsim.simulate(machine, trace, objective="energy", formats={"weight": "csr"})
+    document = json.loads(to_json(report))
+    keys = ["format", "version", "swatsim", "architecture", "trace", "simulation", "rows", "area", "footprint"]
+    assert list(document) == keys
+    assert (document["format"], document["version"]) == ("swatsim-report", 2)
+    assert document["simulation"] == {"objective": "energy", "formats": {"weight": "csr"}}
+    area, kept = document["area"], document["footprint"]
+    assert area["total_mm2"] == pytest.approx(sum(area["parts_mm2"].values()))
+    assert kept["total"]["activation_bytes"] == sum(
+        part["activation_bytes"] for part in (*kept["layers"], *kept["between"])
+    )
+    # The keys and columns that the generated page lists are those that there are.
+    page = documentation.document()
+    assert all(f"`{key}`" in page.split("## The JSON document")[1] for key in document)
+    assert (Path(__file__).parent.parent / "docs" / "report.md").read_text(encoding="utf-8") == page
+
+
+def test_every_column_is_described():
+    levels = ("dram", "central")
+    names = {
+        "<outermost>": levels[:1], "<level>": levels, "<direction>": DIRECTIONS, "<tensor>": TENSORS,
+        "<cause>": (*levels, *CAUSES),
+    }  # fmt: skip
+    described = [line.split("`")[1] for line in documentation.document().splitlines() if line.startswith("| `")]
+    expanded = set(described[: described.index("format")])
+    for pattern, values in names.items():
+        expanded = {name.replace(pattern, value) for name in expanded for value in values}
+    assert expanded == set(columns_of(levels))
 
 
 # ---------------------------------------------------------------------------------------------------- the paper's count
@@ -208,6 +276,8 @@ def test_total_that_was_not_simulated():
 
 def by_pass(layers):
     table = swatsim.simulate(swatsim.load_architecture("dadiannao"), swatsim.Trace("t", layers)).rows
+    assert not table["paper_macs"][table["pass"].isin(STREAMING)].any()
+    table = table[~table["pass"].isin([*STREAMING, "other"])]
     layer_rows, total_rows = table[table["layer"] != "total"], table[table["layer"] == "total"]
     return (dict(zip(frame["pass"], frame["paper_macs"], strict=True)) for frame in (layer_rows, total_rows))
 

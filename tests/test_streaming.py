@@ -21,8 +21,8 @@ def operation(**changes):
     })  # fmt: skip
 
 
-@given(COUNTS, COUNTS, COUNTS, COUNTS)
-def test_blocks_sum_to_the_whole(read, state, write, values):
+@given(COUNTS, COUNTS, COUNTS, COUNTS, st.sampled_from(BLOCK_BYTES))
+def test_blocks_sum_to_the_whole(read, state, write, values, block_bytes):
     whole = operation(values=values, read={"input": read, "state": state}, write={"output": write})
     blocks = stream_blocks(whole, block_bytes, dense=False)
     parts = (blocks.load_bytes, blocks.values, blocks.store_bytes)

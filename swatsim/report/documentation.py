@@ -52,6 +52,7 @@ _DOCUMENT = f"""
 | `swatsim` | version of swatsim |
 | `architecture` | the whole machine as it was simulated, overrides included |
 | `trace` | name, network, scheme, digest and provenance of the trace |
+| `simulation` | `objective`, and `formats` by tensor, as they were asked for |
 | `rows` | the rows, each with all columns |
 | `area` | `parts_mm2` by component, `total_mm2`, and `uncounted` components, whose size is not known; or null |
 | `footprint` | bytes kept from forward to backward, by layer and in all; or null |

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -13,25 +13,31 @@ from swatsim.report.records import Row
 WIDTH = 100
 _GAP = 1
 _LONGEST_HEADING = 10
+_NARROWEST = 30  # of a column that wraps
 REST = "rest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Headings, lines of cells, and what is said below them. The first column gives way where it must."""
+    """Headings, lines of cells, and what is said below them.
+
+    Where it must, the last column wraps if it may, and the first one is cut.
+    """
 
     headings: tuple[str, ...]
     left: frozenset[str]  # headings of what is text
     lines: tuple[tuple[str, ...], ...]
     totals: tuple[tuple[str, ...], ...]  # lines at the end
     notes: tuple[str, ...] = ()
+    wraps: bool = False  # whether the last column takes several lines where it has no room
 
     def table(self) -> Table:
-        """The table, each line on one line of at most WIDTH characters."""
+        """The table, no line longer than WIDTH characters."""
         table = Table(box=None, padding=(0, _GAP, 0, 0), header_style="bold", show_edge=False, pad_edge=False)
-        for name, width in zip(self.headings, self._widths(), strict=True):
+        for number, (name, width) in enumerate(zip(self.headings, self._widths(), strict=True), start=1):
             justify = "left" if name in self.left else "right"
-            table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis", width=width)  # type: ignore[arg-type]
+            wraps = self.wraps and number == len(self.headings)
+            table.add_column(name, justify=justify, no_wrap=not wraps, overflow="ellipsis", width=width)  # type: ignore[arg-type]
         # As text: a layer's name is not markup, whatever brackets it has.
         for cells in self.lines:
             table.add_row(*map(Text, cells))
@@ -43,7 +49,12 @@ class View:
     def _widths(self) -> list[int]:
         rows = (self.headings, *self.lines, *self.totals)
         widths = [max(len(cells[column]) for cells in rows) for column in range(len(self.headings))]
-        widths[0] = max(1, min(widths[0], WIDTH - sum(widths[1:]) - _GAP * (len(widths) - 1)))
+        room = WIDTH - sum(widths) - _GAP * (len(widths) - 1)
+        if self.wraps and room < 0:
+            narrower = max(min(widths[-1], _NARROWEST), widths[-1] + room)
+            room += widths[-1] - narrower
+            widths[-1] = narrower
+        widths[0] = max(1, widths[0] + min(0, room))
         return widths
 
 
@@ -64,9 +75,7 @@ class Parts:
     @property
     def headings(self) -> tuple[str, ...]:
         """Names, cut where they are long."""
-        cut = tuple(
-            name if len(name) <= _LONGEST_HEADING else name[: _LONGEST_HEADING - 1] + "…" for name in self.names
-        )
+        cut = tuple(map(heading, self.names))
         return (*cut, REST) if self.rest else cut
 
     def cells(self, record: Row) -> tuple[str, ...]:
@@ -76,6 +85,11 @@ class Parts:
         if self.rest:
             shown.append(sum(part for name, part in parts.items() if name not in self.names))
         return tuple(self.text(part, record) for part in shown)
+
+
+def columns_width(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> int:
+    """Characters that columns take, with the gap after each."""
+    return sum(max(map(len, column)) + _GAP for column in zip(headings, *lines, strict=True))
 
 
 def fitting(

@@ -9,10 +9,9 @@ from swatsim.report.columns import CAUSES
 from swatsim.report.quantities import NOTHING, bytes_text, cycles_text, joules_text, rate_text, share_text, times_text
 from swatsim.report.records import Row
 from swatsim.report.report import Report
-from swatsim.report.view import WIDTH, Parts, View, fitting, heading
+from swatsim.report.view import WIDTH, Parts, View, columns_width, fitting, heading
 
-# A layer's name of 21 characters and a pass of 11, with their gaps: what is left is for numbers.
-_ROOM = WIDTH - 21 - 11 - 2
+_LONGEST_NAME = 21  # of a layer, before columns give way to it
 
 
 def cycles_view(report: Report) -> View:
@@ -49,17 +48,20 @@ def stalls_view(report: Report) -> View:
     def of(record: Row) -> Mapping[str, float]:
         return {cause: record.stalls.get(cause, 0) for cause in (*record.machine.levels, *CAUSES)}
 
-    causes = fitting(_shown(report), of, lambda part, record: share_text(part, record.cycles), _ROOM - 40)
-    return _view(
-        report,
-        ("cycles", "stalls", "prefetched", "compute", *causes.headings),
-        lambda record: (
+    def cells(record: Row) -> tuple[str, ...]:
+        return (
             cycles_text(record.cycles),
             cycles_text(record.stall_cycles),
             cycles_text(record.prefetched_cycles),
             share_text(record.compute_cycles, record.cycles),
-            *causes.cells(record),
-        ),
+        )
+
+    headings = ("cycles", "stalls", "prefetched", "compute")
+    causes = _fitting(report, of, lambda part, record: share_text(part, record.cycles), headings, cells)
+    return _view(
+        report,
+        (*headings, *causes.headings),
+        lambda record: (*cells(record), *causes.cells(record)),
         notes=(
             "compute, and what the stalls wait for: shares of the cycles. "
             "prefetched: loads that ran under the pass before.",
@@ -74,18 +76,22 @@ def traffic_view(report: Report) -> View:
         inner = record.machine.levels[1:]
         return {level: sum(record.moved(level, direction) for direction in DIRECTIONS) for level in inner}
 
-    levels: Parts = fitting(_shown(report), of, lambda part, _: bytes_text(int(part)), _ROOM - 33)
     outermost = report.machine.outermost
-    return _view(
-        report,
-        ("read", "write", "least", "more", *levels.headings),
-        lambda record: (
+
+    def cells(record: Row) -> tuple[str, ...]:
+        return (
             bytes_text(record.moved(outermost, "read")),
             bytes_text(record.moved(outermost, "write")),
             bytes_text(record.compulsory_dram_bytes),
             times_text(record.dram_bytes / record.compulsory_dram_bytes if record.compulsory_dram_bytes else None),
-            *levels.cells(record),
-        ),
+        )
+
+    headings = ("read", "write", "least", "more")
+    levels = _fitting(report, of, lambda part, _: bytes_text(int(part)), headings, cells)
+    return _view(
+        report,
+        (*headings, *levels.headings),
+        lambda record: (*cells(record), *levels.cells(record)),
         notes=(
             f"read, write: of {outermost}. least: each operand read once as it is stored, the result written once; "
             "more: read and write by it. The other levels: bytes read and written.",
@@ -100,8 +106,6 @@ def energy_view(report: Report) -> View:
         energy = record.energy
         return {**{level: band.value for level, band in energy.levels.items()}, "mac": energy.mac.value}
 
-    parts = fitting(_shown(report), of, lambda part, record: share_text(part, record.energy.total.value), _ROOM - 31)
-
     def cells(record: Row) -> tuple[str, ...]:
         total = record.energy.total
         dense = record.dense_energy.total.value
@@ -110,13 +114,14 @@ def energy_view(report: Report) -> View:
             joules_text(total.low),
             joules_text(total.high),
             times_text(dense / total.value if total.value else None),
-            *parts.cells(record),
         )
 
+    headings = ("energy", "low", "high", "saving")
+    parts = _fitting(report, of, lambda part, record: share_text(part, record.energy.total.value), headings, cells)
     return _view(
         report,
-        ("energy", "low", "high", "saving", *parts.headings),
-        cells,
+        (*headings, *parts.headings),
+        lambda record: (*cells(record), *parts.cells(record)),
         notes=(
             "low, high: at the lowest and highest prices of the sources. saving: the dense machine's energy by this "
             "one's. Levels and mac: shares of the energy. Leakage, clocks and control are not counted.",
@@ -163,12 +168,34 @@ def roofline_view(report: Report) -> View:
 
 def mapping_view(report: Report) -> View:
     """What the mapper chose."""
-    return _view(
-        report,
-        ("skips", "blocks", "mapping"),
-        lambda record: (record.scheduled or NOTHING, f"{record.blocks:,}", record.mapping or NOTHING),
-        left={"skips", "mapping"},
+    return View(
+        headings=("layer", "pass", "skips", "blocks", "mapping"),
+        left=frozenset({"layer", "pass", "skips", "mapping"}),
+        lines=tuple(
+            (record.layer, record.pass_name, record.scheduled, f"{record.blocks:,}", record.mapping or NOTHING)
+            for record in report.layer_records
+        ),
+        totals=(),
+        notes=(
+            "skips: the operand whose zeros are skipped. Tiles along rows x columns; blocks of rows x of columns, and "
+            "which are outside. |: the next contraction of the pass, as in a strided input gradient.",
+        ),
+        wraps=True,
     )
+
+
+def _fitting(
+    report: Report,
+    of: Callable[[Row], Mapping[str, float]],
+    text: Callable[[float, Row], str],
+    headings: tuple[str, ...],
+    cells: Callable[[Row], tuple[str, ...]],
+) -> Parts:
+    """Parts in the room that names, passes and the other columns leave."""
+    shown = _shown(report)
+    widths = columns_width(headings, map(cells, shown))
+    names = columns_width(("layer", "pass"), ((record.layer[:_LONGEST_NAME], record.pass_name) for record in shown))
+    return fitting(shown, of, text, WIDTH - names - widths)
 
 
 def _shown(report: Report) -> tuple[Row, ...]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,13 +15,14 @@ from unittest import mock
 
 from benchmarks.workload import pinned_layers, random_layer, write_trace
 from swatsim.architecture import load_architecture, shipped_architectures
+from swatsim.moves import DIRECTIONS
+from swatsim.report import Report
 from swatsim.simulation import simulate
 from swatsim.trace import Trace, load_trace
 
 KEPT = (
-    "cycles", "compute_cycles", "dense_cycles", "dense_compute_cycles", "ideal_cycles", "effectual_macs",
-    *(f"{level}_{direction}_bytes" for level in ("dram", "central", "sb", "nbin", "nbout")
-      for direction in ("read", "write")),
+    "cycles", "compute_cycles", "dense_cycles", "dense_compute_cycles", "ideal_cycles", "effectual_macs", "blocks",
+    "compulsory_dram_bytes", "prefetched_cycles",
 )  # fmt: skip
 # A trace's layers are simulated one at a time: six of a kind take no more memory than one, but for their rows.
 MOST_MEMORY_GROWTH = 1.2
@@ -32,7 +34,10 @@ WATCHED: tuple[tuple[str, str, Measure], ...] = (
     ("swatsim.datapaths.lanes.schedule_units", "buffers scheduled", lambda *given: given[3].shape[0]),
     ("swatsim.datapaths.lanes.count_in_chunks", "chunks counted", lambda *given: given[4].size),
     ("swatsim.schedule.count_present", "positions counted", lambda *given: given[1].size * given[2].size),
-    ("swatsim.timeline.run_blocks", "blocks run", lambda *given: given[0].size),
+    ("swatsim.mapper.search", "pairs of cuts searched", lambda *given: prod(each.blocks.size for each in given[1])),
+    ("swatsim.demand.touched_bytes", "blocks measured", lambda *given: given[-1].size),
+    ("swatsim.stream_plan.run_blocks", "blocks of streams tried", lambda *given: given[0].compute.size),
+    ("swatsim.timeline.run_blocks", "blocks run", lambda *given: given[0].compute.size),
     ("swatsim.trace.tensors.read", "tensors read", lambda *given: 1),
 )
 
@@ -45,11 +50,18 @@ def count() -> dict[str, int]:
         for name in shipped_architectures():
             with watching() as work:
                 report = simulate(load_architecture(name), load_trace(path), workers=1)
-            for record in report.records:
-                columns = record.as_dict()
-                found |= {f"{name} {record.layer} {record.pass_name} {key}": int(columns[key] or 0) for key in KEPT}
+            found |= {f"{name} {key}": value for key, value in _kept(report)}
             found |= {f"{name} {key}": work[key] for _, key, _ in WATCHED}
     return found
+
+
+def _kept(report: Report) -> Iterator[tuple[str, int]]:
+    """Of passes and totals; streams are in the totals."""
+    moved = [f"{level}_{direction}_bytes" for level in report.machine.levels for direction in DIRECTIONS]
+    for record in (*report.layer_records, *report.totals):
+        columns = record.as_dict()
+        for key in (*KEPT, *moved):
+            yield f"{record.layer} {record.pass_name} {key}", int(columns[key] or 0)
 
 
 @contextmanager

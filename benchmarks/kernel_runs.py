@@ -11,10 +11,13 @@ import numpy as np
 
 from benchmarks.workload import MAIN_ARCHITECTURE, random_layer
 from swatsim.architecture import load_architecture
+from swatsim.arena import Piece, Product, arena_of
 from swatsim.contraction import Contraction, contract
+from swatsim.hierarchy import hierarchy_of
 from swatsim.kernels.barrier import wait_at_buffers, wait_at_segments
+from swatsim.kernels.blocks import empty_blocks
 from swatsim.kernels.compile import kernel
-from swatsim.kernels.engines import run_blocks
+from swatsim.kernels.engines import empty_spans, run_blocks
 from swatsim.kernels.gather import count_in_chunks, count_present, gather_words
 from swatsim.kernels.moves import (
     MoveRule,
@@ -24,7 +27,10 @@ from swatsim.kernels.moves import (
     fill_most_candidates,
     schedule_units,
 )
+from swatsim.kernels.search import CYCLES, search
+from swatsim.mapper import held_sides
 from swatsim.mapping import Mapping, map_contraction
+from swatsim.schedule import schedule
 from swatsim.sides import Order
 
 LANE = "a lane of a step of a vector"
@@ -83,11 +89,36 @@ def runs() -> Iterator[Run]:
     yield from _gather_runs()
     yield from _move_runs()
     yield from _barrier_runs()
-    blocks = 100_000
-    times = np.random.RandomState(3).randint(0, 1000, (3, blocks)).astype(np.int64)
+    yield from _memory_runs()
+
+
+def _memory_runs() -> Iterator[Run]:
+    random, count, levels = np.random.RandomState(3), 100_000, 4
+    blocks = empty_blocks(count, levels)
+    for times in (blocks.own, blocks.store, blocks.compute):
+        times[:] = random.randint(0, 1000, count)
+    blocks.busy[:] = random.randint(0, 30_000, blocks.busy.shape)
+    blocks.waits[:] = True
+    timing = hierarchy_of(load_architecture(MAIN_ARCHITECTURE), None).timing
     yield Run(
-        name="run_blocks", call=run_blocks, arguments=lambda: (*times, 60), positions=blocks,
-        position="a block", goal_positions_per_second=100e6,
+        name="run_blocks", call=run_blocks,
+        arguments=lambda: (blocks, 0, timing, empty_spans(count), np.zeros(levels + 4, np.int64)),
+        positions=count, position="a block", goal_positions_per_second=8e5,
+    )  # fmt: skip
+    found, _ = contraction()
+    schedules = schedule(found, load_architecture(MAIN_ARCHITECTURE))
+    hierarchy = hierarchy_of(load_architecture(MAIN_ARCHITECTURE), {})
+    held = held_sides(found, hierarchy, schedules)
+    way = schedules.actual[0]
+    rows, columns = held[::-1] if way.mapping.transposed else held
+    product = Product(tensor="output", scattered=False, multiplications=schedules.multiplications(way))
+    arena = arena_of([Piece(schedule=way, rows=rows, columns=columns)], product, hierarchy)
+    most = (1 << 63) - 1
+    yield Run(
+        name="search", call=search,
+        arguments=lambda: (arena.sides, arena.totals, arena.work, arena.rest, hierarchy.timing, (CYCLES, most, most)),
+        positions=arena.totals[0].blocks.size * arena.totals[1].blocks.size, position="a pair of cuts",
+        goal_positions_per_second=2e4,
     )  # fmt: skip
 
 

@@ -43,13 +43,22 @@ def cli() -> None:
 @click.option("--layers", default="*", metavar="PATTERN", help="Only layers whose name matches, such as 'layer1.*'.")
 @click.option("--pass", "passes", multiple=True, type=click.Choice(PASSES), help="Only this pass; may be repeated.")
 @click.option("--objective", type=click.Choice(OBJECTIVES), default=OBJECTIVES[0], help="What mappings are chosen by.")
-@click.option("--format", "formats", multiple=True, metavar="TENSOR=FORMAT",
-              help="How input, weight or output (and its gradient) is stored off chip and where blocks are kept.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="TENSOR=FORMAT",
+    help="How input, weight or output (and its gradient) is stored off chip and where blocks are kept.",
+)
 @click.option("--show", type=click.Choice(SHOWN), default=SHOWN[0], help="What the table is about.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the report as JSON ('-': standard output, no table).")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the rows as CSV ('-': standard output, no table).")
-@click.option("--timeline", "timeline_file", metavar="FILE",
-              help="Write when what happens: trace events (.json.gz, .json) or a page to look at (.html).")
+@click.option(
+    "--timeline",
+    "timeline_file",
+    metavar="FILE",
+    help="Write when what happens: trace events (.json.gz, .json) or a page to look at (.html).",
+)
 @click.option("--workers", type=click.IntRange(1, 1024), help="Threads; by default one per processor.")
 def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     arch: str,

@@ -109,12 +109,15 @@ def _collect(
     stop_vector = np.minimum(stop * extent.at_once, vectors)
     own = np.where(in_groups > 1, vectors, stop_vector - start_vector)
     codes, kind = np.unique(in_groups * (vectors + 1) + own, return_inverse=True)
+    # The first tile has most: its share of every round, the last of which may have too few vectors to fill it.
+    before = count - 1
+    fullest = before * extent.per_tile + np.minimum(own - before * extent.at_once, extent.per_tile)
     return Cuts(
         blocks=blocks, bundle_groups=bundles,
         first=np.cumsum([0, *(start.size for start, _ in found)]),
         start=group * vectors + start_vector, stop=last_group * vectors + stop_vector,
         start_round=start_round, stop_round=stop_round,
         groups=in_groups, vectors=own, rounds=count,
-        tile_rounds=-(-own // extent.per_tile), tile_vectors=np.minimum(count * extent.per_tile, own),
+        tile_rounds=-(-own // extent.per_tile), tile_vectors=fullest,
         sizes=np.stack(np.divmod(codes, vectors + 1), axis=1), kind=kind.reshape(-1), total_rounds=rounds,
     )  # fmt: skip

@@ -23,14 +23,18 @@ def plan_stream(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool
     """
     moved = stream_moves(operation, hierarchy.architecture, dense=dense)
     off_chip = sum(count for move, count in moved.items() if move.level == hierarchy.names[0])
+    work, blocks = _best(operation, hierarchy, dense=dense)
+    room = np.zeros(len(hierarchy.names), dtype=np.int64)
+    for level, need in _room(work, hierarchy, last=True).items():
+        room[level] = need
     return Plan(
-        blocks=_best(operation, hierarchy, dense=dense), moved=moved, compulsory_bytes=off_chip, multiplications=0,
-        mapping="", first_loads=(), room_bytes=np.zeros(len(hierarchy.names), dtype=np.int64),
+        blocks=blocks, moved=moved, compulsory_bytes=off_chip, multiplications=0,
+        mapping="", first_loads=(), room_bytes=room,
     )  # fmt: skip
 
 
-def _best(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool) -> Blocks:
-    best: tuple[int, Blocks] | None = None
+def _best(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool) -> tuple[StreamBlocks, Blocks]:
+    best: tuple[int, StreamBlocks, Blocks] | None = None
     made = 0
     for block_bytes in reversed(BLOCK_BYTES):
         work = stream_blocks(operation, block_bytes, dense=dense)
@@ -44,21 +48,23 @@ def _best(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool) -> B
         cycles = run_blocks(blocks, 0, hierarchy.timing, empty_spans(made), stalls)[0]
         if best is not None and cycles >= best[0]:
             break  # the longer blocks hid more
-        best = (cycles, blocks)
+        best = (cycles, work, blocks)
     if best is None:
         level, need = max(_room(work, hierarchy).items(), key=lambda item: item[1] - (hierarchy.room(item[0]) or 0))
         raise MappingError(
             f"{operation.name}: {operation.pass_name}: memory.{hierarchy.names[level]}.capacity_bytes: "
             f"got {hierarchy.room(level)}, expected at least {need} for the shortest blocks, the next ones beside them"
         )
-    return best[1]
+    return best[1:]
 
 
-def _room(work: StreamBlocks, hierarchy: Hierarchy) -> dict[int, int]:
-    """Bytes in each level: of a block, and of the one that comes meanwhile."""
-    times = 2 if work.values.size > 1 else 1
+def _room(work: StreamBlocks, hierarchy: Hierarchy, *, last: bool = False) -> dict[int, int]:
+    """Bytes in each level: of a block, and of the one that comes meanwhile; nothing comes beside the last one."""
+    both = 2 if work.values.size > 1 else 1
     need: dict[int, int] = {}
-    for operand, sizes in (("columns", work.load_bytes), ("results", work.store_bytes)):
+    for operand, sizes, times in (
+        ("columns", work.load_bytes, 1 if last else both), ("results", work.store_bytes, both),
+    ):  # fmt: skip
         level = hierarchy.resident(operand)
         need[level] = need.get(level, 0) + times * int(sizes.max(initial=0))
     return need

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from swatsim.hierarchy import Hierarchy
-from swatsim.kernels.engines import Spans, empty_spans, occupied_cycles, run_blocks
+from swatsim.kernels.engines import Spans, empty_spans, occupied_cycles, run_blocks, served, served_before
 from swatsim.plan import Plan
 
 __all__ = ["PlacedPass", "Spans", "place_passes"]
@@ -53,11 +53,13 @@ def place_passes(passes: Sequence[Scheduled], hierarchy: Hierarchy) -> Iterator[
 
     What is prefetched was made before the pass before, and has room beside that one's last blocks.
     """
-    start, rest, room = 0, (0, 0), np.zeros(len(hierarchy.names), dtype=np.int64)
+    start, before, rest, room = 0, 0, (0, 0), np.zeros(len(hierarchy.names), dtype=np.int64)
+    refresh = int(hierarchy.timing.refresh_period[0]), int(hierarchy.timing.refresh_cycles[0])
     prefetch = hierarchy.architecture.mapping.overlap == "prefetch"
     for each in passes:
         blocks = each.plan.blocks
-        credit = min(_prefetchable(each, room, hierarchy), rest[1] - rest[0]) if prefetch else 0
+        free = served_before(rest[1], *refresh) - served_before(rest[0], *refresh)
+        credit = min(_prefetchable(each, room, hierarchy), free) if prefetch else 0
         spans = empty_spans(blocks.compute.size)
         waits = np.zeros(len(hierarchy.names) + len(CAUSES), dtype=np.int64)
         cycles, rest_start, rest_end = run_blocks(blocks, credit, hierarchy.timing, spans, waits)
@@ -67,10 +69,10 @@ def place_passes(passes: Sequence[Scheduled], hierarchy: Hierarchy) -> Iterator[
             compute_cycles=each.plan.compute_cycles,
             stalls={cause: int(count) for cause, count in zip(causes, waits, strict=True) if count},
             bound_by=_bound_by(each.plan, hierarchy), spans=spans,
-            ahead=(rest[0], rest[0] + credit) if credit else (0, 0),
+            ahead=(rest[0] - before, served(rest[0], credit, *refresh) - before) if credit else (0, 0),
         )  # fmt: skip
         start += cycles
-        rest, room = (rest_start - cycles, rest_end - cycles), each.plan.room_bytes
+        before, rest, room = cycles, (rest_start, rest_end), each.plan.room_bytes
 
 
 def _prefetchable(each: Scheduled, room: np.ndarray[tuple[int], np.dtype[np.int64]], hierarchy: Hierarchy) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 
@@ -10,9 +11,12 @@ import pytest
 from trace_files import small_layers, write_trace
 
 import swatsim
-from swatsim.cli import main
+from swatsim.cli import OBJECTIVES, SHOWN, main
+from swatsim.mapper import OBJECTIVES as MAPPED
+from swatsim.report.table import VIEWS
+from swatsim.report.timeline_checks import check_trace_events
 
-PASS_TOTALS = ["forward", "input_grad", "weight_grad", "backward", "step"]
+PASS_TOTALS = ["forward", "input_grad", "weight_grad", "backward", "other", "step"]
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +115,10 @@ def test_json_and_csv_on_standard_output_are_pure(run):
     code, out, err = run("--json", "-")
     assert (code, err) == (0, "")
     document = json.loads(out)
-    assert (document["format"], document["version"]) == ("swatsim-report", 1)
+    assert (document["format"], document["version"]) == ("swatsim-report", 2)
+    assert document["simulation"] == {"objective": "cycles", "formats": {}}
+    assert document["area"]["total_mm2"] > 0
+    assert document["footprint"]["total"]["weight_bytes"] > 0
     assert document["architecture"]["tile"]["rows"] == 16
     assert document["trace"]["name"] == "small"
     totals = [row["pass"] for row in document["rows"] if row["layer"] == "total"]
@@ -142,6 +149,20 @@ def test_a_file_and_standard_output_together(run, tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["format"] == "swatsim-report"
 
 
+@pytest.mark.parametrize("name", ["steps.json", "steps.json.gz", "steps.html"])
+def test_timeline(run, tmp_path, name):
+    _, table, _ = run()
+    assert run("--timeline", name) == (0, table, "")
+    (written,) = tmp_path.iterdir()
+    assert written.name == name
+    data = written.read_bytes()
+    if name.endswith(".html"):
+        assert data.startswith(b"<!doctype html>")
+        assert b'"format":"swatsim-timeline"' in data
+    else:
+        check_trace_events(gzip.decompress(data) if name.endswith(".gz") else data)
+
+
 def test_an_earlier_file_is_replaced_whole(run, tmp_path):
     (tmp_path / "report.json").write_text("x" * 100_000)
     run("--json", "report.json")
@@ -156,23 +177,36 @@ def test_each_key_is_set_once(run):
     refused(run("--set", "tile.rows=4", "--set", "tile.rows=5"), "--set tile.rows: got it twice")
 
 
-def test_not_both_in_one_file(run, tmp_path):
-    refused(run("--json", "same", "--csv", "./same"), "same", "expected different files")
+@pytest.mark.parametrize("options", [("--json", "--csv"), ("--json", "--timeline"), ("--csv", "--timeline")])
+def test_not_both_in_one_file(run, tmp_path, options):
+    first, second = options
+    message = f"{first} and {second}: got ./same.json for both, expected different files\n"
+    assert refused(run(first, "same.json", second, "./same.json")) == message
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("option", ["--json", "--csv"])
+@pytest.mark.parametrize("name", ["out.txt", "out", "-", "out.gz", "out.json.gz.bak"])
+def test_a_timeline_needs_a_known_end_of_its_name(run, tmp_path, name):
+    message = f"timeline: got {name!r}, expected a name that ends in .json.gz, .json or .html\n"
+    assert refused(run("--timeline", name)) == message
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv", "--timeline"])
 @pytest.mark.parametrize(
     ("path", "reason"),
-    [("missing/report", "No such file"), ("folder", "Is a directory"), ("file/report", "Not a directory"), ("", "")],
-)
+    [
+        ("missing/report.json", "No such file"), ("folder.json", "Is a directory"),
+        ("file/report.json", "Not a directory"), ("", ""),
+    ],
+)  # fmt: skip
 def test_a_file_that_cannot_be_written(run, tmp_path, option, path, reason):
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.json").mkdir()
     (tmp_path / "file").write_text("kept")
     before = sorted(tmp_path.rglob("*"))
-    other = {"--json": "--csv", "--csv": "--json"}[option]
+    other = {"--json": "--csv", "--csv": "--json", "--timeline": "--json"}[option]
     expected = f"{path}: cannot be written" if path else "got an empty name, expected a file or -"
-    refused(run(option, path, other, "other"), expected, reason)
+    assert len(refused(run(option, path, other, "other"), expected, reason).splitlines()) == 1
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "file").read_text() == "kept"
 
@@ -209,8 +243,62 @@ def test_layers_that_match_nothing(run):
 def test_pass(run):
     rows = chosen(run("--pass", "weight_grad", "--json", "-"))
     assert [name for layer, name in rows if layer != "total"] == ["weight_grad"] * 3
+    assert [name for layer, name in rows if layer == "total"] == ["weight_grad"]
     rows = chosen(run("--pass", "weight_grad", "--pass", "forward", "--json", "-"))
     assert rows[:2] == [("first", "forward"), ("first", "weight_grad")]
+
+
+def test_objective_and_format(run):
+    _, out, _ = run("--objective", "dram_bytes", "--format", "weight=csr", "--format", " input = bitmap", "--json", "-")
+    asked = {"objective": "dram_bytes", "formats": {"weight": "csr", "input": "bitmap"}}
+    assert json.loads(out)["simulation"] == asked
+
+
+def test_choices_are_those_that_there_are():
+    assert tuple(MAPPED) == OBJECTIVES
+    assert tuple(VIEWS) == SHOWN
+
+
+@pytest.mark.parametrize(
+    ("formats", "message"),
+    [
+        (["weight"], "--format weight: got no '=', expected TENSOR=FORMAT, such as weight=bitmap"),
+        (["gradient=csr"], "format: got 'gradient', expected one of input, weight, output"),
+        (["weight=zip"], "format of weight: got 'zip', expected one of dense, bitmap, csr, csc, run_length, zfnaf"),
+        (["weight="], "format of weight: got '', expected one of dense, bitmap, csr, csc, run_length, zfnaf"),
+        (["weight=csr", "weight=csc"], "--format weight: got it twice, expected each key once"),
+    ],
+)
+def test_format_badly(run, formats, message):
+    options = [text for each in formats for text in ("--format", each)]
+    assert refused(run(*options)) == message + "\n"
+
+
+@pytest.mark.parametrize("option", ["--objective", "--show"])
+def test_a_choice_that_there_is_not(run, option):
+    refused(run(option, "time"), f"Invalid value for '{option}': 'time' is not one of ")
+
+
+@pytest.mark.parametrize("show", SHOWN)
+@pytest.mark.parametrize("arch", ["dadiannao", "global-buffer"])
+def test_show(run, show, arch):
+    code, out, err = run("--show", show, arch=arch)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "…" not in "".join(lines[1:])  # a heading may be cut
+    first = {row.split()[0] for row in lines[1:] if row}
+    assert {
+        "other": {"elementwise_forward", "update", "other"}, "area": {"multipliers", "total"},
+        "footprint": {"first", "second", "last", "layers", "total"},
+    }.get(show, {"first", "second", "last"}) <= first  # fmt: skip
+
+
+@pytest.mark.parametrize(("show", "part"), [("other", "Nothing: no whole step"), ("footprint", "footprint: got")])
+def test_what_only_a_whole_step_has(run, show, part):
+    code, out, err = run("--show", show, "--layers", "second")
+    assert part in out + err
+    assert code == (0 if show == "other" else 2)
 
 
 def test_pass_unknown(run):

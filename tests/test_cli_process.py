@@ -27,7 +27,7 @@ def test_json_and_table(arguments, tmp_path):
     lines = result.stdout.decode().splitlines()
     assert max(map(len, lines)) <= 100
     document = json.loads((tmp_path / "report.json").read_bytes())
-    assert f"{document['rows'][-1]['cycles']:,} cycles" in lines[-2]
+    assert f"{document['rows'][-1]['cycles']:,} cycles" in lines[-3]
     piped = swatsim(*arguments, "--json", "-")
     assert piped.stdout == (tmp_path / "report.json").read_bytes()
 
@@ -36,6 +36,14 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments):
     result = swatsim(*arguments, "--set", "tile.rows=0")
     assert (result.returncode, result.stdout) == (2, b"")
     assert result.stderr == "--set tile.rows=0: tile.rows: got 0, expected an integer from 1 to 1024\n"
+
+
+def test_wrong_choices_are_one_line_before_anything_is_read(tmp_path):
+    """Not even the architecture: neither of these exists."""
+    base = ["run", "--arch", tmp_path / "a", "--trace", tmp_path / "t"]
+    result = swatsim(*base, "--timeline", tmp_path / "out.txt")
+    expected = f"timeline: got '{tmp_path}/out.txt', expected a name that ends in .json.gz, .json or .html\n"
+    assert (result.returncode, result.stdout, result.stderr) == (2, b"", expected)
 
 
 @pytest.mark.parametrize("output", [[], ["--json", "-"], ["--csv", "-"]])
@@ -128,7 +136,7 @@ def slow(*_, **__):
     print("layer", file=sys.stderr, flush=True)
     time.sleep(2)
 
-swatsim.simulation.simulate_layer = slow
+swatsim.simulation.plan_layer = slow
 main(sys.argv[1:])
 """
 

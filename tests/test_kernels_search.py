@@ -68,6 +68,8 @@ def cases(draw):
         "duplex": st.sampled_from(["half", "full"]),
     }.items()}  # fmt: skip
     overrides |= {"tiles": 2, "tile.rows": draw(st.sampled_from([1, 4]))}
+    if "central" in levels and draw(st.booleans()):
+        overrides["memory.central.holds"] = ["columns"]  # results wait in the tiles
     asked = searches(machine, overrides, layer, draw(st.sampled_from(OBJECTIVES)))
     return [asked[number] for number in random.permutation(len(asked))[:3]]
 

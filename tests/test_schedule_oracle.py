@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from free_memory import load_with_free_memory
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from oracle import Machine, run_layer
 from oracle_cases import close_calls, contested, layers, machines, overrides
 from oracle_vectors import PASS_OPERANDS, OracleLayer
 
 import swatsim
 
+# A case is a whole simulation, and an execution of all of its multiplications.
+FEWER = settings(max_examples=settings().max_examples // 3)
 COUNTS = ("compute_cycles", "dense_compute_cycles", "ideal_cycles", "macs", "effectual_macs")
 
 
@@ -61,18 +63,21 @@ def assert_counts_agree(rows: dict[str, Any], layer: OracleLayer, machine: Machi
         assert (row["cycles"], row["dense_cycles"]) == (row["compute_cycles"], row["dense_compute_cycles"]), name
 
 
+@FEWER
 @given(layer=layers(), machine=machines())
 def test_counts_are_those_of_the_executed_schedule(layer, machine):
     event(f"{layer.kind}, {machine.skip}, {machine.reach}")
     assert_counts_agree(rows_of(layer, architecture_of(machine)), layer, machine)
 
 
+@FEWER
 @given(case=close_calls())
 def test_operand_with_more_zeros_is_scheduled(case):
     layer, machine = case
     assert_counts_agree(rows_of(layer, architecture_of(machine)), layer, machine)
 
 
+@FEWER
 @given(case=contested())
 def test_lanes_choose_as_in_the_oracle(case):
     layer, machine = case
@@ -165,7 +170,10 @@ def test_totals_are_sums():
     )
     second = swatsim.Layer.from_arrays("second", **{key: FULL[key] for key in ("input", "weight", "output_grad")})
     rows = swatsim.simulate(architecture_of(Machine()), swatsim.Trace("t", [first, second])).rows
-    own, totals = rows[rows["pass"].isin(PASS_OPERANDS) & (rows["layer"] != "total")], rows[rows["layer"] == "total"].set_index("pass")
+    own, totals = (
+        rows[rows["pass"].isin(PASS_OPERANDS) & (rows["layer"] != "total")],
+        rows[rows["layer"] == "total"].set_index("pass"),
+    )
     assert list(zip(own["layer"], own["pass"], strict=True)) == [
         ("first", "forward"), ("first", "weight_grad"),
         ("second", "forward"), ("second", "input_grad"), ("second", "weight_grad"),

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from memory_checks import RESULTS, check_row
 
+import swatsim
+from swatsim.report.timeline_checks import check_timeline
 from swatsim.trace import load_trace
 
 TRACES = Path(__file__).parent.parent / "traces"
@@ -108,3 +111,15 @@ def test_size_in_git(name):
     stored = sum(file.stat().st_size for file in (TRACES / name).rglob("*") if file.is_file())
     assert stored < (300_000 if name == "smallcnn" else 8_000_000)
     assert {path.suffix for path in (TRACES / name).rglob("*") if path.is_file()} <= {".json", ".zst", ".md", ".csv"}
+
+
+def test_bytes_are_conserved_in_every_layer(trace):
+    """Compulsory traffic, results written once, and blocks loaded before they are computed, on the main machine."""
+    architecture = swatsim.load_architecture("dadiannao")
+    report = swatsim.simulate(architecture, trace, keep_timeline=True)
+    check_timeline(report.timeline)
+    layers = {layer.spec.name: layer for layer in trace}
+    checked = [row for row in report.layer_records if row.pass_name in RESULTS]
+    assert len(checked) == sum(len(spec.passes) for spec in trace.specs)
+    for row in checked:
+        check_row(row, layers[row.layer], architecture)

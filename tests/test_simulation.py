@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import swatsim
-from swatsim.errors import MappingError, SwatsimError
+from swatsim.errors import ArchitectureError, MappingError, SwatsimError
+from swatsim.report.timeline_checks import check_timeline
 
 TRACE = Path(__file__).parent.parent / "traces" / "smallcnn"
 MACHINES = swatsim.shipped_architectures()
@@ -21,28 +23,52 @@ def one_layer(**changes):
 
 def compulsory_bytes(bits, form):
     """The least that an operand can take in DRAM, each value once."""
-    return bits.size * 2 if form == "dense" else bits.nonzeros * 2 + bits.size // 8
+    if form == "dense" or bits.nonzeros == bits.size:  # what has no zeros is stored dense
+        return bits.size * 2
+    return bits.nonzeros * 2 + (bits.size // 8 if form == "bitmap" else 0)
+
+
+def keys_of(rows):
+    return [(row.layer, row.pass_name) for row in rows]
 
 
 @pytest.mark.parametrize("trace_name", ["smallcnn", "resnet50"])
 @pytest.mark.parametrize("machine", MACHINES)
 def test_every_row_of_a_shipped_trace_keeps_its_bounds(machine, trace_name):
     architecture, trace = swatsim.load_architecture(machine), swatsim.load_trace(TRACE.parent / trace_name)
-    report = swatsim.simulate(architecture, trace)
+    report = swatsim.simulate(architecture, trace, keep_timeline=True)
+    outermost = architecture.memory.outermost
     rows = {(row.layer, row.pass_name): row for row in report.records}
-    assert len(rows) == 3 * len(trace) - 1 + 5  # the first layer needs no input gradient; five totals
-    for row in rows.values():
-        assert row.ideal_cycles <= row.compute_cycles <= row.dense_compute_cycles
+    assert len(rows) == len(report.records)
+    assert len(report.layer_records) == 3 * len(trace) - 1  # the first layer needs no input gradient
+    assert [row.pass_name for row in report.totals] == [
+        "forward", "input_grad", "weight_grad", "backward", "other", "step"
+    ]  # fmt: skip
+    for row in report.records:
+        assert row.ideal_cycles <= row.compute_cycles
         assert row.effectual_macs <= row.unskippable_macs <= row.macs
-        assert 0 < row.utilization <= 1
-        assert row.stall_cycles >= 0
+        assert 0 <= row.utilization <= 1
+        assert row.stall_cycles == sum(row.stalls.values()) >= 0
+    for row in (*report.layer_records, *report.streaming_records):
+        # A part of a reduction is stored by itself: its last run of zeros needs no fillers.
+        runs_cut = " parts" in row.mapping and architecture.memory.levels[outermost].format == "run_length"
+        assert row.compulsory_dram_bytes <= row.dram_bytes or runs_cut
+    # Streaming work takes its own blocks on each machine, and whole cycles in each of them.
+    for row in (*report.layer_records, *report.totals[:4]):
+        assert row.compute_cycles <= row.dense_compute_cycles
+    check_timeline(report.timeline, duplex=architecture.memory.levels[outermost].duplex)
+    step = report.total()
+    assert (sum(placed.cycles for placed in report.timeline), len(report.timeline)) == (
+        step.cycles, len(report.layer_records) + len(report.streaming_records)
+    )  # fmt: skip
+    assert sorted(keys_of(report.timeline)) == sorted(keys_of((*report.layer_records, *report.streaming_records)))
     for layer in trace:
         pointwise = layer.spec.weight_shape[2:] == (1, 1) and layer.spec.stride != (1, 1)
         for pass_name, given in layer.passes.items():
             columns = rows[layer.spec.name, pass_name].as_dict()
             for role, operand in given.operands.items():
-                read = columns[f"dram_read_{role.removesuffix('_grad')}_bytes"]
-                least = compulsory_bytes(operand.bits, architecture.memory.dram.format)
+                read = columns[f"{outermost}_read_{role.removesuffix('_grad')}_bytes"]
+                least = compulsory_bytes(operand.bits, architecture.memory.levels[outermost].format)
                 assert read >= least or pointwise  # a strided 1x1 kernel skips lines of its input
 
 
@@ -68,6 +94,9 @@ def test_a_huge_stride_has_no_more_phases_than_positions():
         ({"passes": []}, "passes: got none, expected some of forward, input_grad, weight_grad"),
         ({"layers": "x*"}, "layers: got 'x*', which matches none of the 4 layers of smallcnn"),
         ({"layers": None}, "layers: got None, expected a pattern of layer names"),
+        ({"objective": "time"}, "objective: got 'time', expected one of cycles, dram_bytes, energy"),
+        ({"formats": {"gradient": "csr"}}, "format: got 'gradient', expected one of input, weight, output"),
+        ({"formats": {"weight": "zip"}}, "format of weight: got 'zip', expected one of dense, bitmap, csr, csc, "),
         ({"layers": "conv1", "passes": ["input_grad"]}, "passes: got input_grad, expected one that the chosen layers "),
         ({"workers": 0}, "workers: got 0, expected an integer from 1"),
         ({"workers": 1.5}, "workers: got 1.5, expected an integer from 1"),
@@ -98,29 +127,85 @@ def test_the_report_says_how_the_trace_was_made():
     assert (report.trace["scheme"], report.trace["digest"]) == ("swat-u", trace.digest)
 
 
-# What docs/model.md §3 lists as without effect yet; every other property must change something when it is the least.
-WITHOUT_EFFECT = {
-    *(f"memory.{level}.banks" for level in ("dram", "central", "sb", "nbin", "nbout")),
-    *(f"memory.{level}.energy_pj_per_bit" for level in ("dram", "central", "sb", "nbin", "nbout")),
-    *(f"memory.{level}.latency_cycles" for level in ("central", "sb", "nbin", "nbout")),
-    *(f"memory.{level}.capacity_bytes" for level in ("dram", "nbin", "nbout")),
-    "memory.nbout.format",  # can only be dense
-}
-EXTREMES = {
-    "capacity_bytes": 1, "banks": 77, "width_bytes_per_cycle": 1, "latency_cycles": 99_999, "energy_pj_per_bit": 9.5,
-    "format": "bitmap",
-}  # fmt: skip
+@pytest.mark.parametrize("objective", ["dram_bytes", "energy"])
+def test_an_objective_is_met_at_least_as_well_as_by_chance(objective):
+    """In every pass of layers: nothing that is chosen for fewer cycles moves fewer bytes, or needs less energy."""
+    machine, trace = swatsim.load_architecture("dadiannao"), swatsim.load_trace(TRACE)
+    measure = {"dram_bytes": lambda row: row.dram_bytes, "energy": lambda row: row.energy.total.value}[objective]
+    fastest, chosen = (swatsim.simulate(machine, trace, objective=name).layer_records for name in ("cycles", objective))
+    assert keys_of(fastest) == keys_of(chosen)
+    assert all(measure(mine) <= measure(other) for mine, other in zip(chosen, fastest, strict=True))
+    assert sum(map(measure, chosen)) < sum(map(measure, fastest))
 
 
-@pytest.mark.parametrize("level", ["dram", "central", "sb", "nbin", "nbout"])
-@pytest.mark.parametrize("name", list(EXTREMES))
-def test_memory_keys_have_the_effect_that_is_documented(level, name):
-    key = f"memory.{level}.{name}"
-    if key == "memory.nbout.format":
-        return
+def test_a_format_replaces_that_of_the_levels():
     trace = swatsim.load_trace(TRACE)
     plain, changed = (
-        swatsim.simulate(swatsim.load_architecture("dadiannao-dense", overrides=overrides), trace, workers=1).records
-        for overrides in ({}, {key: EXTREMES[name]})
-    )
-    assert (plain == changed) == (key in WITHOUT_EFFECT)
+        {keys: row for row in swatsim.simulate(swatsim.load_architecture("dadiannao"), trace, formats=formats).records
+         if (keys := (row.layer, row.pass_name))}
+        for formats in ({}, {"weight": "dense"})
+    )  # fmt: skip
+    read = "dram_read_weight_bytes"
+    weight = trace.layer(1).spec.weight_shape
+    row = changed[trace.specs[1].name, "forward"].as_dict()
+    assert row[read] % (2 * int(np.prod(weight))) == 0 < row[read]
+    assert plain[trace.specs[1].name, "forward"].as_dict()[read] < row[read]
+    # The dense machine stores everything dense anyway.
+    assert [each.dense_cycles for each in changed.values() if each.macs] == [
+        each.dense_cycles for each in plain.values() if each.macs
+    ]
+
+
+LEVELS = ("dram", "central", "sb", "nbin", "nbout")
+# Every other property of a level must change something when it is far from what the file says.
+WITHOUT_EFFECT = {
+    "memory.dram.capacity_bytes",  # it holds everything
+    "memory.dram.banks",  # channels of a DRAM standard, which this machine's is not
+    "memory.dram.bank_cycles",
+    "memory.nbin.capacity_bytes",  # all filters of this trace are one round: no window comes twice
+    "memory.nbout.capacity_bytes",  # needs only be enough for a round's sums, which the file's rules see to
+    *(f"memory.{level}.duplex" for level in LEVELS[1:]),  # half is what it must be
+    "memory.nbout.fill_bytes_per_cycle",  # nothing fills it: there are no partial sums to fetch back
+}
+NOT_ALLOWED = {
+    "memory.dram.fill_bytes_per_cycle",  # no level is above it
+    "memory.nbout.format",  # sums are dense
+    *(f"memory.{level}.standard" for level in LEVELS[1:]),  # of the outermost level, as is its duplex
+}
+EXTREMES = {
+    "banks": 1, "bank_cycles": 1000, "width_bytes_per_cycle": 1, "fill_bytes_per_cycle": 1, "latency_cycles": 99_999,
+    "energy_pj_per_bit": 0.25, "energy_low_pj_per_bit": 0, "energy_high_pj_per_bit": 999, "format": "bitmap",
+    "duplex": "half", "standard": "hbm2", "refresh_period_cycles": 10,
+}  # fmt: skip
+CAPACITIES = {"dram": 1, "central": 8192, "sb": 10_000, "nbin": None, "nbout": None}
+
+
+def changed_by(level, name):
+    """Whether a property that is far from the file's changes anything in a report."""
+    overrides = {f"memory.{level}.{name}": CAPACITIES[level] if name == "capacity_bytes" else EXTREMES[name]}
+    if name == "refresh_period_cycles":
+        overrides[f"memory.{level}.refresh_cycles"] = 5
+    if name == "energy_pj_per_bit":
+        overrides |= {f"memory.{level}.energy_{end}_pj_per_bit": None for end in ("low", "high")}
+    return plain_report() != reported(overrides)
+
+
+@functools.cache
+def plain_report():
+    return reported({})
+
+
+def reported(overrides):
+    machine = swatsim.load_architecture("dadiannao-dense", overrides=overrides)
+    return [row.as_dict() for row in swatsim.simulate(machine, swatsim.load_trace(TRACE), workers=1).records]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", ["capacity_bytes", *EXTREMES])
+def test_memory_keys_have_the_effect_that_is_documented(level, name):
+    key = f"memory.{level}.{name}"
+    if key in NOT_ALLOWED:
+        with pytest.raises(ArchitectureError):
+            changed_by(level, name)
+    else:
+        assert changed_by(level, name) == (key not in WITHOUT_EFFECT)

@@ -26,10 +26,11 @@ TOGETHER, APART = "dadiannao-dense", "apart"
 @cache
 def machine_of(width=40, latency=60, duplex="half", capacity=None, name=TOGETHER, inner_latency=4):
     overrides = {
-        "memory.dram.standard": None, "memory.dram.width_bytes_per_cycle": width, "memory.dram.latency_cycles": latency,
-        "memory.dram.duplex": duplex, "memory.central.capacity_bytes": capacity, "streaming.values_per_cycle": PER_CYCLE,
-        "memory.central.width_bytes_per_cycle": 64,
+        "memory.dram.standard": None, "memory.dram.width_bytes_per_cycle": width,
+        "memory.dram.latency_cycles": latency, "memory.dram.duplex": duplex,
+        "memory.central.capacity_bytes": capacity, "memory.central.width_bytes_per_cycle": 64,
         "memory.central.refresh_cycles": 0, "memory.central.refresh_period_cycles": None,
+        "streaming.values_per_cycle": PER_CYCLE,
     }  # fmt: skip
     overrides |= {f"memory.{level}.latency_cycles": inner_latency for level in ("central", "sb", "nbin", "nbout")}
     if name == APART:

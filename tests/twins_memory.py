@@ -106,6 +106,11 @@ def image_side(role, tensor, groups, windows, order, elements) -> Side:
     return Side(role, vectors, touched, lines, bool(tensor.all()))
 
 
+def touched_places(found: list[int], size: int) -> list[int]:
+    """Of a part that touches nothing but padding, one line of it is taken for its tensor."""
+    return between(found, size) or [-1]
+
+
 def forward_sides(conv: Convolution, order: Order, part: Part) -> tuple[Side, Side]:
     filters, per_group, kernel_h, kernel_w = conv.shape_w
     own, elements = filters // conv.groups, pick(part.channels, per_group)
@@ -166,7 +171,7 @@ def weight_grad_sides(conv: Convolution, order: Order, part: Part) -> tuple[Side
     heights, widths = (
         pick(None, conv.shape_x[2 + axis])
         if (part.rows, part.columns)[axis] is None
-        else between([
+        else touched_places([
             place * conv.stride[axis] + tap * conv.dilation[axis] - conv.padding[2 * axis]
             for place in (ps, qs)[axis] for tap in range(conv.shape_w[2 + axis])
         ], conv.shape_x[2 + axis])
@@ -192,7 +197,7 @@ def weight_grad_sides(conv: Convolution, order: Order, part: Part) -> tuple[Side
         touched.append([[(group, at["c"])] for at in shifts])
         for c in range(per_group):
             column_lines[group, c] = [
-                [int(conv.x[n, group * per_group + c, h, w]) for w in widths] for n in images for h in heights
+                [value_at(conv.x, n, group * per_group + c, h, w) for w in widths] for n in images for h in heights
             ]
     row_touched = [[[(group, v)] for v in range(own)] for group in range(conv.groups)]
     return (
@@ -367,9 +372,8 @@ class Operand:
         return sum(found) if self.memory.levels[level].per == "node" else max(found)
 
     def lines(self, block: Rounds) -> list[tuple[int, ...]]:
-        return sorted({
-            key for group, turn in block for tile in self.dealt[turn] for v in tile for key in self.side.touched[group][v]
-        })  # fmt: skip
+        vectors = ((group, v) for group, turn in block for tile in self.dealt[turn] for v in tile)
+        return sorted({key for group, v in vectors for key in self.side.touched[group][v]})
 
     def line_bytes(self, keys, level: str) -> int:
         return sum(self.side.size(self.side.lines[key], self.memory.format(level, self.side)) for key in keys)

@@ -43,8 +43,23 @@ def served(start: int, work: int, period: int, refresh: int) -> int:
     if work == 0 or period == 0:
         return start + work
     available = period - refresh
-    done = start // period * available + min(start % period, available) + work
+    done = served_before(start, period, refresh) + work
     return (done - 1) // available * period + (done - 1) % available + 1
+
+
+@kernel
+def served_before(cycle: int, period: int, refresh: int) -> int:
+    """Cycles before `cycle` without refresh."""
+    if period == 0:
+        return cycle
+    return cycle // period * (period - refresh) + min(cycle % period, period - refresh)
+
+
+@kernel
+def paused_cycles(timing: Timing, start: int, end: int) -> int:
+    """Cycles from `start` to `end` in which the channel refreshes."""
+    period, refresh = timing.refresh_period[0], timing.refresh_cycles[0]
+    return end - start - (served_before(end, period, refresh) - served_before(start, period, refresh))
 
 
 @kernel
@@ -130,12 +145,15 @@ def compute_block(blocks: Blocks, block: int, timing: Timing, spans: Spans, stat
         drained = spans.store[block - 2, 1] + timing.load_latency
     start = max(state.end, ready, drained)
     gap = start - state.end
+    paused = 0
     if gap > 0:
         by_load = ready >= drained
-        hidden = timing.load_latency + (timing.start_latency if by_load else 0)
-        paused = state.rested
-        if by_load:
-            paused = max(0, spans.load[block, 1] - spans.load[block, 0] - blocks.own[block])
+        hidden = timing.load_latency + (timing.start_latency if by_load else timing.store_latency)
+        if not by_load:
+            paused = paused_cycles(timing, spans.store[block - 2, 0], spans.store[block - 2, 1])
+        elif spans.arrived[block] > 0:
+            # Not to the end of the load's span: another block's share may follow.
+            paused = paused_cycles(timing, spans.load[block, 0], spans.arrived[block] - timing.load_latency)
         charge(stalls, gap, (latency, hidden), (refresh, paused), blocks.own_level[block] if by_load else 0)
     spans.compute[block, 0] = start
     computed = start + blocks.compute[block]
@@ -149,8 +167,10 @@ def compute_block(blocks: Blocks, block: int, timing: Timing, spans: Spans, stat
         charge(stalls, over, (refresh, paused), (conflict, lost), slowest)
     end = computed + over
     spans.compute[block, 1] = end
+    # Two blocks' buffers are taken until the block before this one is done.
+    freed = max(state.reading, spans.compute[block - 1, 1]) if block >= 1 else state.reading
     return store_block(blocks, block, timing, spans, State(
-        state.reading, state.writing, end, state.last_end, max(0, end - state.reading), state.rested
+        state.reading, state.writing, end, state.last_end, max(0, end - freed), state.rested
     ))  # fmt: skip
 
 
@@ -172,7 +192,7 @@ def store_block(blocks: Blocks, block: int, timing: Timing, spans: Spans, state:
 
 @kernel
 def run_blocks(blocks: Blocks, credit: int, timing: Timing, spans: Spans, stalls: IntArray) -> tuple[int, int, int]:
-    """Cycles until the last block is stored; from when to when the channel rests before the last store.
+    """Cycles until the last block is stored; from when to when the channel can load for the next pass.
 
     A half-duplex channel serves load 0, load 1, ahead 0, store 0, load 2, ahead 1, store 1 ... in this order; a
     full-duplex one serves stores apart. Buffers are double: a load waits until the block two before it has been
@@ -192,7 +212,10 @@ def run_blocks(blocks: Blocks, credit: int, timing: Timing, spans: Spans, stalls
     if wait > 0:
         latency, refresh = stalls.shape[0] - 1, stalls.shape[0] - 2
         charge(stalls, wait, (latency, timing.store_latency + timing.load_latency), (refresh, state.rested), 0)
-    return max(state.last_end, state.end), state.end - state.resting, state.end
+    cycles = max(state.last_end, state.end)
+    rest = state.end - state.resting
+    # What another pass loads in this time has arrived when it begins.
+    return cycles, rest, max(rest, min(state.end, cycles - timing.load_latency))
 
 
 @kernel

@@ -299,7 +299,7 @@ def search(
 ) -> Choice:  # fmt: skip
     """The best candidate for goal (objective, its count so far, the cycles so far); none where none is better.
 
-    Of equals the one with fewer cycles, or else the one listed first.
+    Of equals the one with fewer cycles, or else the one whose bound is lower, or that is listed first.
     """
     objective, bound, bound_cycles = goal
     found = np.empty((2 * totals[0].blocks.shape[0] * totals[1].blocks.shape[0], TRIED + 1), dtype=np.int64)

@@ -1,0 +1,67 @@
+"""Bytes of vectors and lines in every format, and which lines a vector touches: against lists of values."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from oracle_cases import layers
+from oracle_vectors import Order, convolution_of
+from test_reduction import product_layer
+from twins_memory import sides_of, stored_size
+
+from swatsim.contraction import contract
+from swatsim.formats import FORMATS
+from swatsim.held import HeldSide
+from swatsim.schedule import count
+from swatsim.sides import Order as ProductOrder
+
+
+def held_and_twins(layer, pass_name, step_order, window_order):
+    """(as the product holds it, as a list of values) of both sides of each contraction."""
+    plain = convolution_of(layer, pass_name)
+    twins = sides_of(plain, Order(lanes=4, flatten="never", step_order=step_order, window_order=window_order))
+    found = contract(product_layer(layer), pass_name, ProductOrder(steps=step_order, windows=window_order))
+    assert len(found) == len(twins)
+    for contraction, pair in zip(found, twins, strict=True):
+        for side, twin in zip((contraction.rows, contraction.columns), pair, strict=True):
+            yield HeldSide(side, count(side).by_vector, 2), twin
+
+
+@settings(max_examples=settings().max_examples // 3)
+@given(
+    layer=layers(), form=st.sampled_from(sorted(FORMATS)), step_order=st.sampled_from(["rsc", "csr", "scr"]),
+    window_order=st.sampled_from(["npq", "nqp"]),
+)  # fmt: skip
+def test_bytes_and_touched_lines(layer, form, step_order, window_order):
+    for pass_name in product_layer(layer).passes:
+        for held, twin in held_and_twins(layer, pass_name, step_order, window_order):
+            event(f"{pass_name} {form}")
+            vectors = [piece for group in twin.vectors for piece in group]
+            assert held.vector_bytes(form).tolist() == [stored_size(piece, form) for piece in vectors]
+            keys = sorted(twin.lines)  # group by group, in the order in which they lie
+            assert held.all_line_bytes(form).tolist() == [stored_size(twin.lines[key], form) for key in keys]
+            touched = twin.all_touched()
+            assert held.touched.tolist() == [key in touched for key in keys]
+            numbers = [key for key in keys if key in touched]
+            assert held.line_bytes(form).tolist() == [stored_size(twin.lines[key], form) for key in numbers]
+            per_vector = [keys for group in twin.touched for keys in group]
+            for start, stop, own in zip(held.line_start, held.line_stop, per_vector, strict=True):
+                assert numbers[int(start) : int(stop)] == own
+            intervals = held.interval_of_vector
+            assert (held.interval_start[intervals] == held.line_start).all()
+            assert (held.interval_stop[intervals] == held.line_stop).all()
+            assert held.side.full == bool(twin.full)
+
+
+def test_what_no_window_touches_has_no_bytes():
+    """A 1 x 1 convolution of stride 2 reads every other row."""
+    from oracle_vectors import OracleLayer
+
+    ones = np.ones((1, 3, 4, 5), dtype=np.int64)
+    layer = OracleLayer(
+        kind="conv2d", input=ones, weight=ones[:1, :, :1, :1], output_grad=ones[:, :1, :2, :3], stride=(2, 2)
+    )
+    _, (held, _) = held_and_twins(layer, "forward", "rsc", "npq")
+    assert held.touched.tolist() == [True, False, True, False]
+    assert held.line_bytes("dense").sum() == 2 * 3 * 5 * 2

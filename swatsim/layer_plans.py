@@ -12,7 +12,7 @@ from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction, contract, parts_of
 from swatsim.hierarchy import Hierarchy, hierarchy_of
 from swatsim.layer import Layer, LayerSpec
-from swatsim.mapper import Work, compulsory_bytes, held_sides, map_pass
+from swatsim.mapper import Mapped, Work, compulsory_bytes, held_sides, map_pass
 from swatsim.passes import OPERANDS, RESULTS, REVERSED
 from swatsim.plan import Plan, plan_pass
 from swatsim.schedule import Schedules, schedule
@@ -93,7 +93,7 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         multiplications = sum(
             each.multiplications(found.schedule) for each, found in zip(schedules, mapped, strict=True)
         )
-        least = _compulsory(schedules, hierarchy)
+        least = _compulsory(schedules, mapped, hierarchy)
         planned = plan_pass(mapped, RESULTS[pass_name], multiplications, least, hierarchy)
         return planned, _scheduled([found.schedule.scheduled for found in mapped], pass_name)
 
@@ -109,15 +109,20 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
     )  # fmt: skip
 
 
-def _compulsory(schedules: Sequence[Schedules], hierarchy: Hierarchy) -> int:
-    """Each operand of a pass once and its result once; what several contractions read is the same tensor."""
+def _compulsory(schedules: Sequence[Schedules], mapped: Sequence[Mapped], hierarchy: Hierarchy) -> int:
+    """Each operand of a pass once and its result once; what several contractions read is the same tensor.
+
+    Parts of a cut reduction may take less than the whole: lines without what no window touches, fewer fillers.
+    """
     found = 0
     shared: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
-    for each in schedules:
-        rows, columns = held_sides(each.contraction, hierarchy, each)
-        loaded, stored = compulsory_bytes(each, (rows, columns), hierarchy)
-        found += loaded + stored
+    for each, chosen in zip(schedules, mapped, strict=True):
+        held = held_sides(each.contraction, hierarchy, each)
+        loaded, stored = compulsory_bytes(each, [held], hierarchy)
+        pieces = [(piece.rows, piece.columns) for piece in chosen.arena.pieces]
+        found += min(loaded, compulsory_bytes(each, pieces, hierarchy)[0]) + stored
         if len(schedules) > 1:
+            columns = held[1]
             name = hierarchy.tensor_format("columns", columns.side.role, full=columns.side.full)[hierarchy.names[0]]
             lines = np.where(columns.touched, columns.all_line_bytes(name), 0)
             if shared is not None:

@@ -88,7 +88,7 @@ def map_pass(work: Work, hierarchy: Hierarchy, objective: str) -> tuple[Mapped, 
     goal = OBJECTIVES[objective]
     held = tuple(held_sides(each.contraction, hierarchy, each) for each in work.schedules)
     apart = tuple(_best(work, number, held[number], hierarchy, goal) for number in range(len(held)))
-    if len(held) == 1:
+    if len(held) <= 1:
         return apart
     together = _together(work, held, hierarchy, goal)
     if together is None:
@@ -141,7 +141,7 @@ def _best(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: H
 
 def _least(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: Hierarchy, goal: int) -> int:
     """The count that is near enough to what no mapping goes below: cutting the reduction could save no more."""
-    loaded, stored = compulsory_bytes(work.schedules[number], held, hierarchy)
+    loaded, stored = compulsory_bytes(work.schedules[number], [held], hierarchy)
     if goal == DRAM_BYTES:
         return loaded + stored
     fewest = work.ways(number)[0].compute_cycles
@@ -155,13 +155,16 @@ def _least(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: 
     return int(levels * NEAR) + work.product(number, work.ways(number)[0]).multiplications * hierarchy.mac_energy
 
 
-def compulsory_bytes(schedules: Schedules, held: tuple[HeldSide, HeldSide], hierarchy: Hierarchy) -> tuple[int, int]:
-    """Off-chip bytes of a contraction that no mapping goes below: each operand read once, the result written once."""
+def compulsory_bytes(
+    schedules: Schedules, parts: Sequence[tuple[HeldSide, HeldSide]], hierarchy: Hierarchy
+) -> tuple[int, int]:
+    """Off-chip bytes of a contraction, its reduction in parts: both operands read once, the result written once."""
     contraction, outermost = schedules.contraction, hierarchy.names[0]
-    loaded = sum(
-        int(side.line_bytes(hierarchy.tensor_format("rows", side.side.role, full=side.side.full)[outermost]).sum())
-        for side in held
-    )
+    loaded = 0
+    for sides in zip(*parts, strict=True):
+        full = all(each.side.full for each in sides)
+        name = hierarchy.tensor_format("rows", sides[0].side.role, full=full)[outermost]
+        loaded += sum(int(each.line_bytes(name).sum()) for each in sides)
     values = contraction.rows.base.size * contraction.columns.vectors
     return loaded, values * hierarchy.architecture.datapath.value_bytes
 

@@ -28,10 +28,11 @@ TWINS = {
     "twins.surviving": ["count_surviving_steps", "schedule_units"],
     "twins.segment_cycles": ["wait_at_segments"],
     "twins.buffer_cycles": ["wait_at_buffers"],
-    "twins.walk": ["served"],
+    "twins.walk": ["served", "served_before"],
     "twins.serve": ["level_cycles", "occupied_cycles"],
     "twins.Engines": [
-        "run_blocks", "load_block", "compute_block", "store_block", "charge", "start_state", "empty_spans"
+        "run_blocks", "paused_cycles", "load_block", "compute_block", "store_block", "charge", "start_state",
+        "empty_spans",
     ],
     "twins.lay_out": [
         "lay_mapping", "lay_block", "lay_loads", "rounds_of", "rounds_within", "tiling_of", "empty_blocks"

@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +22,8 @@ SPARSITY = {
     "resnet50-thin": Fraction(4, 5),
     "smallcnn": Fraction(4, 5),
 }
+# At night all of them.
+EVERY_LAYER = tuple(SPARSITY) if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else ("resnet50-90", "smallcnn")
 FULL_WIDTH = ("resnet50", "resnet50-90", "resnet50-dense")
 
 
@@ -113,8 +116,10 @@ def test_size_in_git(name):
     assert {path.suffix for path in (TRACES / name).rglob("*") if path.is_file()} <= {".json", ".zst", ".md", ".csv"}
 
 
-def test_bytes_are_conserved_in_every_layer(trace):
+@pytest.mark.parametrize("name", EVERY_LAYER)
+def test_bytes_are_conserved_in_every_layer(name):
     """Compulsory traffic, results written once, and blocks loaded before they are computed, on the main machine."""
+    trace = load_trace(TRACES / name)
     architecture = swatsim.load_architecture("dadiannao")
     report = swatsim.simulate(architecture, trace, keep_timeline=True)
     check_timeline(report.timeline)

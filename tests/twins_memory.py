@@ -53,7 +53,8 @@ def stored_size(piece: Piece, name: str) -> int:
         return rows * columns * VALUE
     if name == "bitmap":
         return values * VALUE + -(-rows * columns // 8)
-    return len(encode(name, piece, rows, columns, VALUE)) // 8
+    ones = [[int(value != 0) for value in row] for row in piece]
+    return len(encode(name, ones, rows, columns, VALUE)) // 8
 
 
 @dataclass(frozen=True)

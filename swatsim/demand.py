@@ -71,7 +71,8 @@ def demand_of(held: HeldSide, cuts: Cuts, place: Place, hierarchy: Hierarchy) ->
             np.copyto(busy[beneath, FILL], busy[index, READ])
         if depth > 1:
             # What once is in a level that keeps it need not come again.
-            stays = stays | _kept(rounds[name].largest, level, cuts, outer=place.outer)
+            of_instance = rounds[name].total if level.per == "node" else rounds[name].largest
+            stays = stays | _kept(of_instance, level, cuts, outer=place.outer)
             _add(busy[index, WRITE], moved[index, WRITE], read, level, stays)
         beneath = index
     loads = _loads(held, cuts, place, hierarchy, rounds[path[1]])
@@ -129,7 +130,7 @@ def _add(busy: IntArray, moved: IntArray, amounts: _Amounts, level: Level, stays
     moved[once] += np.where(stays, amounts.moved, 0)
 
 
-def _kept(largest: IntArray, level: Level, cuts: Cuts, *, outer: bool) -> NDArray[np.bool_]:
+def _kept(sums: IntArray, level: Level, cuts: Cuts, *, outer: bool) -> NDArray[np.bool_]:
     """Whether a level keeps what it was filled with while the rounds of the other side pass.
 
     An outer side's round stays if two of them have room (the next one comes meanwhile), an inner one's if all have.
@@ -138,8 +139,8 @@ def _kept(largest: IntArray, level: Level, cuts: Cuts, *, outer: bool) -> NDArra
         return np.ones(cuts.start.size, dtype=np.bool_)
     room = level.capacity_bytes // len(level.holds)
     if outer:
-        return 2 * _largest_step(largest, cuts) <= room
-    return np.asarray(largest[cuts.stop_round] - largest[cuts.start_round] <= room)
+        return 2 * _largest_step(sums, cuts) <= room
+    return np.asarray(sums[cuts.stop_round] - sums[cuts.start_round] <= room)
 
 
 def _largest_step(sums: IntArray, cuts: Cuts) -> IntArray:

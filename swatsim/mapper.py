@@ -129,8 +129,9 @@ def _best(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: H
         if len(cut) <= len(pieces_of_ways[0]):
             break
         pieces_of_ways = _in_parts([contractions[number] for contractions in cut], ways, hierarchy)
+        bounded = goal == CYCLES and best is not None
         for way, pieces in zip(ways, pieces_of_ways, strict=True):
-            if best is None or _compute_cycles(pieces) <= most:
+            if not bounded or _compute_cycles(pieces) <= most:
                 best = _better(best, pieces, work.product(number, way), hierarchy, goal)
         parts *= 2
     if best is None:

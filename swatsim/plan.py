@@ -33,6 +33,7 @@ class Plan:
     """A pass cut into blocks, on the machine as it is or with skipping off."""
 
     blocks: Blocks
+    runs: tuple[int, ...]  # blocks that follow one another without a rest; the next run begins after the end of the last
     moved: Mapping[Move, int]
     compulsory_bytes: int  # off chip: each operand read once as it is stored, the result written once
     multiplications: int
@@ -57,6 +58,7 @@ def plan_pass(
     texts = list(dict.fromkeys(_text(each, hierarchy) for each in mapped))
     return Plan(
         blocks=Blocks(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True))),
+        runs=tuple(piece.compute.size for piece in pieces[1:]),
         moved=moved, compulsory_bytes=compulsory_bytes, multiplications=multiplications,
         mapping=" | ".join(texts), first_loads=_first_loads(mapped[0]) if mapped else (),
         room_bytes=_room(mapped, hierarchy),

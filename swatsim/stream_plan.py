@@ -28,7 +28,7 @@ def plan_stream(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool
     for level, need in _room(work, hierarchy, last=True).items():
         room[level] = need
     return Plan(
-        blocks=blocks, moved=moved, compulsory_bytes=off_chip, multiplications=0,
+        blocks=blocks, runs=(blocks.compute.size,), moved=moved, compulsory_bytes=off_chip, multiplications=0,
         mapping="", first_loads=(), room_bytes=room,
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from swatsim.hierarchy import Hierarchy
+from swatsim.kernels.blocks import Blocks
 from swatsim.kernels.engines import Spans, empty_spans, occupied_cycles, run_blocks, served, served_before
 from swatsim.plan import Plan
 
@@ -57,12 +58,10 @@ def place_passes(passes: Sequence[Scheduled], hierarchy: Hierarchy) -> Iterator[
     refresh = int(hierarchy.timing.refresh_period[0]), int(hierarchy.timing.refresh_cycles[0])
     prefetch = hierarchy.architecture.mapping.overlap == "prefetch"
     for each in passes:
-        blocks = each.plan.blocks
         free = served_before(rest[1], *refresh) - served_before(rest[0], *refresh)
         credit = min(_prefetchable(each, room, hierarchy), free) if prefetch else 0
-        spans = empty_spans(blocks.compute.size)
         waits = np.zeros(len(hierarchy.names) + len(CAUSES), dtype=np.int64)
-        cycles, rest_start, rest_end = run_blocks(blocks, credit, hierarchy.timing, spans, waits)
+        cycles, after, spans = _run(each.plan, credit, hierarchy, waits)
         causes = (*hierarchy.names, *CAUSES)
         yield PlacedPass(
             layer=each.layer, pass_name=each.pass_name, start_cycle=start, cycles=cycles,
@@ -72,7 +71,24 @@ def place_passes(passes: Sequence[Scheduled], hierarchy: Hierarchy) -> Iterator[
             ahead=(rest[0] - before, served(rest[0], credit, *refresh) - before) if credit else (0, 0),
         )  # fmt: skip
         start += cycles
-        before, rest, room = cycles, (rest_start, rest_end), each.plan.room_bytes
+        before, rest, room = cycles, after, each.plan.room_bytes
+
+
+def _run(
+    plan: Plan, credit: int, hierarchy: Hierarchy, waits: np.ndarray[tuple[int], np.dtype[np.int64]]
+) -> tuple[int, tuple[int, int], Spans]:
+    """Run a plan: cycles, from when to when the channel rests at the end, and when each engine works on each block."""
+    spans, first, cycles, rest = empty_spans(plan.blocks.compute.size), 0, 0, (0, 0)
+    for count in plan.runs:
+        part = slice(first, first + count)
+        own = Spans(*(array[part] for array in spans))
+        blocks = Blocks(*(array[part] for array in plan.blocks))
+        taken, rest_start, rest_end = run_blocks(blocks, credit if first == 0 else 0, hierarchy.timing, own, waits)
+        for array in own:
+            array += cycles * (array > 0) if array is own.arrived else cycles
+        rest = (cycles + rest_start, cycles + rest_end)
+        first, cycles = first + count, cycles + taken
+    return cycles, rest, spans
 
 
 def _prefetchable(each: Scheduled, room: np.ndarray[tuple[int], np.dtype[np.int64]], hierarchy: Hierarchy) -> int:

@@ -112,10 +112,8 @@ def test_the_published_numbers() -> None:
         assert 2 * node.tile.macs_per_cycle == 512
         assert node.tiles * sb.capacity_bytes + central.capacity_bytes == 36 << 20
         step_bytes = node.tile.rows * node.tile.lanes * node.datapath.value_bytes
-        # The skipping node also fetches one bit for each of 8 steps a cycle.
-        bitmap_bytes = 0 if node.datapath.skip == "none" else 8 * node.tile.rows * node.tile.lanes // 8
         assert step_bytes == 4096 // 8
-        assert sb.width_bytes_per_cycle == step_bytes + bitmap_bytes
+        assert sb.width_bytes_per_cycle == step_bytes
     tensordash = load_architecture("tensordash")
     assert (tensordash.macs_per_cycle, tensordash.tile.macs_per_cycle) == (4096, 256)
 
@@ -170,12 +168,13 @@ def test_dadiannao_broadcasts_256_bits() -> None:
     assert load_architecture("dadiannao-dense").memory.levels["nbin"].fill_bytes_per_cycle == 256 // 8
 
 
-def test_every_tile_of_the_skipping_node_has_a_stream_of_its_own() -> None:
+def test_the_skipping_node_doubles_the_leaves_of_the_tree() -> None:
     node = load_architecture("dadiannao")
-    nbin = node.memory.levels["nbin"]
-    assert nbin.width_bytes_per_cycle == 8 * node.tile.lanes * node.datapath.value_bytes
-    streams = node.tiles * nbin.width_bytes_per_cycle
-    assert node.memory.levels["central"].width_bytes_per_cycle == streams == nbin.fill_bytes_per_cycle
+    levels = node.memory.levels
+    assert levels["nbin"].width_bytes_per_cycle == 8 * node.tile.lanes * node.datapath.value_bytes
+    leaves = 2 * node.tiles * 256 // 8
+    assert levels["central"].width_bytes_per_cycle == leaves
+    assert levels["nbin"].fill_bytes_per_cycle == levels["sb"].fill_bytes_per_cycle == leaves
 
 
 @pytest.mark.parametrize(("name", "level", "chunks"), [("dadiannao", "nbin", 2), ("global-buffer", "column_file", 4)])

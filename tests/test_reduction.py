@@ -85,20 +85,34 @@ def test_parts_add_up_to_the_pass(layer, count, lanes, windows):
                 cut_operands(product.spec.convolution, counted, first, second, part) for part in parts
             )
         )
+        for part in parts:
+            check_window(cut_operands(product.spec.convolution, counted, first, second, part)[0], part)
         whole = multiplied(product.spec.convolution, counted, first, second)
         assert (total == whole).all()
         assert sorted(total.ravel()) == sorted(definition(layer, pass_name).ravel())
 
 
+def check_window(conv, part):
+    """Of a range of output positions, the input that belongs to it has nothing that its windows pass by."""
+    if part.rows:
+        touched = (conv.output_height - 1) * conv.stride[0] + (conv.kernel_height - 1) * conv.dilation[0] + 1
+        assert conv.height + conv.padding[0] + conv.padding[1] == touched
+    if part.columns:
+        touched = (conv.output_width - 1) * conv.stride[1] + (conv.kernel_width - 1) * conv.dilation[1] + 1
+        assert conv.width + conv.padding[2] + conv.padding[3] == touched
+
+
 @settings(max_examples=settings().max_examples // 2)
 @given(layer=layers(), count=st.integers(1, 9), lanes=LANES, windows=WINDOWS)
 def test_no_part_ends_within_a_step(layer, count, lanes, windows):
-    """So many steps come out as of the whole, non-zeros and multiplications too, and never more parts than asked for."""
+    """As many steps come out as of the whole; non-zeros and multiplications too."""
     product = product_layer(layer)
     order = Order(steps="rsc", windows=windows)
     for pass_name in product.passes:
         whole = contract(product, pass_name, order)
-        parts = [contract(product, pass_name, order, part) for part in parts_of(product, pass_name, lanes, order, count)]
+        parts = [
+            contract(product, pass_name, order, part) for part in parts_of(product, pass_name, lanes, order, count)
+        ]
         assert all(len(part) == len(whole) for part in parts)
         for number, contraction in enumerate(whole):
             pieces = [part[number] for part in parts]

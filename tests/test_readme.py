@@ -41,6 +41,13 @@ def test_the_main_job_prints_what_is_shown():
     assert printed[-(len(shown) - gap - 1) :] == shown[gap + 1 :]
 
 
+def test_where_time_and_energy_go_is_what_the_command_prints():
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.where"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert f"<!-- where -->\n{run.stdout}" in (ROOT / "docs" / "model.md").read_text()
+
+
 def test_the_published_speedups_are_those_of_the_command():
     run = subprocess.run(
         [sys.executable, "-m", "benchmarks.published"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -102,6 +102,17 @@ def arena_of(
     )  # fmt: skip
 
 
+def sums_always_fit(arena: Arena) -> bool:
+    """Whether all partial sums have room on chip beside the largest blocks of both sides."""
+    rows, columns, rest = *arena.totals, arena.rest
+    for level in {rows.resident, columns.resident, rest.result_level}:
+        need = rest.values * rest.result_bytes if level == rest.result_level else 0
+        need += sum(int(side.room.max()) for side in (rows, columns) if side.resident == level)
+        if 0 <= rest.capacity[level] < need:
+            return False
+    return True
+
+
 def with_spills(arena: Arena, hierarchy: Hierarchy) -> Arena:
     """The same, with the partial sums off chip between the parts of the reduction, block by block as they come."""
     sum_bytes = hierarchy.architecture.datapath.accumulator_bytes

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.arena import Arena, Piece, Product, arena_of, with_spills
+from swatsim.arena import Arena, Piece, Product, arena_of, sums_always_fit, with_spills
 from swatsim.contraction import Contraction
 from swatsim.errors import MappingError
 from swatsim.held import HeldSide
@@ -196,7 +196,9 @@ def _better(
     if best is not None and goal == CYCLES and _compute_cycles(pieces) >= best.choice.cycles:
         return best
     arena = arena_of(pieces, product, hierarchy, present)
-    for each in (arena, with_spills(arena, hierarchy))[: min(len(pieces), 2)]:
+    # Sums that wait on chip whatever the blocks are need not go off chip.
+    spills = len(pieces) > 1 and not sums_always_fit(arena)
+    for each in (arena, with_spills(arena, hierarchy)) if spills else (arena,):
         score = Score(_WORST, _WORST) if best is None else best.score(goal)
         choice = search(each.sides, each.totals, each.work, each.rest, hierarchy.timing, (goal, *score))
         if choice.row_cut >= 0:

@@ -86,7 +86,8 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
 
     def plan(hierarchy: Hierarchy, *, dense: bool) -> tuple[Plan, str]:
         work = Work(
-            name=f"{layer.spec.name}: {pass_name}" + (" (skipping off)" if dense else ""), schedules=schedules, tensor=RESULTS[pass_name],
+            name=f"{layer.spec.name}: {pass_name}" + (" (skipping off)" if dense else ""), schedules=schedules,
+            tensor=RESULTS[pass_name],
             scattered=counted == "input_grad" and layer.spec.convolution.stride != (1, 1), cut=cut, dense=dense,
         )  # fmt: skip
         mapped = map_pass(work, hierarchy, node.objective)

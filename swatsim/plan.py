@@ -33,7 +33,7 @@ class Plan:
     """A pass cut into blocks, on the machine as it is or with skipping off."""
 
     blocks: Blocks
-    runs: tuple[int, ...]  # blocks that follow one another without a rest; the next run begins after the end of the last
+    runs: tuple[int, ...]  # numbers of blocks: each run begins at the end of the one before
     moved: Mapping[Move, int]
     compulsory_bytes: int  # off chip: each operand read once as it is stored, the result written once
     multiplications: int

@@ -81,11 +81,11 @@ def _run(
     spans, first, cycles, rest = empty_spans(plan.blocks.compute.size), 0, 0, (0, 0)
     for count in plan.runs:
         part = slice(first, first + count)
-        own = Spans(*(array[part] for array in spans))
-        blocks = Blocks(*(array[part] for array in plan.blocks))
+        own, blocks = Spans._make(array[part] for array in spans), Blocks._make(array[part] for array in plan.blocks)
         taken, rest_start, rest_end = run_blocks(blocks, credit if first == 0 else 0, hierarchy.timing, own, waits)
-        for array in own:
-            array += cycles * (array > 0) if array is own.arrived else cycles
+        for engine in (own.load, own.compute, own.store):
+            np.add(engine, cycles, out=engine)
+        np.add(own.arrived, cycles, out=own.arrived, where=own.arrived > 0)
         rest = (cycles + rest_start, cycles + rest_end)
         first, cycles = first + count, cycles + taken
     return cycles, rest, spans

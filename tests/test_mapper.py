@@ -338,7 +338,9 @@ def test_the_choice_is_the_best_of_all_mappings(layer, architecture, name, dense
         simulated(architecture, each.product, name, "cycles")
     except MappingError as error:
         assert re.fullmatch(
-            rf"layer: {name}(?: \(skipping off\))?: memory\.\w+\.capacity_bytes: got \d+, expected at least \d+ for .*", str(error)
+            rf"layer: {name}(?: \(skipping off\))?: memory\.\w+\.capacity_bytes: "
+            r"got \d+, expected at least \d+ for .*",
+            str(error),
         )
         # A report has the dense machine beside the other one: both must fit.
         other = Pass(architecture, layer, each.product, name, dense=not dense)

@@ -229,8 +229,8 @@ def test_bitmaps_of_full_tensors_cost_more_where_they_are_asked_for():
 # ---------------------------------------------------------------------------------------------------------- refusals
 
 REFUSED = re.compile(
-    r"layer: forward(?: \(skipping off\))?: memory\.(central|sb)\.capacity_bytes: got (\d+), expected at least (\d+) for the smallest "
-    r"blocks, the next ones beside them"
+    r"layer: forward(?: \(skipping off\))?: memory\.(central|sb)\.capacity_bytes: "
+    r"got (\d+), expected at least (\d+) for the smallest blocks, the next ones beside them"
 )
 
 

@@ -64,7 +64,8 @@ def scheduled(step):
     found = []
     for number, each in enumerate(step):
         plan = Plan(
-            blocks=blocks_of(each["blocks"], len(LEVELS) - 1), runs=(len(each["blocks"]),), moved={}, compulsory_bytes=0, multiplications=0,
+            blocks=blocks_of(each["blocks"], len(LEVELS) - 1), runs=(len(each["blocks"]),),
+            moved={}, compulsory_bytes=0, multiplications=0,
             mapping="",
             first_loads=tuple(
                 FirstLoad(tensor=tensor, cycles=cycles, level=level, room_bytes=room)

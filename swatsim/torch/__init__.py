@@ -1,6 +1,7 @@
 """Sparse training and trace capture for PyTorch models (the extra `torch`)."""
 
 from swatsim.torch.capture import capture
-from swatsim.torch.sparsify import Sparsifier, sparsify
+from swatsim.torch.sparsify import sparsify
+from swatsim.torch.training import Sparsifier
 
 __all__ = ["Sparsifier", "capture", "sparsify"]

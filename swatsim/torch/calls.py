@@ -10,10 +10,10 @@ from swatsim.bits import BitTensor
 from swatsim.errors import CaptureError
 from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
 from swatsim.passes import OPERANDS
+from swatsim.schemes import LayerRule
 from swatsim.torch.geometry import kind_of, padding_of, pair
 from swatsim.torch.graph import LayerEnds
 from swatsim.torch.packing import pack
-from swatsim.torch.schemes import LayerRule
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from swatsim.errors import CaptureError
+from swatsim.schemes import LayerRule
 from swatsim.torch.calls import LayerCall
 from swatsim.torch.geometry import LAYERS, kind_of, padding_of
 from swatsim.torch.graph import GraphReader, LayerEnds, ModuleEnd
+from swatsim.torch.layers import SparseLayer
 from swatsim.torch.recorder import ACTIVE
-from swatsim.torch.schemes import LayerRule
-from swatsim.torch.sparsify import SparseLayer
 from swatsim.trace import TraceMetadata, TraceWriter
 
 # They multiply weights too, and a trace without their work would be taken for the whole step.
@@ -207,9 +207,9 @@ class capture:  # noqa: N801  read as a verb, like torch's own context managers
         return TraceMetadata(
             name=self.name,
             network=self.network,
-            scheme="dense" if sparsifier is None else sparsifier.scheme,
-            sparsity=None if sparsifier is None else sparsifier.sparsity,
-            selection_period=None if sparsifier is None else sparsifier.period,
+            scheme="dense" if sparsifier is None else sparsifier.scheme.label,
+            sparsity=None if sparsifier is None else sparsifier.scheme.sparsity,
+            selection_period=None if sparsifier is None else sparsifier.scheme.period,
             optimizer=self._optimizer,
             provenance=self.provenance,
         )

@@ -1,15 +1,15 @@
-"""Convolution and linear layer whose three passes multiply what a rule selects."""
+"""Convolution and linear layer whose three passes multiply what a scheme selects."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from swatsim.schemes import LayerRule
+from swatsim.schemes.selection import keep_from
 from swatsim.torch.recorder import ACTIVE
-from swatsim.torch.schemes.rule import LayerRule
-from swatsim.torch.selection import keep_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,8 @@ class Convolution:
 class Linear:
     """A linear layer: every leading dimension is a position."""
 
+    groups: ClassVar[int] = 1
+
     def forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The product, plus the bias."""
         return nn.functional.linear(input, weight, bias)
@@ -63,50 +65,64 @@ class Linear:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One forward call of a sparse layer."""
+    """One forward call of a sparse layer: what was selected for it, before rounding to `dtype`."""
 
     module: nn.Module
     rule: LayerRule
-    step: int  # optimiser steps taken so far
     operation: Convolution | Linear
-    dtype: torch.dtype  # of the multiplications; the selection is made before rounding to it
-    input_threshold: float | None
+    dtype: torch.dtype  # of the multiplications
+    used_weight: Tensor  # of the forward pass
+    input_grad_weight: Tensor
+    forward_threshold: float | None  # of the activation; None: nothing is dropped
+    weight_grad_threshold: float | None
+    output_mask: Tensor | None  # which outputs are computed
+    needed_weight_grad: Tensor | None
 
 
 class SparseProduct(torch.autograd.Function):
     """input x weight by a Call's operation, each pass on the operands that its rule selects."""
 
     @staticmethod
-    def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, call: Call) -> Tensor:
-        """Multiply, and keep what backward will: the used weight and the activation's kept values."""
-        used_weight = call.rule.forward_weight(weight, call.step).to(call.dtype)
-        used_input = call.rule.forward_input(input, call.step).to(call.dtype)
-        kept = input if call.input_threshold is None else keep_from(input, call.input_threshold)
-        ctx.save_for_backward(used_weight, kept.to(call.dtype) if ctx.needs_input_grad[1] else None)
-        ctx.call, ctx.input_shape, ctx.input_dtype, ctx.weight_dtype = call, input.shape, input.dtype, weight.dtype
+    def forward(ctx: Any, input: Tensor, learned: Tensor, bias: Tensor | None, call: Call) -> Tensor:
+        """Multiply, and keep what backward will.
+
+        `learned` is what the weight gradient belongs to: the weight itself, or the used weight where autograd goes on
+        from there.
+        """
+        weight, grad_weight = call.used_weight.to(call.dtype), call.input_grad_weight.to(call.dtype)
+        used_input = _kept(input, call.forward_threshold).to(call.dtype)
+        kept = _kept(input, call.weight_grad_threshold).to(call.dtype) if ctx.needs_input_grad[1] else None
+        ctx.save_for_backward(grad_weight, kept, call.output_mask, call.needed_weight_grad)
+        ctx.call, ctx.input_shape, ctx.input_dtype, ctx.weight_dtype = call, input.shape, input.dtype, learned.dtype
         ctx.bias_dtype = None if bias is None else bias.dtype
         ctx.recorder, ctx.key = ACTIVE.recorder, None
+        output = call.operation.forward(used_input, weight, None if bias is None else bias.to(call.dtype))
+        mask = call.output_mask
         if ctx.recorder is not None:
             ctx.key = ctx.recorder.open_call(call.module)
-            ctx.recorder.operands(ctx.key, "forward", call.rule, {"input": used_input, "weight": used_weight})
-        return call.operation.forward(used_input, used_weight, None if bias is None else bias.to(call.dtype))
+            needed = None if mask is None else mask.expand(output.shape)
+            _record(ctx, "forward", {"input": used_input, "weight": weight}, needed)
+        return output if mask is None else output * mask
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, output_grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         """Only the gradients that autograd asks for."""
         call: Call = ctx.call
-        weight, kept = ctx.saved_tensors
+        weight, kept, output_mask, needed = ctx.saved_tensors
+        if output_mask is not None:
+            output_grad = output_grad * output_mask  # what was not computed learns nothing
         input_grad = weight_grad = bias_grad = None
         if ctx.needs_input_grad[0]:
-            used = call.rule.input_grad_output_grad(output_grad, call.step)
+            used = call.rule.output_grad("input_grad", output_grad)
             shape_only = output_grad.new_empty(1).expand(ctx.input_shape)
             _record(ctx, "input_grad", {"output_grad": used, "weight": weight})
             input_grad = call.operation.backward(used, shape_only, weight, [True, False, False])[0].to(ctx.input_dtype)
         if ctx.needs_input_grad[1]:
-            used = call.rule.weight_grad_output_grad(output_grad, call.step)
-            _record(ctx, "weight_grad", {"output_grad": used, "input": kept})
+            used = call.rule.output_grad("weight_grad", output_grad)
+            _record(ctx, "weight_grad", {"output_grad": used, "input": kept}, needed)
             weight_grad = call.operation.backward(used, kept, weight, [False, True, False])[1].to(ctx.weight_dtype)
+            weight_grad = weight_grad if needed is None else weight_grad * needed
         if ctx.needs_input_grad[2]:
             # Always the whole output gradient: a bias multiplies nothing, so no scheme thins it.
             channels = 1 if isinstance(call.operation, Convolution) else output_grad.dim() - 1
@@ -115,6 +131,10 @@ class SparseProduct(torch.autograd.Function):
         return input_grad, weight_grad, bias_grad, None
 
 
-def _record(ctx: Any, pass_name: str, tensors: dict[str, Tensor]) -> None:
+def _kept(input: Tensor, threshold: float | None) -> Tensor:
+    return input if threshold is None else keep_from(input, threshold)
+
+
+def _record(ctx: Any, pass_name: str, tensors: dict[str, Tensor], needed: Tensor | None = None) -> None:
     if ctx.recorder is not None:
-        ctx.recorder.operands(ctx.key, pass_name, ctx.call.rule, tensors)
+        ctx.recorder.operands(ctx.key, pass_name, ctx.call.rule, tensors, needed)

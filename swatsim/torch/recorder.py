@@ -5,7 +5,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from swatsim.torch.schemes.rule import LayerRule
+from swatsim.schemes import LayerRule
 
 
 class Recorder(Protocol):
@@ -14,8 +14,15 @@ class Recorder(Protocol):
     def open_call(self, module: nn.Module) -> object:
         """A key for one forward call of this module; its backward reports under the same key."""
 
-    def operands(self, call: object, pass_name: str, rule: LayerRule, tensors: Mapping[str, Tensor]) -> None:
-        """These tensors, by role, are about to be multiplied in this pass."""
+    def operands(
+        self,
+        call: object,
+        pass_name: str,
+        rule: LayerRule,
+        tensors: Mapping[str, Tensor],
+        result_mask: Tensor | None = None,
+    ) -> None:
+        """These tensors, by role, are about to be multiplied in this pass; which entries of the result are needed."""
 
 
 class _Active:

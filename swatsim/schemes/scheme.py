@@ -1,0 +1,143 @@
+"""What a scheme says of itself, without torch: which operands each pass selects, which results are needed, and when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from typing import ClassVar, TypeVar
+
+from swatsim.budgets import FIRST_CONVOLUTION, Place, allocate, exact_sparsity
+from swatsim.errors import SwatsimError
+from swatsim.passes import OPERANDS, PASSES
+from swatsim.schemes.rule import LayerRule, Trained, Training
+
+# What the entries of a result mask are taken from.
+ACTIVE_WEIGHTS = "active weights"
+PREDICTED_OUTPUTS = "predicted outputs"
+LIVE_FILTERS = "live filters"
+# In which units weights are kept.
+PATTERNS = ("element", "slice", "filter")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassMasks:
+    """One pass: the roles of the operands that the scheme makes sparse, and which entries of the result are needed."""
+
+    operands: tuple[str, ...] = ()
+    result: str | None = None  # ACTIVE_WEIGHTS, PREDICTED_OUTPUTS, LIVE_FILTERS; None: all
+
+
+WHOLE = PassMasks()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionCost:
+    """Work that finding the masks takes, in readings of a tensor, every `period` optimiser steps."""
+
+    tensor: str  # input, weight, output, or "weight gradient", "momentum"
+    readings: Fraction  # of the whole tensor
+    what: str  # top-K, L1 norms of slices, …
+    every: str = "period"  # "period", "step", or "once"
+    macs_per_output: int = 0  # extra multiplications for each output value and channel of the projection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """A method of sparse training. A subclass is one file of this package: its fields are the method's settings.
+
+    sparsity : the fraction that is dropped; None where the method learns it or has none.
+    period : optimiser steps between two selections.
+    budget : how the sparsity is spread over layers (`swatsim.budgets`).
+    keep_dense : layers that are left alone: names, patterns, or the words first_convolution and last_linear.
+    """
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+    passes: ClassVar[Mapping[str, PassMasks]]
+    pattern: ClassVar[str] = "element"
+    selection: ClassVar[tuple[SelectionCost, ...]] = ()
+    has_target: ClassVar[bool] = True  # whether a sparsity can be asked for
+
+    sparsity: Fraction | None = None
+    period: int = 1
+    budget: str | Mapping[str, object] = "uniform"
+    keep_dense: tuple[str, ...] = (FIRST_CONVOLUTION,)
+
+    def __post_init__(self) -> None:
+        if self.period < 1:
+            raise SwatsimError(f"period: got {self.period}, expected at least 1 optimiser step")
+        if self.has_target:
+            object.__setattr__(self, "sparsity", exact_sparsity(self.sparsity))
+        elif self.sparsity is not None:
+            raise SwatsimError(f"sparsity: got {self.sparsity}, expected none: {self.name} learns it")
+
+    @property
+    def label(self) -> str:
+        """What a trace calls the scheme, and `scheme_named` takes."""
+        return self.name
+
+    def masks(self, pass_name: str) -> PassMasks:
+        """What one pass selects."""
+        return self.passes.get(pass_name, WHOLE)
+
+    def layer_budgets(self, places: Sequence[Place]) -> dict[str, Fraction]:
+        """The sparsity of each layer at the first step, 0 where it stays dense."""
+        return allocate(self.budget, places, self.sparsity or Fraction(0), dense=self.keep_dense)
+
+    def covers(self, place: Place) -> bool:
+        """Whether the layer is trained by the scheme, rather than left alone."""
+        return not place.matches(self.keep_dense)
+
+    def is_dense_step(self, step: int) -> bool:
+        """Whether all results are needed at this step (0-based) although `passes` says otherwise."""
+        return False
+
+    def target(self, final: Fraction, step: int) -> Fraction:
+        """The sparsity at a step of a layer whose final one is given: schemes that ramp up begin below it."""
+        return final
+
+    def rule(self, layer: Trained, sparsity: Fraction, training: Training) -> LayerRule | None:
+        """The dynamics of one layer; None: it stays dense."""
+        raise NotImplementedError
+
+    def before_update(self, training: Training) -> None:
+        """Gradients are there, the optimiser's step comes next."""
+        for layer in training.layers:
+            layer.rule.before_update()
+
+    def after_update(self, training: Training) -> None:
+        """The optimiser has made its step number `training.step` (from 1)."""
+        for layer in training.layers:
+            layer.rule.after_update()
+
+
+SCHEMES: dict[str, type[Scheme]] = {}
+AnyScheme = TypeVar("AnyScheme", bound=Scheme)
+
+
+def register(scheme: type[AnyScheme]) -> type[AnyScheme]:
+    """Make a scheme selectable by its name; raises ValueError where its description contradicts itself."""
+    if not scheme.paper or scheme.pattern not in PATTERNS:
+        raise ValueError(f"{scheme.name}: expected a paper, and a pattern of {', '.join(PATTERNS)}")
+    for pass_name, masks in scheme.passes.items():
+        if pass_name not in PASSES or not set(masks.operands) <= set(OPERANDS[pass_name]):
+            raise ValueError(f"{scheme.name}: {pass_name} has no operands {masks.operands}")
+    SCHEMES[scheme.name] = scheme
+    return scheme
+
+
+def make(kind: type[Scheme], settings: Mapping[str, object]) -> Scheme:
+    """A scheme with these settings; raises SwatsimError for one that it does not have."""
+    known = [field.name for field in fields(kind)]
+    for key in settings:
+        if key not in known:
+            raise SwatsimError(f"{kind.name}: got setting {key!r}, expected one of {', '.join(known)}")
+    build: Callable[..., Scheme] = kind
+    return build(**settings)
+
+
+def cosine(first: float, step: int, steps: int) -> float:
+    """Half a cosine from `first` at step 0 to 0 at `steps`, and 0 from there on."""
+    return first / 2 * (1 + math.cos(math.pi * min(step, steps) / steps))

@@ -1,0 +1,95 @@
+"""SWAT's passes: top-K weights in forward and input_grad, top-K activations in weight_grad, dense output gradients.
+
+Source: Raihan and Aamodt, "Sparse Weight Activation Training", NeurIPS 2020, §3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, ClassVar
+
+from swatsim.schemes.rule import LayerRule, Trained, Training
+from swatsim.schemes.scheme import PassMasks, Scheme, SelectionCost
+from swatsim.schemes.selection import keep_from, top_k_threshold
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PAPER = "Raihan and Aamodt, Sparse Weight Activation Training, NeurIPS 2020"
+
+
+class SwatRule(LayerRule):
+    """Selections are thresholds, kept for `period` steps; weights that forward drops are updated all the same."""
+
+    def __init__(self, layer: Trained, training: Training, *, sparsity: Fraction, period: int) -> None:
+        super().__init__(layer, training)
+        self.budget = sparsity
+        self.period = period
+        self._weight_selection: tuple[int, float] | None = None  # step, threshold
+        self._input_selection: tuple[int, float] | None = None
+
+    @property
+    def sparsity(self) -> Mapping[tuple[str, str], Fraction]:
+        """One budget for the weight and the activation of a layer."""
+        selected = (("forward", "weight"), ("input_grad", "weight"), ("weight_grad", "input"))
+        return dict.fromkeys(selected, self.budget)
+
+    def used_weight(self, weight: Tensor, input: Tensor) -> Tensor:
+        """Top-K of the weight."""
+        step, previous = self.training.step, self._weight_selection
+        # Weights change only between steps: a second call in a step needs no second selection.
+        if previous is None or step - previous[0] >= self.period:
+            previous = (step, self.weight_threshold(weight))
+            self._weight_selection = previous
+        return self.keep_weight(weight, previous[1])
+
+    def active(self, weight: Tensor) -> Tensor:
+        """Which weights the last selection keeps; all before the first."""
+        if self._weight_selection is None:
+            return weight.detach().abs() >= 0
+        return self.keep_weight(weight.detach(), self._weight_selection[1]) != 0
+
+    def weight_threshold(self, weight: Tensor) -> float:
+        """The magnitude from which weights are kept."""
+        return top_k_threshold(weight, self.budget)
+
+    def keep_weight(self, weight: Tensor, threshold: float) -> Tensor:
+        """The weights that a threshold keeps."""
+        return keep_from(weight, threshold)
+
+    def input_threshold(self, pass_name: str, input: Tensor) -> float | None:
+        """The magnitude of the activation's K-th value, over the whole batch, for weight_grad."""
+        if pass_name != "weight_grad":
+            return None
+        step, previous = self.training.step, self._input_selection
+        # Every batch of a selecting step is selected by itself: gradients may be accumulated.
+        if previous is None or step == previous[0] or step - previous[0] >= self.period:
+            previous = (step, top_k_threshold(input, self.budget))
+            self._input_selection = previous
+        return previous[1]
+
+    def forget(self) -> None:
+        """Select anew at the next call."""
+        self._weight_selection = self._input_selection = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swat(Scheme):
+    """Base of the four SWAT schemes."""
+
+    paper: ClassVar[str] = PAPER
+    passes: ClassVar[Mapping[str, PassMasks]] = {
+        "forward": PassMasks(operands=("weight",)),
+        "input_grad": PassMasks(operands=("weight",)),
+        "weight_grad": PassMasks(operands=("input",)),
+    }
+    selection: ClassVar[tuple[SelectionCost, ...]] = (
+        SelectionCost(tensor="weight", readings=Fraction(1), what="top-K"),
+        SelectionCost(tensor="input", readings=Fraction(1), what="top-K over the batch"),
+    )
+
+    def rule(self, layer: Trained, sparsity: Fraction, training: Training) -> LayerRule | None:
+        """SWAT's rule."""
+        return SwatRule(layer, training, sparsity=sparsity, period=self.period)

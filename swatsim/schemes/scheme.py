@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from swatsim.budgets import FIRST_CONVOLUTION, Place, allocate, exact_sparsity
 from swatsim.errors import SwatsimError
@@ -141,3 +141,28 @@ def make(kind: type[Scheme], settings: Mapping[str, object]) -> Scheme:
 def cosine(first: float, step: int, steps: int) -> float:
     """Half a cosine from `first` at step 0 to 0 at `steps`, and 0 from there on."""
     return first / 2 * (1 + math.cos(math.pi * min(step, steps) / steps))
+
+
+def check_range(setting: str, value: object, least: float, most: float) -> None:
+    """Raise SwatsimError where a scheme's own setting is not a number in this range."""
+    if not isinstance(value, (int, float)) or not least <= value <= most:
+        raise SwatsimError(f"{setting}: got {value}, expected a number from {least:g} to {most:g}")
+
+
+def check_steps(setting: str, value: object) -> None:
+    """Raise SwatsimError where a setting is given that is not a number of optimiser steps."""
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise SwatsimError(f"{setting}: got {value}, expected at least 1 optimiser step")
+
+
+def steps_of_run(scheme: Any) -> int:
+    """The setting `total_steps`: a scheme may be described without it, but not trained.
+
+    Raises SwatsimError where it is not given.
+    """
+    steps: int | None = scheme.total_steps
+    if steps is None:
+        raise SwatsimError(
+            f"total_steps: got none, expected the optimiser steps of the run: {scheme.name} changes over it"
+        )
+    return steps

@@ -14,7 +14,7 @@ from swatsim.errors import CaptureError  # noqa: E402
 from swatsim.passes import OPERANDS  # noqa: E402
 from swatsim.torch import capture, sparsify  # noqa: E402
 from swatsim.torch.packing import pack, pack_on_device  # noqa: E402
-from swatsim.torch.selection import keep_from, top_k_threshold  # noqa: E402
+from swatsim.schemes.selection import keep_from, top_k_threshold  # noqa: E402
 from swatsim.trace import load_trace  # noqa: E402
 
 # torch's own remark on 'same' padding with an even kernel.

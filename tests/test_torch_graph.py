@@ -75,7 +75,7 @@ def test_two_networks_inputs_and_two_outputs(tmp_path):
     nodes = {node.name: node for node in load_trace(tmp_path / "trace").graph}
     assert nodes["left"].inputs == ("input",)
     assert nodes["right"].inputs == ("input_2",)
-    assert nodes["cat"].inputs == ("left", "right")
+    assert nodes["concatenate"].inputs == ("left", "right")
     assert nodes["relu"].inputs == ("left",)
 
 

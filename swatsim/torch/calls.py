@@ -25,9 +25,12 @@ class LayerCall:
     ends: LayerEnds | None = None
     needs_input_grad: bool = False
     passes: dict[str, dict[str, Operand]] = field(default_factory=dict)
+    result_masks: dict[str, BitTensor] = field(default_factory=dict)  # absent: the whole result is needed
     output_grads: int = 0  # how often backward reached it
 
-    def record(self, pass_name: str, tensors: dict[str, Tensor], rule: LayerRule | None) -> None:
+    def record(
+        self, pass_name: str, tensors: dict[str, Tensor], rule: LayerRule | None, result_mask: Tensor | None = None
+    ) -> None:
         """Keep a pass's operands. Equal tensors are packed once where the same object is met twice."""
         if pass_name in self.passes:
             raise CaptureError(f"{self.name}: {pass_name} was computed twice in the step, expected once")
@@ -36,6 +39,8 @@ class LayerCall:
             budget: Fraction | None = None if rule is None else rule.sparsity.get((pass_name, role))
             operands[role] = Operand(bits=self._bits(role, tensor), sparsity=budget)
         self.passes[pass_name] = operands
+        if result_mask is not None and not bool(result_mask.all()):
+            self.result_masks[pass_name] = pack(result_mask)
 
     def _bits(self, role: str, tensor: Tensor) -> BitTensor:
         if role == "input" and not isinstance(self.module, nn.Linear):
@@ -63,7 +68,10 @@ class LayerCall:
         missing = [pass_name for pass_name in wanted if pass_name not in self.passes]
         if missing:
             raise CaptureError(f"{self.name}: backward computed no {missing[0]}, expected it in a training step")
-        passes = {name: PassOperands(operands=operands) for name, operands in self.passes.items()}
+        passes = {
+            name: PassOperands(operands=operands, result_mask=self.result_masks.get(name))
+            for name, operands in self.passes.items()
+        }
         return Layer(spec=self._spec(), passes=passes)
 
     def _spec(self) -> LayerSpec:

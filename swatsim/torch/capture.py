@@ -119,10 +119,17 @@ class capture:  # noqa: N801  read as a verb, like torch's own context managers
         self._open[module] = call
         return call
 
-    def operands(self, call: object, pass_name: str, rule: LayerRule, tensors: Mapping[str, Tensor]) -> None:
-        """A sparse layer is about to multiply these."""
+    def operands(
+        self,
+        call: object,
+        pass_name: str,
+        rule: LayerRule,
+        tensors: Mapping[str, Tensor],
+        result_mask: Tensor | None = None,
+    ) -> None:
+        """A sparse layer is about to multiply these, for these entries of the result."""
         recorded = cast(LayerCall, call)
-        recorded.record(pass_name, dict(tensors), rule)
+        recorded.record(pass_name, dict(tensors), rule, result_mask)
 
     # What hooks see.
 

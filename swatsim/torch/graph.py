@@ -19,6 +19,9 @@ _OPERATIONS = {
     "AdaptiveAvgPool2D": "avg_pool",
     "MkldnnAdaptiveAvgPool2D": "avg_pool",
     "Add": "add",
+    "Cat": "concatenate",
+    "NativeLayerNorm": "layer_norm",
+    "Gelu": "gelu",
 }
 _RESHAPES = {"View", "ReshapeAlias", "UnsafeView", "_UnsafeView"}
 # Nothing is computed in these: the node behind them stands for them.

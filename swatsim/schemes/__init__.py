@@ -35,7 +35,7 @@ def scheme_named(name: str, **settings: object) -> Scheme:
     if argument:
         settings["case"] = argument
     given = {key: value for key, value in settings.items() if value is not None}
-    if kind.has_target:
+    if kind.has_target and kind.instead_of_target not in given:
         given.setdefault("sparsity", DEFAULT_SPARSITY)
     return make(kind, given)
 

@@ -1,8 +1,8 @@
 """Continuous sparsification: a soft mask sigmoid(β·s) is learned, and hardens as β rises.
 
-Source: Savarese et al., "Winning the Lottery with Continuous Sparsification", NeurIPS 2020, §4: the loss is that of
-the weights w·σ(β·s), plus λ·Σσ(β·s) (equation 6); β rises as a power from 1 to its final value (Algorithm 2), and the
-mask is then 1 where s > 0. One round: rewinding weights, which the paper's search for tickets adds, is left out.
+Source: Savarese et al., "Winning the Lottery with Continuous Sparsification", NeurIPS 2020: the loss is that of the
+weights w·σ(β·s), plus λ·Σσ(β·s); β = β_end^(t/T) rises from 1 to its final value, and the mask is then 1 where s > 0,
+else 0. One round: rewinding weights, which the paper's search for tickets adds, is left out.
 """
 
 from __future__ import annotations
@@ -17,8 +17,14 @@ from swatsim.schemes.learned import LearnedRule, add_gradient
 from swatsim.schemes.masked import MASKED_WEIGHTS
 from swatsim.schemes.rule import LayerRule, Trained, Training
 from swatsim.schemes.scheme import (
-    PassMasks, Scheme, SelectionCost, check_range, check_steps, register, steps_of_run,
-)  # fmt: skip
+    PassMasks,
+    Scheme,
+    SelectionCost,
+    check_range,
+    check_steps,
+    register,
+    steps_of_run,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor

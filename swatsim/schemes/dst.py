@@ -1,9 +1,8 @@
 """DST: every filter learns the magnitude below which its weights are masked.
 
 Source: Liu et al., "Dynamic Sparse Training: Find Efficient Sparse Network From Scratch With Trainable Masked Layers",
-ICLR 2020: the mask is S(|W| - t) with S the unit step and t a threshold per output neuron or filter (§3.1); S's
-derivative is estimated by the long tailed H (equation 4), so that masked weights learn too (equation 6); the loss gets
-α·Σexp(-t) (equations 7, 8).
+ICLR 2020: the mask is S(|W| - t) with S the unit step and t a threshold per output neuron or filter; S's derivative is
+estimated by the long-tailed H, so that masked weights and thresholds learn; the loss has the further term α·Σexp(-t).
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class DstRule(LearnedRule):
 
 
 def long_tailed(above: Tensor) -> Tensor:
-    """H: 2 - 4|x| up to 0.4, 0.4 up to 1, 0 beyond (equation 4)."""
+    """H, for the derivative of the step: 2 - 4|x| up to 0.4, 0.4 up to 1, 0 beyond."""
     distance = above.abs()
     return (2 - 4 * distance).masked_fill(distance > 0.4, 0.4).masked_fill(distance > 1, 0.0)
 

@@ -27,13 +27,17 @@ class GmpRule(MaskedRule):
 
     def __init__(self, layer: Trained, training: Training, *, sparsity: Fraction, scheme: GradualPruning) -> None:
         mask = layer.weight.new_ones(layer.weight.shape).bool()
-        super().__init__(layer, training, sparsity=scheme.target(sparsity, training.step), mask=mask)
-        self.final, self.scheme = sparsity, scheme
+        super().__init__(layer, training, sparsity=sparsity, mask=mask)
+        self.scheme = scheme
+
+    @property
+    def budget(self) -> Fraction:
+        """Where the ramp is."""
+        return self.scheme.target(self.final, self.training.step)
 
     def after_update(self) -> None:
         """Select again where the ramp has a step."""
         if self.scheme.selects(self.training.step):
-            self.budget = self.scheme.target(self.final, self.training.step)
             self.mask.copy_(magnitude_mask(self.layer.weight, self.budget))
 
 

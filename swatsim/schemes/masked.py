@@ -25,8 +25,13 @@ class MaskedRule(LayerRule):
 
     def __init__(self, layer: Trained, training: Training, *, sparsity: Fraction, mask: Tensor) -> None:
         super().__init__(layer, training)
-        self.budget = sparsity
+        self.final = sparsity
         layer.keep("mask", mask)
+
+    @property
+    def budget(self) -> Fraction:
+        """The sparsity that the layer is to have now."""
+        return self.final
 
     @property
     def mask(self) -> Tensor:
@@ -52,7 +57,7 @@ class MaskedRule(LayerRule):
 
 
 class DropAndGrowRule(MaskedRule):
-    """A mask that begins at random, at the budget; weights that it drops are 0, so that they start from 0 if they grow."""
+    """A mask that begins at random, at the budget; weights that it drops are 0, and start from there if they grow."""
 
     # Whether dropped weights need no gradient, and so have no momentum either.
     active_gradients: ClassVar[bool] = True
@@ -65,8 +70,7 @@ class DropAndGrowRule(MaskedRule):
 
     def needed_weight_grad(self) -> Tensor | None:
         """Those of active weights, unless growth looks at the others."""
-        # A copy: the mask may change before the gradient is computed with this one.
-        return self.mask.clone() if self.active_gradients else None
+        return self.mask if self.active_gradients else None
 
     def after_update(self) -> None:
         """Whatever the optimiser has done to dropped weights is undone."""

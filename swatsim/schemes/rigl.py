@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, ClassVar
 from swatsim.schemes.masked import ACTIVE_ONLY, DropAndGrowRule
 from swatsim.schemes.rule import LayerRule, Trained, Training
 from swatsim.schemes.scheme import (
-    PassMasks, Scheme, SelectionCost, check_range, check_steps, cosine, register, steps_of_run,
-)  # fmt: skip
+    PassMasks,
+    Scheme,
+    SelectionCost,
+    check_range,
+    check_steps,
+    cosine,
+    register,
+    steps_of_run,
+)
 from swatsim.schemes.selection import top_k_mask
 
 if TYPE_CHECKING:

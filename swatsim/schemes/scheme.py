@@ -59,6 +59,7 @@ class Scheme:
     pattern: ClassVar[str] = "element"
     selection: ClassVar[tuple[SelectionCost, ...]] = ()
     has_target: ClassVar[bool] = True  # whether a sparsity can be asked for
+    instead_of_target: ClassVar[str | None] = None  # the setting that can be given in place of a sparsity
 
     sparsity: Fraction | None = None
     period: int = 1
@@ -153,6 +154,12 @@ def check_steps(setting: str, value: object) -> None:
     """Raise SwatsimError where a setting is given that is not a number of optimiser steps."""
     if value is not None and (not isinstance(value, int) or value < 1):
         raise SwatsimError(f"{setting}: got {value}, expected at least 1 optimiser step")
+
+
+def check_every_step(scheme: Scheme) -> None:
+    """Raise SwatsimError where a method that selects at every step, or but once, is given another period."""
+    if scheme.period != 1:
+        raise SwatsimError(f"period: got {scheme.period}, expected 1: {scheme.name} reuses no selection")
 
 
 def steps_of_run(scheme: Any) -> int:

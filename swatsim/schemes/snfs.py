@@ -17,8 +17,15 @@ from swatsim.errors import SwatsimError
 from swatsim.schemes.masked import MASKED_WEIGHTS, DropAndGrowRule, share_out
 from swatsim.schemes.rule import LayerRule, Trained, Training
 from swatsim.schemes.scheme import (
-    PassMasks, Scheme, SelectionCost, check_range, check_steps, cosine, register, steps_of_run,
-)  # fmt: skip
+    PassMasks,
+    Scheme,
+    SelectionCost,
+    check_range,
+    check_steps,
+    cosine,
+    register,
+    steps_of_run,
+)
 from swatsim.schemes.selection import top_k_mask
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """STR: weights are soft-thresholded, and each layer learns its threshold.
 
 Source: Kusupati et al., "Soft Threshold Weight Reparameterization for Learnable Sparsity", ICML 2020: S(W, s) =
-sign(W)·relu(|W| - g(s)) with g the sigmoid (§3, equation 3); weight decay acts on s, which begins far below 0, and so
-raises the threshold. Gradients of dropped weights are 0; as in the authors' code they are computed and masked behind.
+sign(W)·relu(|W| - g(s)) with g the sigmoid; weight decay acts on s, which begins far below 0, and so raises the
+threshold. Gradients of dropped weights are 0; as in the authors' code they are computed and masked behind.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ class StrRule(LearnedRule):
         layer.keep("s", layer.weight.new_full((), scheme.s_init), learns=True)
 
     def masked(self, weight: Tensor) -> Tensor:
-        """Equation 3."""
-        return weight.sign() * (weight.abs() - self.layer.kept("s").sigmoid()).relu()
+        """S(W, s)."""
+        s: Tensor = self.layer.kept("s")
+        return weight.sign() * (weight.abs() - s.sigmoid()).relu()
 
     def before_update(self) -> None:
         """Weight decay of s: the optimiser's own does not act on what `keep` adds."""

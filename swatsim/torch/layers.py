@@ -76,6 +76,13 @@ def mask_normalisation(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> An
     return output if mask is None else output * mask
 
 
+def pass_mask_on(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    """Forward hook of activations: the normalisation may come behind one (DSG's networks)."""
+    mask = getattr(inputs[0], "swatsim_mask", None) if inputs else None
+    if mask is not None:
+        remember_mask(output, mask)
+
+
 _sparse_classes: dict[type[nn.Module], type[nn.Module]] = {}
 
 

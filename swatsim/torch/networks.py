@@ -1,23 +1,33 @@
-"""The networks of swatsim.networks as torch modules: the same description, executed node by node."""
+"""The networks of swatsim.networks as torch modules: the same description, executed node by node.
+
+Attention is torch's scaled_dot_product_attention: its two products have no weights, and are captured as no layers.
+"""
 
 from collections.abc import Callable
 from functools import reduce
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from swatsim.errors import SwatsimError
 from swatsim.networks import NetworkShapes, Node, network_shapes
+
+# The place of a node whose name is the beginning of another's, such as blocks.0.attn of blocks.0.attn.qkv.
+_OWN = "own"
 
 
 def build(network: str | NetworkShapes, *, classes: int | None = None) -> nn.Module:
     """A torch module of a network: any batch size, usual initialisation (He's for convolutions).
 
-    Every node with parameters is a submodule under its own name. Raises SwatsimError for an unknown name.
+    Every node is a submodule under its own name, so that a captured step has the description's names.
+    Raises SwatsimError for an unknown name, and for `classes` beside shapes, which have theirs.
     """
-    shapes = network_shapes(network, classes=classes) if isinstance(network, str) else network
-    return GraphModule(shapes)
+    if isinstance(network, str):
+        return GraphModule(network_shapes(network, classes=classes))
+    if classes is not None:
+        raise SwatsimError(f"classes: got {classes} beside the shapes of {network.name}, expected them in the shapes")
+    return GraphModule(network)
 
 
 class GraphModule(nn.Module):
@@ -26,49 +36,41 @@ class GraphModule(nn.Module):
     def __init__(self, shapes: NetworkShapes) -> None:
         super().__init__()
         self.nodes = shapes.nodes
-        before = {node.name: node.shape for node in shapes.nodes}
+        shape_of = {node.name: node.shape for node in self.nodes}
+        folders = {name[:end] for name in shape_of for end, letter in enumerate(name) if letter == "."}
+        self._paths = {name: f"{name}.{_OWN}" if name in folders else name for name in shape_of}
         for node in self.nodes[1:]:
-            _attach(self, node.name, _MODULES[node.op](node, *(before[name] for name in node.inputs)))
+            before = shape_of[node.inputs[0]]
+            module = _MODULES[node.op](node, before) if node.op in _MODULES else _Function(node)
+            self._attach(self._paths[node.name], module)
 
     def forward(self, input: Tensor) -> Tensor:
         """One image or sequence a row of the batch."""
         results = {self.nodes[0].name: input}
         for node in self.nodes[1:]:
-            module = self.get_submodule(f"{node.name}.{_OWN}" if _shadowed(node.name, self.nodes) else node.name)
+            module = self.get_submodule(self._paths[node.name])
             results[node.name] = module(*(results[name] for name in node.inputs))
         return results[self.nodes[-1].name]
 
-
-# A node whose name is the beginning of another's, such as blocks.0.attn of blocks.0.attn.qkv.
-_OWN = "own"
-
-
-def _shadowed(name: str, nodes: tuple[Node, ...]) -> bool:
-    return any(node.name.startswith(f"{name}.") for node in nodes)
-
-
-def _attach(root: nn.Module, name: str, module: nn.Module) -> None:
-    *path, last = name.split(".")
-    parent = root
-    for part in path:
-        if part not in parent._modules:
-            parent.add_module(part, nn.Module())
-        parent = cast(nn.Module, parent._modules[part])
-    if last in parent._modules:
-        cast(nn.Module, parent._modules[last]).add_module(_OWN, module)
-    else:
+    def _attach(self, path: str, module: nn.Module) -> None:
+        *folders, last = path.split(".")
+        parent: nn.Module = self
+        for folder in folders:
+            if folder not in parent._modules:
+                parent.add_module(folder, nn.Module())
+            parent = parent.get_submodule(folder)
         parent.add_module(last, module)
 
 
-class _Apply(nn.Module):
-    """A function without parameters."""
+class _Function(nn.Module):
+    """A node without parameters that torch has no module for."""
 
-    def __init__(self, function: Callable[..., Tensor]) -> None:
+    def __init__(self, node: Node) -> None:
         super().__init__()
-        self._function = function
+        self.node = node
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return self._function(*inputs)
+        return _FUNCTIONS[self.node.op](self.node, *inputs)
 
 
 class _Tokens(nn.Module):
@@ -82,48 +84,54 @@ class _Tokens(nn.Module):
         return torch.cat([self.cls_token.expand(len(input), -1, -1), positions], 1) + self.pos_embed
 
 
-def _attention(input: Tensor, heads: int) -> Tensor:
+def _attention(node: Node, input: Tensor) -> Tensor:
     images, length, width = input.shape
+    heads = node.settings["heads"]
     split = input.view(images, length, 3, heads, width // 3 // heads).permute(2, 0, 3, 1, 4)
     mixed = functional.scaled_dot_product_attention(split[0], split[1], split[2])
     return mixed.transpose(1, 2).reshape(images, length, width // 3)
 
 
 def _convolution(node: Node, before: tuple[int, ...]) -> nn.Module:
+    settings = node.settings
     module = nn.Conv2d(
-        before[1], node.shape[1], node.setting("kernel"), node.setting("stride"), node.setting("padding"),
-        groups=node.setting("groups"), bias=bool(node.setting("bias")),
+        before[1], node.shape[1], settings["kernel"], settings["stride"], settings["padding"],
+        groups=settings["groups"], bias=bool(settings["bias"]),
     )  # fmt: skip
     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return module
 
 
-def _pool(function: Callable[..., Tensor]) -> Callable[..., nn.Module]:
-    def make(node: Node, _: tuple[int, ...]) -> nn.Module:
-        kernel = node.setting("kernel")
-        if kernel == 0:
-            return nn.AdaptiveAvgPool2d(1)
-        stride, padding = node.setting("stride"), node.setting("padding")
-        return _Apply(lambda input: function(input, kernel, stride, padding))
-
-    return make
+def _max_pool(node: Node, _: tuple[int, ...]) -> nn.Module:
+    return nn.MaxPool2d(node.settings["kernel"], node.settings["stride"], node.settings["padding"])
 
 
-_MODULES: dict[str, Callable[..., nn.Module]] = {
+def _avg_pool(node: Node, _: tuple[int, ...]) -> nn.Module:
+    kernel = node.settings["kernel"]
+    return (
+        nn.AvgPool2d(kernel, node.settings["stride"], node.settings["padding"]) if kernel else nn.AdaptiveAvgPool2d(1)
+    )
+
+
+# From the node and the shape of what it reads first.
+_MODULES: dict[str, Callable[[Node, tuple[int, ...]], nn.Module]] = {
     "conv2d": _convolution,
-    "linear": lambda node, before: nn.Linear(before[-1], node.shape[-1], bias=bool(node.setting("bias"))),
-    "batch_norm": lambda node, before: nn.BatchNorm2d(before[1]),
-    "layer_norm": lambda node, before: nn.LayerNorm(before[-1]),
-    "relu": lambda node, before: nn.ReLU(),
-    "other:Hardtanh": lambda node, before: nn.ReLU6(),
-    "gelu": lambda node, before: nn.GELU(),
-    "max_pool": _pool(functional.max_pool2d),
-    "avg_pool": _pool(functional.avg_pool2d),
-    "add": lambda node, *before: _Apply(lambda *inputs: reduce(torch.add, inputs)),
-    "concatenate": lambda node, *before: _Apply(lambda *inputs: torch.cat(inputs, 1)),
-    "flatten": lambda node, before: nn.Flatten(),
-    "other:Tokens": lambda node, before: _Tokens(*node.shape[1:]),
-    "other:Attention": lambda node, before: _Apply(lambda input: _attention(input, node.setting("heads"))),
-    "other:Select": lambda node, before: _Apply(lambda input: input[:, 0]),
-    "other:Mean": lambda node, before: _Apply(lambda input: input.mean(1)),
+    "linear": lambda node, before: nn.Linear(before[-1], node.shape[-1], bias=bool(node.settings["bias"])),
+    "batch_norm": lambda _, before: nn.BatchNorm2d(before[1]),
+    "layer_norm": lambda _, before: nn.LayerNorm(before[-1]),
+    "relu": lambda *_: nn.ReLU(),
+    "other:Hardtanh": lambda *_: nn.ReLU6(),
+    "gelu": lambda *_: nn.GELU(),
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+    "flatten": lambda *_: nn.Flatten(),
+    "other:Tokens": lambda node, _: _Tokens(*node.shape[1:]),
+}
+
+_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    "add": lambda _, *inputs: reduce(torch.add, inputs),
+    "concatenate": lambda _, *inputs: torch.cat(inputs, 1),
+    "other:Attention": _attention,
+    "other:Select": lambda _, input: input[:, 0],
+    "other:Mean": lambda _, input: input.mean(1),
 }

@@ -1,5 +1,6 @@
 """A sparse training run: its layers, its steps, and what the optimiser remembers."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, cast
 
@@ -9,9 +10,11 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from swatsim.budgets import Place
 from swatsim.schemes import LayerRule, Scheme
-from swatsim.torch.layers import SparseLayer, make_dense, make_sparse, mask_normalisation
+from swatsim.torch.layers import SparseLayer, make_dense, make_sparse, mask_normalisation, pass_mask_on
 
 _PREFIX = "swatsim_"
+# Value by value, and 0 stays 0: an output mask holds behind them.
+_ELEMENTWISE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU)
 
 
 class TrainedLayer:
@@ -81,6 +84,15 @@ class Sparsifier:
         """Take all gradients away, so that the optimiser changes nothing in this step."""
         self._optimizer.zero_grad(set_to_none=True)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What goes on in a resumed run beside the states of model and optimiser: the step, and the random source's."""
+        return {"step": self.step, "random": self.random.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.step = int(state["step"])
+        self.random.set_state(state["random"])
+
     def attach(self, module: nn.Module, place: Place, sparsity: Fraction) -> None:
         """Give a layer its rule, if the scheme has one for it."""
         layer = TrainedLayer(module, place, self._optimizer)
@@ -101,6 +113,8 @@ class Sparsifier:
         for module in self._model.modules():
             if isinstance(module, _NormBase):
                 self._handles.append(module.register_forward_hook(mask_normalisation))
+            elif isinstance(module, _ELEMENTWISE):
+                self._handles.append(module.register_forward_hook(pass_mask_on))
 
     def _before_update(self, *_: object) -> None:
         with torch.no_grad():

@@ -22,9 +22,18 @@ def modules_after(statement):
     return set(json.loads(result.stdout))
 
 
+class OnlyExecuted(ast.NodeTransformer):
+    """Takes away what only type checkers read."""
+
+    def visit_If(self, node):
+        only_types = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return node.orelse if only_types else self.generic_visit(node)
+
+
 def imported_by(source):
     """Full names of all that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+    tree = OnlyExecuted().visit(ast.parse(source.read_text(encoding="utf-8")))
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

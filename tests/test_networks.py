@@ -4,10 +4,12 @@ import math
 
 import pytest
 
+from benchmarks.networks import DOCUMENT, document
 from swatsim.errors import SwatsimError
 from swatsim.layer import KINDS
 from swatsim.network import network_of
 from swatsim.networks import network_names, network_shapes
+from swatsim.networks.builder import Builder
 
 # Parameters as the papers' and torchvision's models have them; multiplications of the forward pass.
 PUBLISHED_PARAMETERS = {
@@ -40,6 +42,47 @@ def test_wide_and_cifar_networks_have_their_closed_forms():
     expected = sum(9 * i * o * side * side for (i, o), side in zip(vgg, sides, strict=True))
     expected += 9 * (256 * 512 + 2 * 512 * 512) * 16 + 9 * 3 * 512 * 512 * 4 + 5120
     assert network_shapes("vgg16-cifar").macs == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "sides"),
+    [("densenet121", 112 * 112 * 147, (56, 28, 14, 7)), ("densenet121-cifar", 32 * 32 * 27, (32, 16, 8, 4))],
+)
+def test_dense_blocks_have_their_closed_form(name, stem, sides):
+    # Layer i of a block reads channels + 32·i; a transition halves the channels before it halves the sides.
+    macs, channels = 64 * stem, 64
+    for side, count in zip(sides, (6, 12, 24, 16), strict=True):
+        macs += side * side * 128 * (count * channels + 32 * count * (count - 1) // 2 + count * 9 * 32)
+        channels += 32 * count
+        macs, channels = (macs + side * side * channels**2 // 2, channels // 2) if count != 16 else (macs, channels)
+    shapes = network_shapes(name)
+    assert shapes.macs == macs + channels * shapes.layers[-1].output_shape[-1]
+
+
+def test_inverted_residuals_have_their_closed_form():
+    # The paper's table 2 at 32 x 32: stem and second stage with stride 1. Expansion, channels, blocks, sides.
+    stages = [
+        (1, 16, 1, 32),
+        (6, 24, 2, 32),
+        (6, 32, 3, 16),
+        (6, 64, 4, 8),
+        (6, 96, 3, 8),
+        (6, 160, 3, 4),
+        (6, 320, 1, 4),
+    ]
+    macs, channels, before = 32 * 32 * 27 * 32, 32, 32
+    for expansion, outputs, blocks, side in stages:
+        for _ in range(blocks):
+            inside = expansion * channels
+            macs += before * before * channels * inside * (expansion > 1) + side * side * inside * (9 + outputs)
+            channels, before = outputs, side
+    assert network_shapes("mobilenet-v2-cifar").macs == macs + 4 * 4 * 320 * 1280 + 1280 * 10
+
+
+def test_transformers_have_their_closed_form():
+    # 12·D² weights a block: three projections and one, and two of four times the width.
+    assert network_shapes("vit-tiny").macs == 196 * 192 * 3 * 256 + 197 * 12 * 12 * 192**2 + 192 * 1000
+    assert network_shapes("transformer-encoder").macs == 128 * (64 * 256 + 4 * 12 * 256**2) + 256 * 10
 
 
 @pytest.mark.parametrize("name", network_names())
@@ -84,8 +127,23 @@ def test_depthwise_layers_are_groups_of_one_channel():
         ({"name": "resnet51"}, "network: got 'resnet51', expected one of densenet121, "),
         ({"name": "resnet50", "images": 0}, "images: got 0, expected at least 1"),
         ({"name": "resnet50", "classes": -1}, "classes: got -1, expected at least 1"),
+        ({"name": "resnet50", "images": 1.5}, "images: got 1.5, expected an integer"),
     ],
 )
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(SwatsimError, match=message):
         network_shapes(**arguments)
+
+
+def test_a_description_that_contradicts_itself_is_refused():
+    net = Builder((1, 3, 8, 8))
+    half = net.convolution("half", "input", 3, 3, stride=2)
+    for join in (net.add, net.concatenate):
+        with pytest.raises(SwatsimError, match=r"join: got inputs of .*, expected equal shapes"):
+            join("join", "input", half)
+    with pytest.raises(SwatsimError, match="half: got a second node of this name"):
+        net.relu("half", half)
+
+
+def test_the_page_is_what_its_command_prints():
+    assert DOCUMENT.read_text(encoding="utf-8") == document()  # python -m benchmarks.networks --update

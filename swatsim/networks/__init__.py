@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from swatsim.arguments import integer
 from swatsim.errors import SwatsimError
 from swatsim.networks.builder import Builder, NetworkShapes, Node
 from swatsim.networks.registry import NETWORKS, Definition
@@ -21,18 +22,18 @@ def network_names() -> tuple[str, ...]:
 def network_shapes(name: str, *, images: int = 1, classes: int | None = None) -> NetworkShapes:
     """The shapes of a network for a batch of `images`, with its paper's number of classes or another.
 
-    Raises SwatsimError for an unknown name, or numbers below 1.
+    Raises SwatsimError for an unknown name, or for what is not an integer from 1.
     """
     if name not in NETWORKS:
         raise SwatsimError(f"network: got {name!r}, expected one of {', '.join(network_names())}")
     definition = NETWORKS[name]
     outputs = definition.classes if classes is None else classes
     for what, value in (("images", images), ("classes", outputs)):
-        if value < 1:
+        if integer(value, what) < 1:
             raise SwatsimError(f"{what}: got {value}, expected at least 1")
     builder = Builder((images, *definition.input_shape))
     definition.build(builder, outputs)
     return builder.finish(name, definition.title, definition.source)
 
 
-__all__ = ["NETWORKS", "Definition", "NetworkShapes", "Node", "network_names", "network_shapes"]
+__all__ = ["NETWORKS", "Builder", "Definition", "NetworkShapes", "Node", "network_names", "network_shapes"]

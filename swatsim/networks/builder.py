@@ -10,8 +10,6 @@ from swatsim.errors import SwatsimError
 from swatsim.layer import LayerSpec
 from swatsim.trace.records import GraphNode
 
-Setting = int | bool | tuple[int, int]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
@@ -21,13 +19,7 @@ class Node:
     op: str
     inputs: tuple[str, ...]
     shape: tuple[int, ...]  # of the result, images first
-    settings: Mapping[str, Setting] = field(default_factory=dict)
-
-    def setting(self, key: str) -> int:
-        """A setting that is a number."""
-        value = self.settings[key]
-        assert isinstance(value, int)
-        return value
+    settings: Mapping[str, int] = field(default_factory=dict)  # kernel, stride, padding, groups, bias, heads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +129,13 @@ class Builder:
 
     def add(self, name: str, *of: str) -> str:
         """Sum of equal shapes."""
+        self._check_equal(name, [self.shape(each) for each in of])
         return self._add(name, "add", of, self.shape(of[0]))
 
     def concatenate(self, name: str, *of: str) -> str:
         """Channels one after another."""
         images, _, *rest = self.shape(of[0])
+        self._check_equal(name, [(shape[0], *shape[2:]) for shape in map(self.shape, of)])
         return self._add(name, "concatenate", of, (images, sum(self.shape(each)[1] for each in of), *rest))
 
     def flatten(self, name: str, of: str) -> str:
@@ -178,7 +172,11 @@ class Builder:
             parameters=self.parameters,
         )  # fmt: skip
 
-    def _layer(self, spec: LayerSpec, of: str, settings: Mapping[str, Setting]) -> str:
+    def _check_equal(self, name: str, shapes: list[tuple[int, ...]]) -> None:
+        if len(set(shapes)) > 1:
+            raise SwatsimError(f"{name}: got inputs of {', '.join(map(str, shapes))}, expected equal shapes")
+
+    def _layer(self, spec: LayerSpec, of: str, settings: Mapping[str, int]) -> str:
         self.layers.append(spec)
         self.parameters += math.prod(spec.weight_shape) + bool(settings["bias"]) * spec.weight_shape[0]
         return self._add(spec.name, spec.kind, (of,), spec.output_shape, settings)
@@ -195,7 +193,7 @@ class Builder:
         op: str,
         inputs: tuple[str, ...],
         shape: tuple[int, ...],
-        settings: Mapping[str, Setting] | None = None,
+        settings: Mapping[str, int] | None = None,
     ) -> str:
         if name in self.nodes:
             raise SwatsimError(f"{name}: got a second node of this name, expected different names")

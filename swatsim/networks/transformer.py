@@ -31,7 +31,7 @@ def _vit_tiny(net: Builder, classes: int) -> None:
     output = net.tokens("tokens", output)
     for index in range(12):
         output = _block(net, f"blocks.{index}", output, heads=3)
-    net.linear("head", net.first_token("select", net.layer_norm("norm", output)), classes)
+    net.linear("head", net.first_token("class_token", net.layer_norm("norm", output)), classes)
 
 
 @register(
@@ -42,4 +42,4 @@ def _transformer_encoder(net: Builder, classes: int) -> None:
     output = net.linear("embed", "input", 256)
     for index in range(4):
         output = _block(net, f"blocks.{index}", output, heads=4)
-    net.linear("head", net.mean_token("mean", net.layer_norm("norm", output)), classes)
+    net.linear("head", net.mean_token("mean_token", net.layer_norm("norm", output)), classes)

@@ -38,10 +38,7 @@ def _three_linear(net: Builder, of: str, classes: int) -> None:
 
 @register("vgg16", title="VGG-16", source=_SOURCE, input_shape=(3, 224, 224), classes=1000)
 def _vgg16(net: Builder, classes: int) -> None:
-    output = net.flatten("flatten", _features(net, norm=False))
-    for index in (0, 3):  # a dropout stands behind each ReLU
-        output = net.relu(f"classifier.{index + 1}", net.linear(f"classifier.{index}", output, 4096))
-    net.linear("classifier.6", output, classes)
+    _three_linear(net, _features(net, norm=False), classes)
 
 
 @register(

@@ -9,9 +9,13 @@ from swatsim.report.report import Report
 
 
 def to_csv(report: Report) -> str:
-    """Write a header and one line per record; what has no value is empty."""
+    """Write a header and one line per record; what has no value is empty.
+
+    That a trace is synthetic is said in a last column, which no other trace has.
+    """
     text = io.StringIO(newline="")
-    rows = [record.as_dict() for record in report.records]
+    source = {"trace_source": "synthetic"} if report.synthetic else {}
+    rows = [{**record.as_dict(), **source} for record in report.records]
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

@@ -40,6 +40,16 @@ class Report:
         return self.records[0].machine
 
     @property
+    def synthetic(self) -> bool:
+        """Whether nobody trained what was simulated: its masks were drawn."""
+        return (self.trace.get("provenance") or {}).get("source") == "synthetic"
+
+    @property
+    def trace_title(self) -> str:
+        """The trace's name, marked where it is synthetic."""
+        return f"{self.trace['name']} (synthetic)" if self.synthetic else str(self.trace["name"])
+
+    @property
     def rows(self) -> pandas.DataFrame:
         """All records as a table: a row per layer and pass or stream, and total rows whose layer is `total`."""
         import pandas

@@ -14,6 +14,7 @@ from swatsim.report.step_views import area_view, footprint_view, other_view
 from swatsim.report.view import WIDTH, View
 from swatsim.report.views import cycles_view, energy_view, mapping_view, roofline_view, stalls_view, traffic_view
 
+SYNTHETIC = "The trace is synthetic: its masks were drawn at random, nobody trained them."
 # What `swatsim run --show` may name, the default first.
 VIEWS: dict[str, Callable[[Report], View]] = {
     "cycles": cycles_view,
@@ -33,7 +34,9 @@ def print_table(report: Report, console: Console, show: str = "cycles") -> None:
     view = VIEWS[show](report)
     # A narrower terminal wraps the lines itself: a number that is cut would be a wrong number.
     console.print(view.table(), width=WIDTH, crop=False)
-    below = _summary(report) if show == "cycles" else view.notes
+    below = list(_summary(report) if show == "cycles" else view.notes)
+    if report.synthetic:
+        below.append(SYNTHETIC)
     console.print(Group(*(Text(line) for line in ("", *below))), width=min(WIDTH, console.width))
 
 
@@ -49,7 +52,7 @@ def _total_lines(report: Report, total: Row) -> Iterator[str]:
     compute = f"{total.dense_compute_cycles / total.compute_cycles:.2f}x" if total.compute_cycles else "no time"
     speedup = "no time" if total.speedup is None else f"{total.speedup:.2f}x"
     yield (
-        f"{report.architecture['name']}, trace {report.trace['name']}, {total.pass_name}: {total.cycles:,} cycles "
+        f"{report.architecture['name']}, trace {report.trace_title}, {total.pass_name}: {total.cycles:,} cycles "
         f"({milliseconds:.3f} ms at {clock_hz / 1e6:g} MHz)."
     )
     yield f"Speedup over the same machine without skipping: {speedup} with memory stalls, {compute} in compute cycles."

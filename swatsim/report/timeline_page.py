@@ -53,7 +53,7 @@ def _document(report: Report) -> str:
         "architecture": report.architecture["name"],
         "clock_hz": int(report.architecture["clock_hz"]),
         "channel": next(iter(levels)),
-        "trace": report.trace["name"],
+        "trace": report.trace_title,
         "digest": report.trace["digest"],
         **names,
         "passes": [_packed(placed, names) for placed in passes],

@@ -65,7 +65,7 @@ def _document(report: Report) -> Iterator[str]:
         "swatsim": report.swatsim_version,
         "architecture": report.architecture["name"],
         "clock_hz": clock_hz,
-        "trace": report.trace["name"],
+        "trace": report.trace_title,
         "digest": report.trace["digest"],
     }
     yield f'{{"displayTimeUnit":"ns","otherData":{json.dumps(about)},"traceEvents":[\n'

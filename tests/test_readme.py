@@ -75,3 +75,20 @@ def test_the_torch_example_runs(tmp_path, monkeypatch):
 def test_every_file_that_the_readme_links_exists():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_sparse_training_example_runs(tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="sparse training needs the extra: pip install 'swatsim[torch]'")
+    import swatsim
+
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "sparse_training.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(block, "docs/sparse_training.md", "exec"), {})
+    trace = swatsim.load_trace("rigl-trace")
+    assert trace.manifest.scheme == "rigl"
+    weight, mask = (
+        trace.layer(1).passes["forward"].operands["weight"].bits,
+        trace.layer(1).passes["weight_grad"].result_mask,
+    )
+    assert mask == weight

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import errno
-import io
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from swatsim import trace_commands
+from swatsim.command_output import USER_ERROR, check_outputs, write_documents
 from swatsim.errors import SwatsimError
 from swatsim.passes import PASSES
 from swatsim.version import __version__
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from swatsim.report import Report
 
 Value = TypeVar("Value")
@@ -25,15 +25,16 @@ Value = TypeVar("Value")
 # As swatsim.mapper and swatsim.report.table have them, which load too slowly for --help; a test compares.
 OBJECTIVES = ("cycles", "dram_bytes", "energy")
 SHOWN = ("cycles", "stalls", "traffic", "energy", "roofline", "mapping", "other", "footprint", "area")
-USER_ERROR = 2
 INTERRUPTED = 130
-BROKEN_PIPE = 141
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="swatsim %(version)s")
 def cli() -> None:
     """Cycles, memory traffic and speedup of sparse training on zero-skipping accelerators."""
+
+
+cli.add_command(trace_commands.trace)
 
 
 @cli.command()
@@ -114,38 +115,8 @@ def unique(option: str, pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
     return found
 
 
-def check_outputs(outputs: Mapping[str, str | None]) -> None:
-    """Refuse files that cannot be written before any work is done for them; `outputs` are by option.
-
-    Raises SwatsimError.
-    """
-    taken: dict[str, str] = {}
-    named: list[Path] = []
-    for option, name in outputs.items():
-        if name == "":
-            raise SwatsimError(f"{option}: got an empty name, expected a file or -")
-        if name is None or name == "-":
-            continue
-        real = os.path.realpath(name)
-        if real in taken:
-            raise SwatsimError(f"{taken[real]} and {option}: got {name} for both, expected different files")
-        taken[real] = option
-        named.append(Path(name))
-    for path in named:
-        reason = None
-        if path.is_dir():
-            reason = os.strerror(errno.EISDIR)
-        elif not path.parent.is_dir():
-            reason = os.strerror(errno.ENOTDIR if path.parent.exists() else errno.ENOENT)
-        elif not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
-            reason = os.strerror(errno.EACCES)
-        if reason is not None:
-            raise SwatsimError(f"{path}: cannot be written: {reason}")
-
-
 def write_outputs(report: Report, outputs: Mapping[str, str | None], show: str) -> None:
-    """Write the files that were asked for, each whole or not at all, and the table unless a file is `-`."""
-    from swatsim.files import write_file
+    """Write the files that were asked for, and the table unless a file is `-`."""
     from swatsim.report.delimited import to_csv
     from swatsim.report.document import to_json
     from swatsim.report.timeline_files import render_timeline
@@ -155,52 +126,12 @@ def write_outputs(report: Report, outputs: Mapping[str, str | None], show: str) 
             return render_timeline(report, path)
         return (to_json(report) if kind == "json" else to_csv(report)).encode()
 
-    named = {kind: path for kind, path in outputs.items() if path is not None}
-    for kind, path in named.items():
-        if path != "-":
-            try:
-                write_file(path, render(kind, path))
-            except OSError as error:
-                raise SwatsimError(f"{path}: cannot be written: {error.strerror or error}") from None
-    for kind, path in named.items():
-        if path == "-":
-            write_out(render(kind, path))
-            return
-    if sys.stdout is not None:
-        write_out(table_text(report, show).encode(sys.stdout.encoding or "utf-8", errors="replace"))
+    def table(console: Console) -> None:
+        from swatsim.report.table import print_table
 
+        print_table(report, console, show)
 
-def table_text(report: Report, show: str) -> str:
-    """The table as standard output can show it: with colors on a terminal, plain elsewhere."""
-    from rich.console import Console
-
-    from swatsim.report.table import print_table
-    from swatsim.report.view import WIDTH
-
-    on_terminal = sys.stdout.isatty()
-    text = io.StringIO()
-    print_table(
-        report,
-        Console(file=text, highlight=False, force_terminal=on_terminal or None, width=None if on_terminal else WIDTH),
-        show,
-    )
-    return text.getvalue()
-
-
-def write_out(data: bytes) -> None:
-    """Write to standard output, all of it; the same bytes as a file would hold."""
-    if sys.stdout is None:
-        raise SwatsimError("standard output: cannot be written: it is closed")
-    try:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
-    except OSError as error:
-        # What is left in the buffer cannot be written either: the interpreter must not try at its end.
-        sys.stdout = None
-        if isinstance(error, BrokenPipeError):  # nobody reads on, which is no mistake
-            sys.exit(BROKEN_PIPE)
-        raise SwatsimError(f"standard output: cannot be written: {error.strerror or error}") from None
+    write_documents(outputs, render, table)
 
 
 @contextmanager
@@ -229,7 +160,7 @@ def main(arguments: list[str] | None = None) -> Any:
         error.show()
         sys.exit(USER_ERROR)
     except MemoryError:
-        click.echo("memory: got less than the trace's largest layer needs, expected more, or fewer --workers", err=True)
+        click.echo("memory: got less than the largest layer needs, expected more (or, to simulate, fewer --workers)", err=True)
         sys.exit(USER_ERROR)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)

@@ -408,7 +408,7 @@ def test_help_and_version(option, capsys):
     main([option])
     out, err = capsys.readouterr()
     assert err == ""
-    assert ("swatsim 0.1.0" if option == "--version" else "run  Simulate one training step") in out
+    assert ("swatsim 0.1.0" if option == "--version" else "run Simulate one training step") in " ".join(out.split())
 
 
 def test_interrupted(run, monkeypatch, tmp_path):

@@ -17,25 +17,10 @@ import numpy as np
 
 from swatsim.layer import Layer
 from swatsim.trace import load_trace
+from swatsim.trace.clustering import clustering
 
 if TYPE_CHECKING:
     import torch
-
-
-def clustering(mask: np.ndarray, axis: int = 0) -> float:
-    """Coefficient of variation of the non-zeros per slice along `axis`, divided by that of a random mask.
-
-    The random mask has as many non-zeros in as many places, so its counts are hypergeometric (Bernoulli's variance,
-    less for the fixed total): 1.0 means no more clustered than chance. NaN where nothing varies.
-    """
-    slices = mask.shape[axis]
-    counts = np.moveaxis(mask, axis, 0).reshape(slices, -1).sum(axis=1)
-    kept, total = int(counts.sum()), mask.size
-    if slices < 2 or kept in (0, total):
-        return float("nan")
-    density, each = kept / total, total // slices
-    variance = each * density * (1 - density) * (total - each) / (total - 1)
-    return float(np.sqrt(counts.var() / variance))
 
 
 def top_k_mask(weight: torch.Tensor, density: float) -> np.ndarray:

@@ -103,11 +103,22 @@ class StoredTrace(Trace):
         for name, tensor in self._tensors.items():
             tensors.check_file(self._path(name), tensor)
 
+    @property
+    def tensor_count(self) -> int:
+        """Number of tensor files."""
+        return len(self._tensors)
+
+    def file_bytes(self, index: int | None = None) -> int:
+        """Bytes on disk of one layer's tensors, or of the whole trace, manifest included."""
+        names = self._tensors if index is None else self._stored[index].tensors
+        manifest = plain_files.check_file(self._directory / MANIFEST_NAME, "a manifest") if index is None else 0
+        return manifest + sum(plain_files.check_file(self._path(name), "a tensor file") for name in names)
+
     def _path(self, digest: str) -> Path:
         return self._directory / TENSORS_NAME / tensors.file_name(digest)
 
 
-def load_trace(path: str | os.PathLike[str]) -> Trace:
+def load_trace(path: str | os.PathLike[str]) -> StoredTrace:
     """Open the trace in the directory `path`.
 
     The manifest is checked whole, and every tensor file must be there with a possible size; the tensors

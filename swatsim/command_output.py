@@ -1,0 +1,107 @@
+"""Where a command's output goes: files that appear whole, standard output, and tables for people."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swatsim.errors import SwatsimError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+USER_ERROR = 2
+BROKEN_PIPE = 141
+
+
+def check_outputs(outputs: Mapping[str, str | None]) -> None:
+    """Refuse files that cannot be written before any work is done for them; `outputs` are by option.
+
+    Raises SwatsimError.
+    """
+    taken: dict[str, str] = {}
+    named: list[Path] = []
+    for option, name in outputs.items():
+        if name == "":
+            raise SwatsimError(f"{option}: got an empty name, expected a file or -")
+        if name is None or name == "-":
+            continue
+        real = os.path.realpath(name)
+        if real in taken:
+            raise SwatsimError(f"{taken[real]} and {option}: got {name} for both, expected different files")
+        taken[real] = option
+        named.append(Path(name))
+    for path in named:
+        reason = None
+        if path.is_dir():
+            reason = os.strerror(errno.EISDIR)
+        elif not path.parent.is_dir():
+            reason = os.strerror(errno.ENOTDIR if path.parent.exists() else errno.ENOENT)
+        elif not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
+            reason = os.strerror(errno.EACCES)
+        if reason is not None:
+            raise SwatsimError(f"{path}: cannot be written: {reason}")
+
+
+def write_documents(
+    outputs: Mapping[str, str | None], render: Callable[[str, str], bytes], table: Callable[[Console], None]
+) -> None:
+    """Write each output that was asked for, whole or not at all, and the table unless one of them is `-`.
+
+    `outputs` are by kind; `render` gives the bytes for a kind and its file's name. Raises SwatsimError.
+    """
+    from swatsim.files import write_file
+
+    named = {kind: path for kind, path in outputs.items() if path is not None}
+    for kind, path in named.items():
+        if path != "-":
+            try:
+                write_file(path, render(kind, path))
+            except OSError as error:
+                raise SwatsimError(f"{path}: cannot be written: {error.strerror or error}") from None
+    for kind, path in named.items():
+        if path == "-":
+            write_out(render(kind, path))
+            return
+    if sys.stdout is not None:
+        write_out(_drawn(table).encode(sys.stdout.encoding or "utf-8", errors="replace"))
+
+
+def _drawn(table: Callable[[Console], None]) -> str:
+    """What `table` draws, as standard output can show it: with colors on a terminal, plain elsewhere."""
+    from rich.console import Console
+
+    from swatsim.report.view import WIDTH
+
+    on_terminal = sys.stdout.isatty()
+    text = io.StringIO()
+    width = None if on_terminal else WIDTH
+    table(Console(file=text, highlight=False, force_terminal=on_terminal or None, width=width))
+    return text.getvalue()
+
+
+def write_out(data: bytes) -> None:
+    """Write to standard output, all of it; the same bytes as a file would hold."""
+    if sys.stdout is None:
+        raise SwatsimError("standard output: cannot be written: it is closed")
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer cannot be written either: the interpreter must not try at its end.
+        sys.stdout = None
+        if isinstance(error, BrokenPipeError):  # nobody reads on, which is no mistake
+            sys.exit(BROKEN_PIPE)
+        raise SwatsimError(f"standard output: cannot be written: {error.strerror or error}") from None
+
+
+def say(line: str) -> None:
+    """Write a line to standard output, whatever its encoding."""
+    if sys.stdout is not None:
+        write_out(f"{line}\n".encode(sys.stdout.encoding or "utf-8", errors="replace"))

@@ -1,0 +1,144 @@
+"""A mapping from names to masks or weights of any number type: NumPy's .npz, or .safetensors."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from tokenize import TokenError
+from typing import IO, BinaryIO
+
+import numpy as np
+
+from swatsim.bits import BitTensor
+from swatsim.errors import TraceError
+from swatsim.sources.arrays import Entry, contents_of, read_bits
+from swatsim.sources.source import MOST_LAYERS, Contents, Request, one_line, open_source, register
+from swatsim.trace.json_values import Node, parse_json
+
+_EXPECTED = "a .npz or .safetensors file of masks"
+_ZIP_MAGIC = b"PK\x03\x04"
+_LARGEST_HEADER_BYTES = 8 << 20
+_MOST_ARRAYS = 4 * MOST_LAYERS  # with the biases and norms of each layer
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+# safetensors' types: how each is read, and which bits say that a value is not zero where NumPy lacks the type.
+_TYPES: dict[str, tuple[str, int | None]] = {
+    "BOOL": ("|u1", None), "U8": ("|u1", None), "I8": ("|i1", None), "U16": ("<u2", None), "I16": ("<i2", None),
+    "U32": ("<u4", None), "I32": ("<i4", None), "U64": ("<u8", None), "I64": ("<i8", None), "F16": ("<f2", None),
+    "F32": ("<f4", None), "F64": ("<f8", None), "BF16": ("<u2", 0x7FFF), "F8_E4M3": ("|u1", 0x7F),
+    "F8_E5M2": ("|u1", 0x7F),
+}  # fmt: skip
+
+
+@register("masks", suffixes=(".npz", ".safetensors"))
+def read_masks(path: Path, request: Request) -> Contents:
+    """Read every array of two dimensions or more; a non-zero element is one that is there."""
+    with open_source(path, _EXPECTED) as file:
+        start = file.read(len(_ZIP_MAGIC))
+        file.seek(0)
+        try:
+            entries = dict(_npz(file, path) if start == _ZIP_MAGIC else _safetensors(file, path))
+            return contents_of(entries, path, request.layers, only_masks=False)
+        except _DAMAGED as error:
+            raise TraceError(f"{path}: got a damaged file ({one_line(error)}), expected {_EXPECTED}") from None
+
+
+def _npz(file: BinaryIO, path: Path) -> Iterator[tuple[str, Entry]]:
+    archive = zipfile.ZipFile(file)
+    members = archive.infolist()
+    if len(members) > _MOST_ARRAYS:
+        raise TraceError(f"{path}: got {len(members)} arrays, expected at most {_MOST_ARRAYS}")
+    names: set[str] = set()
+    for member in members:
+        name, where = member.filename, f"{path}: {member.filename!r}"
+        if not name.endswith(".npy") or name in names:
+            raise TraceError(f"{where}: got {'a second entry of this name' if name in names else 'another file'}, "
+                             "expected different .npy arrays")  # fmt: skip
+        names.add(name)
+        with archive.open(member) as array:
+            shape, fortran, dtype = _array_header(array, where)
+        yield name.removesuffix(".npy"), _npy_entry(archive, member, (shape, fortran, dtype), where)
+
+
+def _array_header(array: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+    try:
+        # NumPy writes version 1.0 unless the header is longer than 64 KiB, which no array of numbers has.
+        if np.lib.format.read_magic(array) != (1, 0):
+            raise ValueError("a header of another version than 1.0")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(array)
+    except (ValueError, SyntaxError, TypeError, TokenError, RecursionError, MemoryError, EOFError) as error:
+        raise TraceError(f"{where}: got a damaged header ({one_line(error)}), expected that of an array") from None
+    if dtype.kind not in "biuf":
+        raise TraceError(f"{where}: got {dtype}, expected numbers or true and false (objects are never unpickled)")
+    return shape, fortran, dtype
+
+
+def _npy_entry(
+    archive: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    header: tuple[tuple[int, ...], bool, np.dtype[np.generic]],
+    where: str,
+) -> Entry:
+    shape, fortran, dtype = header
+
+    def read() -> BitTensor:
+        with archive.open(member) as array:
+            _array_header(array, where)
+            bits = read_bits(array, shape[::-1] if fortran else shape, dtype, where)
+            if array.read(1):
+                raise TraceError(f"{where}: got bytes after the array, expected none")
+        return BitTensor.from_array(bits.to_bool().transpose()) if fortran else bits
+
+    return Entry(shape=shape, read=read)
+
+
+def _safetensors(file: BinaryIO, path: Path) -> Iterator[tuple[str, Entry]]:
+    """The entries of the header, which must describe the bytes behind it without a gap or an overlap."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    length = struct.unpack("<Q", file.read(8))[0] if size >= 8 else None
+    if length is None or length > min(_LARGEST_HEADER_BYTES, size - 8):
+        got = f"{size} bytes" if length is None else f"a header of {length} bytes in a file of {size}"
+        raise TraceError(f"{path}: got {got}, expected {_EXPECTED}")
+    root = Node(parse_json(file.read(length), f"{path}: header"), f"{path}: header")
+    nodes = {name: node for name, node in root.entries(_MOST_ARRAYS) if name != "__metadata__"}
+    end = 0
+    for begin, name, shape, kind, stop in sorted((_tensor(name, node) for name, node in nodes.items()), key=_place):
+        if begin != end:
+            nodes[name].fail(f"data from byte {end}, where the tensor before it ends", got=f"byte {begin}")
+        end = stop
+        yield name, _tensor_entry(file, 8 + length + begin, (shape, kind), f"{path}: {name!r}")
+    if end != size - 8 - length:
+        raise TraceError(f"{path}: got {size - 8 - length} bytes of data, expected {end} as the header says")
+
+
+def _tensor(name: str, node: Node) -> tuple[int, str, tuple[int, ...], str, int]:
+    members = node.members(("dtype", "shape", "data_offsets"))
+    kind = members["dtype"].text(20)
+    if kind not in _TYPES:
+        members["dtype"].fail(f"one of {', '.join(_TYPES)}")
+    shape = members["shape"].shape(0, (1 << 31) - 1)
+    begin, end = members["data_offsets"].integers(0, (1 << 63) - 1, 2)
+    expected = np.dtype(_TYPES[kind][0]).itemsize
+    for dimension in shape:
+        expected *= dimension
+    if end - begin != expected:
+        members["data_offsets"].fail(f"{expected} bytes for {kind} of shape {list(shape)}", got=f"{end - begin} bytes")
+    return begin, name, shape, kind, end
+
+
+def _place(tensor: tuple[int, str, tuple[int, ...], str, int]) -> tuple[int, int]:
+    return tensor[0], tensor[4]
+
+
+def _tensor_entry(file: BinaryIO, start: int, what: tuple[tuple[int, ...], str], where: str) -> Entry:
+    shape, kind = what
+
+    def read() -> BitTensor:
+        file.seek(start)
+        text, significant = _TYPES[kind]
+        return read_bits(file, shape, np.dtype(text), where, significant=significant)
+
+    return Entry(shape=shape, read=read)

@@ -1,0 +1,150 @@
+"""An ONNX model: the shapes of its layers, and the zeros of the weights that are in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from swatsim.bits import BitTensor
+from swatsim.errors import TraceError
+from swatsim.layer import LayerSpec
+from swatsim.sources.arrays import check_shape
+from swatsim.sources.onnx_layers import CONVOLUTIONS, PRODUCTS, ModelNode, layer_spec
+from swatsim.sources.source import MOST_LAYERS, Contents, Request, one_line, open_source, optional_module, register
+
+_EXPECTED = "an ONNX model"
+_LARGEST_FILE_BYTES = 1 << 31  # protobuf's own limit
+
+
+@register("onnx", suffixes=(".onnx",))
+def read_onnx(path: Path, request: Request) -> Contents:
+    """Read every Conv and ConvTranspose, and every Gemm and MatMul whose second factor is stored in the file.
+
+    The batch is that of the file, or `images` where the file leaves it open.
+    """
+    onnx = optional_module("onnx")
+    graph = _inferred(onnx, path, request).graph
+    stored = dict(_stored(graph))
+    shapes = {**dict(_shapes(graph)), **{name: tuple(tensor.dims) for name, tensor in stored.items()}}
+    specs: dict[str, LayerSpec] = {}
+    weights: dict[str, BitTensor] = {}
+    behind: set[str] = set()  # results that depend on a layer: a gradient flows to them
+    products = 0
+    for node in graph.node:
+        depends = not behind.isdisjoint(node.input)
+        if _is_layer(node, stored):
+            name = _name(node, specs)
+            given = _model_node(onnx, node, shapes, f"{path}: {name}")
+            specs[name] = layer_spec(given, name=name, needs_input_grad=depends)
+            tensor = stored.get(node.input[1])
+            if tensor is not None and tensor.data_location != onnx.TensorProto.EXTERNAL:
+                weights[name] = _bits(onnx, tensor, given)
+            depends = True
+        products += node.op_type in PRODUCTS and not _is_layer(node, stored)
+        if depends:
+            behind.update(node.output)
+    if not 1 <= len(specs) <= MOST_LAYERS:
+        raise TraceError(f"{path}: got {len(specs)} layers, expected 1 to {MOST_LAYERS}")
+    remarks = (f"{products} products without a weight, such as attention's, left out",) if products else ()
+    return Contents(specs=tuple(specs.values()), weights=weights, remarks=remarks)
+
+
+def _inferred(onnx: Any, path: Path, request: Request) -> Any:
+    """The model with the shapes of everything in it; the files of external weights are not opened."""
+    with open_source(path, _EXPECTED) as file:
+        data = file.read(_LARGEST_FILE_BYTES + 1)
+    if len(data) > _LARGEST_FILE_BYTES:
+        raise TraceError(f"{path}: got more than {_LARGEST_FILE_BYTES} bytes, expected {_EXPECTED}")
+    try:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf's DecodeError, of which onnx does not say where it is
+        raise TraceError(f"{path}: got another file ({one_line(error)}), expected {_EXPECTED}") from None
+    _set_batch(model.graph, path, request.images)
+    del model.graph.value_info[:]  # inferred anew, for the batch asked for
+    try:
+        return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except Exception as error:  # InferenceError is not the only one
+        raise TraceError(f"{path}: got contradicting shapes ({one_line(error)}), expected {_EXPECTED}") from None
+
+
+def _set_batch(graph: Any, path: Path, images: int | None) -> None:
+    stored = {tensor.name for tensor in graph.initializer}
+    for value in graph.input:
+        dimensions = value.type.tensor_type.shape.dim
+        if value.name in stored or not dimensions:
+            continue
+        first = dimensions[0]
+        if first.HasField("dim_value"):
+            if images not in (None, first.dim_value):
+                got = f"--images {images} for {first.dim_value} in the file"
+                raise TraceError(f"{path}: input {value.name}: got {got}, expected a model with an open batch")
+            continue
+        if images is None:
+            raise TraceError(f"{path}: input {value.name}: got an open batch, expected --images N")
+        symbol = first.dim_param
+        first.dim_value = images
+        for other in (each for output in graph.output for each in output.type.tensor_type.shape.dim):
+            if symbol and other.dim_param == symbol:
+                other.dim_value = images
+
+
+def _shapes(graph: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Shapes that are known whole."""
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        dimensions = value.type.tensor_type.shape.dim
+        if all(each.HasField("dim_value") for each in dimensions):
+            yield value.name, tuple(each.dim_value for each in dimensions)
+
+
+def _stored(graph: Any) -> Iterator[tuple[str, Any]]:
+    """Tensors in the file by name: initializers, and constants."""
+    for tensor in graph.initializer:
+        yield tensor.name, tensor
+    for node in graph.node:
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.name == "value" and node.output:
+                    yield node.output[0], attribute.t
+
+
+def _is_layer(node: Any, stored: Mapping[str, Any]) -> bool:
+    if len(node.input) < 2 or not node.output:
+        return False
+    return node.op_type in CONVOLUTIONS or (node.op_type in PRODUCTS and node.input[1] in stored)
+
+
+def _name(node: Any, taken: Mapping[str, Any]) -> str:
+    """The module's name as PyTorch exports keep it in the weight's, else the node's; a second use is `name:2`."""
+    weight = node.input[1]
+    name = weight.removesuffix(".weight") if weight.endswith(".weight") else node.name or node.output[0]
+    uses = 1
+    while (found := name if uses == 1 else f"{name}:{uses}") in taken:
+        uses += 1
+    return found
+
+
+def _model_node(onnx: Any, node: Any, shapes: Mapping[str, tuple[int, ...]], where: str) -> ModelNode:
+    names = {"input": node.input[0], "weight": node.input[1], "output": node.output[0]}
+    for role, name in names.items():
+        if name not in shapes:
+            raise TraceError(f"{where}: {role}: got no shape for {name!r}, expected one that can be inferred")
+        check_shape(shapes[name], f"{where}: {role}")
+    return ModelNode(
+        where=where, op=node.op_type,
+        attributes={each.name: onnx.helper.get_attribute_value(each) for each in node.attribute},
+        input_shape=shapes[names["input"]], weight_shape=shapes[names["weight"]], output_shape=shapes[names["output"]],
+    )  # fmt: skip
+
+
+def _bits(onnx: Any, tensor: Any, node: ModelNode) -> BitTensor:
+    try:
+        values = onnx.numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, KeyError) as error:
+        raise node.refuse(f"a damaged weight ({one_line(error)})", "as many values as its shape has") from None
+    if values.shape != node.weight_shape or values.dtype.kind in "OSU":
+        raise node.refuse(f"a weight of {values.dtype} and shape {values.shape}", "numbers of the weight's shape")
+    present = np.asarray(values != 0)
+    return BitTensor.from_array(present.transpose() if node.transposed_weight else present)

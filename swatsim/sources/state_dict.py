@@ -1,0 +1,67 @@
+"""A state_dict of PyTorch, as torch.save writes it, of a model pruned with torch.nn.utils.prune."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from swatsim.bits import BitTensor
+from swatsim.errors import TraceError
+from swatsim.sources.arrays import Entry, contents_of
+from swatsim.sources.source import Contents, Request, one_line, open_source, optional_module, register
+from swatsim.trace.records import LARGEST_TENSOR_ELEMENTS
+
+_EXPECTED = "a state_dict, saved with torch.save (PyTorch 1.6 or later)"
+# Where checkpoints keep the state_dict among other things.
+_INSIDE = ("state_dict", "model_state_dict", "model")
+
+
+@register("state-dict", suffixes=(".pt", ".pth", ".bin"))
+def read_state_dict(path: Path, request: Request) -> Contents:
+    """Read `X_orig` and `X_mask`, whose product is multiplied; a weight without a mask has only its own zeros."""
+    torch = optional_module("torch")
+    _check_archive(path)
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # of a damaged file, torch and pickle raise what they happen to meet
+        got = f"what cannot be read with weights_only ({one_line(error)})"
+        raise TraceError(f"{path}: got {got}, expected {_EXPECTED}") from None
+    return contents_of(dict(_entries(loaded, path, torch)), path, request.layers, only_masks=True)
+
+
+def _check_archive(path: Path) -> None:
+    """torch.save compresses nothing: what is compressed could be far larger than the file."""
+    with open_source(path, _EXPECTED) as file:
+        try:
+            members = zipfile.ZipFile(file).infolist()
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise TraceError(f"{path}: got another file ({one_line(error)}), expected {_EXPECTED}") from None
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+            raise TraceError(f"{path}: {member.filename!r}: got a compressed part, expected {_EXPECTED}")
+
+
+def _entries(loaded: Any, path: Path, torch: Any) -> Iterator[tuple[str, Entry]]:
+    found = loaded
+    if isinstance(found, Mapping) and not any(isinstance(value, torch.Tensor) for value in found.values()):
+        found = next((found[key] for key in _INSIDE if isinstance(found.get(key), Mapping)), found)
+    if not isinstance(found, Mapping) or not any(isinstance(value, torch.Tensor) for value in found.values()):
+        raise TraceError(f"{path}: got {type(loaded).__name__} without tensors, expected {_EXPECTED}")
+    for name, value in found.items():
+        if isinstance(value, torch.Tensor) and isinstance(name, str):
+            yield name, Entry(shape=tuple(value.shape), read=_reader(value, f"{path}: {name}"))
+
+
+def _reader(tensor: Any, where: str) -> Any:
+    def read() -> BitTensor:
+        if tensor.is_meta or tensor.is_quantized or str(tensor.layout) != "torch.strided":
+            raise TraceError(f"{where}: got a {tensor.layout} {tensor.dtype} tensor, expected a plain one with values")
+        # Its strides may make a few bytes as large as they like.
+        if math.prod(tensor.shape) > LARGEST_TENSOR_ELEMENTS:
+            raise TraceError(f"{where}: got {tensor.shape}, expected at most {LARGEST_TENSOR_ELEMENTS} elements")
+        return BitTensor.from_array((tensor.detach() != 0).numpy())
+
+    return read

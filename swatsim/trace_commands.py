@@ -1,0 +1,225 @@
+"""`swatsim trace`: make, look at, check and cut traces. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from swatsim.command_output import USER_ERROR, check_outputs, say, write_documents
+from swatsim.errors import SwatsimError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from swatsim.trace import Trace
+
+_OUTPUT = click.option("-o", "--output", required=True, metavar="DIR", help="The trace to write: a new directory.")
+_OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a directory that exists.")
+_NAME = click.option("--name", metavar="TEXT", help="Name of the trace; by default that of its directory.")
+
+
+@click.group()
+def trace() -> None:
+    """Make, look at, check and cut traces."""
+
+
+@trace.command(name="import")
+@click.argument("source", metavar="SOURCE")
+@_OUTPUT
+@click.option(
+    "--kind", default="auto", metavar="KIND",
+    help="How to read it: state-dict (pruned, of PyTorch), masks (npz, safetensors), scalesim, onnx, smtx; by default "
+    "told by the suffix.",
+)  # fmt: skip
+@click.option("--network", metavar="NAME", help="Network whose shapes the weights have; layers match by name.")
+@click.option("--images", type=click.IntRange(1), help="Images in the batch, where the source leaves them open.")
+@click.option("--classes", type=click.IntRange(1), help="Classes of the network, if not its paper's.")
+@click.option(
+    "--positions", type=click.IntRange(1), help="Vectors that each linear layer multiplies, without a network."
+)
+@click.option("--layers", default="*", metavar="PATTERN", help="Only layers whose name matches, such as 'layer1.*'.")
+@click.option(
+    "--weight-grad-mask", is_flag=True, help="Only gradients of weights that are there are needed (SET, RigL)."
+)
+@_NAME
+@_OVERWRITE
+def import_command(  # noqa: PLR0913, PLR0917  each is an option of the command
+    source: str,
+    output: str,
+    kind: str,
+    network: str | None,
+    images: int | None,
+    classes: int | None,
+    positions: int | None,
+    layers: str,
+    weight_grad_mask: bool,
+    name: str | None,
+    overwrite: bool,
+) -> None:
+    """Make a trace of pruned weights, masks or shapes from other tools.
+
+    What SOURCE does not say is dense: all ones. The trace's provenance says what is real and what is assumed.
+    """
+    from swatsim.sources import Request, import_trace
+
+    check_directory(output, overwrite=overwrite)
+    request = Request(
+        network=network, images=images, classes=classes, positions=positions, layers=layers,
+        weight_grad_mask=weight_grad_mask,
+    )  # fmt: skip
+    made = import_trace(source, request, name=name or directory_name(output), kind=kind)
+    save_trace(made, output, overwrite)
+    say(made.manifest.provenance["operands"])
+
+
+@trace.command()
+@click.argument("directory", metavar="DIR")
+@click.option("--json", "json_file", metavar="FILE", help="Write it as JSON ('-': standard output, no tables).")
+@click.option("--csv", "csv_file", metavar="FILE", help="Write the operands as CSV ('-': standard output, no tables).")
+def info(directory: str, json_file: str | None, csv_file: str | None) -> None:
+    """Show how a trace was made, and densities and clustering of each layer's operands."""
+    if json_file == csv_file == "-":
+        raise click.UsageError("--json - and --csv - cannot both write to standard output")
+    from swatsim.report.trace_info import info_csv, info_json, print_info
+    from swatsim.trace import load_trace
+    from swatsim.trace.measures import measure_layers
+
+    check_outputs({"--json": json_file, "--csv": csv_file})
+    loaded = load_trace(directory)
+    layers = list(measure_layers(loaded))
+
+    def render(kind: str, path: str) -> bytes:
+        return (info_json(loaded, layers) if kind == "json" else info_csv(layers)).encode()
+
+    def table(console: Console) -> None:
+        print_info(loaded, layers, console)
+
+    write_documents({"json": json_file, "csv": csv_file}, render, table)
+
+
+@trace.command()
+@click.argument("directories", nargs=-1, required=True, metavar="DIR...")
+def validate(directories: tuple[str, ...]) -> None:
+    """Read all of each trace, and check every rule of the format and what layers say of each other."""
+    from swatsim.trace import load_trace
+    from swatsim.trace.checks import NOT_CHECKED, check_trace
+
+    refused = 0
+    for directory in directories:
+        try:
+            say(f"{directory}: {check_trace(load_trace(directory), directory).text}")
+        except SwatsimError as error:
+            refused += 1
+            click.echo(str(error), err=True)
+    if refused < len(directories):
+        say(NOT_CHECKED)
+    if refused:
+        sys.exit(USER_ERROR)
+
+
+@trace.command()
+@click.argument("directory", metavar="DIR")
+@_OUTPUT
+@click.option("--layers", default="*", metavar="PATTERN", help="Only layers whose name matches, such as 'layer1.*'.")
+@click.option("--images", metavar="FIRST:END", help="Only these images of the batch, END not included, such as 0:2.")
+@_NAME
+@_OVERWRITE
+def select(directory: str, output: str, layers: str, images: str | None, name: str | None, overwrite: bool) -> None:
+    """Write a smaller trace: some layers, or some images."""
+    from swatsim.trace import load_trace
+    from swatsim.trace.selection import SelectedTrace, parse_images
+
+    check_directory(output, overwrite=overwrite)
+    chosen = None if images is None else parse_images(images)
+    save_trace(SelectedTrace(name or directory_name(output), load_trace(directory), layers, chosen), output, overwrite)
+
+
+@trace.command()
+@click.argument("network", metavar="NETWORK", required=False)
+@_OUTPUT
+@click.option("--like", "real", metavar="DIR", help="Instead of a network: draw a twin of this trace.")
+@click.option("--scheme", metavar="NAME", help="What is sparse where, such as swat-erk, rigl or cases:w/w/a.  [swat-u]")
+@click.option("--sparsity", metavar="PART", help="Of the scheme's operands, such as 0.9.  [0.8]")
+@click.option("--budget", metavar="NAME|FILE", help="How it is spread: uniform, er, erk, momentum or a CSV file.")
+@click.option("--period", type=click.IntRange(1), help="Steps between selections.")
+@click.option("--images", type=click.IntRange(1), help="Images in the batch.  [1]")
+@click.option("--classes", type=click.IntRange(1), help="Classes of the network, if not its paper's.")
+@click.option("--profile", metavar="NAME", help="Shipped statistics of a real trace.  [resnet50]")
+@click.option("--masks", default="clustered", metavar="KIND", help="clustered, or bernoulli.", show_default=True)
+@click.option("--seed", default=0, type=click.IntRange(0), show_default=True, help="The same seed, the same bits.")
+@_NAME
+@_OVERWRITE
+def synth(  # noqa: PLR0913, PLR0917  each is an option of the command
+    network: str | None,
+    output: str,
+    real: str | None,
+    scheme: str | None,
+    sparsity: str | None,
+    budget: str | None,
+    period: int | None,
+    images: int | None,
+    classes: int | None,
+    profile: str | None,
+    masks: str,
+    seed: int,
+    name: str | None,
+    overwrite: bool,
+) -> None:
+    """Draw a trace that nobody trained: of a network under a scheme, or the twin of a real trace.
+
+    Every report of it says that it is synthetic.
+    """
+    check_directory(output, overwrite=overwrite)
+    if (network is None) == (real is None):
+        raise click.UsageError("give either NETWORK or --like DIR")
+    if real is not None:
+        given = {"--scheme": scheme, "--sparsity": sparsity, "--budget": budget, "--period": period,
+                 "--images": images, "--classes": classes, "--profile": profile}  # fmt: skip
+        for option, value in given.items():
+            if value is not None:
+                raise click.UsageError(f"--like takes the trace as it is: got {option}, expected it without")
+        from swatsim.synthesis import like
+        from swatsim.trace import load_trace
+
+        made = like(load_trace(real), seed, masks)
+    else:
+        from swatsim.networks import network_shapes
+        from swatsim.sources.synthetic import scheme_for, synthetic_trace
+        from swatsim.synthesis import load_profile
+
+        chosen, learned = scheme_for(scheme or "swat-u", sparsity, budget, period)
+        shapes = network_shapes(str(network), images=images or 1, classes=classes)
+        statistics = load_profile(profile or "resnet50")
+        made = synthetic_trace(shapes, chosen, seed=seed, profile=statistics, kind=masks, learned_sparsity=learned)
+    from swatsim.sources.synthetic import renamed
+
+    save_trace(renamed(made, name or directory_name(output)), output, overwrite)
+
+
+def check_directory(output: str, *, overwrite: bool) -> None:
+    """Refuse a directory that cannot become a trace, before any work is done for it. Raises SwatsimError."""
+    path = Path(output)
+    if not output or path.is_symlink() or (path.exists() and not (overwrite and path.is_dir())):
+        got = "a path that exists" if output else "an empty name"
+        raise SwatsimError(f"{output}: got {got}, expected a new one to write the trace to, or --overwrite")
+    if not path.absolute().parent.is_dir():
+        raise SwatsimError(f"{output}: got a path in no directory, expected one in a directory that exists")
+
+
+def directory_name(output: str) -> str:
+    """The last part of a directory's path, which is a trace's name by default."""
+    return Path(output).absolute().name
+
+
+def save_trace(made: Trace, output: str, overwrite: bool) -> None:
+    """Write a trace layer by layer, and say what was written. Raises TraceError."""
+    from swatsim.trace import TraceWriter
+
+    with TraceWriter(output, metadata=made.manifest, overwrite=overwrite) as writer:
+        for layer in made:
+            writer.add(layer)
+        writer.set_graph(made.graph)
+    say(f"{output}: {len(made)} layers")

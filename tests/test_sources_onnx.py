@@ -1,0 +1,167 @@
+"""ONNX models made node by node: layers as their operators define them, shapes as ONNX's own evaluator gives them."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="ONNX models need the extra: pip install 'swatsim[onnx]'")
+
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx.reference import ReferenceEvaluator  # noqa: E402
+
+import swatsim  # noqa: E402
+from swatsim.errors import SwatsimError  # noqa: E402
+from swatsim.sources import Request, import_trace  # noqa: E402
+
+RANDOM = np.random.default_rng(17)
+
+
+def masked(*shape, density=0.4):
+    return np.where(RANDOM.random(shape) < density, RANDOM.normal(size=shape), 0).astype(np.float32)
+
+
+def model(path, nodes, inputs, weights, outputs=None):
+    """Save a model; the output is the last node's, its shape left open."""
+    graph = helper.make_graph(
+        nodes, "g",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, outputs)],
+        [
+            each if isinstance(each, TensorProto) else numpy_helper.from_array(each, name)
+            for name, each in weights.items()
+        ],
+    )  # fmt: skip
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(made, path)
+    return made
+
+
+def refused(path, request=None):
+    with pytest.raises(SwatsimError) as caught:
+        import_trace(path, request or Request(), name="t")
+    message = str(caught.value)
+    assert message.isprintable(), message
+    assert len(message) < 1000
+    return message
+
+
+def weight_of(layer):
+    return layer.passes["forward"].operands["weight"].bits.to_bool()
+
+
+CONVOLUTIONS = [
+    ("Conv", (4, 3, 3, 2), {"strides": [2, 1], "pads": [1, 0, 2, 1], "dilations": [1, 2]}, 1, (1, 2, 0, 1)),
+    ("Conv", (6, 1, 3, 3), {"group": 3}, 3, (0, 0, 0, 0)),
+    ("Conv", (4, 3, 4, 3), {"auto_pad": "SAME_UPPER", "strides": [2, 2]}, 1, (1, 1, 0, 1)),
+    ("Conv", (4, 3, 4, 3), {"auto_pad": "SAME_LOWER", "strides": [2, 2]}, 1, (1, 1, 1, 0)),
+    ("Conv", (4, 3, 2, 2), {"auto_pad": "VALID"}, 1, (0, 0, 0, 0)),
+    ("ConvTranspose", (3, 5, 3, 3), {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 1]}, 1, (1,) * 4),
+    ("ConvTranspose", (3, 2, 2, 3), {"group": 3, "strides": [1, 2]}, 3, (0, 0, 0, 0)),
+]
+
+
+@pytest.mark.parametrize(("op", "shape", "attributes", "groups", "padding"), CONVOLUTIONS)
+def test_convolutions(tmp_path, op, shape, attributes, groups, padding):
+    weight = masked(*shape)
+    node = helper.make_node(op, ["x", "conv.weight"], ["y"], name="/conv/Conv", **attributes)
+    made = model(tmp_path / "m.onnx", [node], {"x": [2, 3, 10, 10]}, {"conv.weight": weight})
+    layer = import_trace(tmp_path / "m.onnx", name="t").layer(0)
+    if op == "ConvTranspose" and groups > 1:  # which the evaluator cannot do
+        expected = (2, 6, 9 * 1 + 2, 9 * 2 + 3)
+    else:
+        expected = ReferenceEvaluator(made).run(None, {"x": np.ones((2, 3, 10, 10), np.float32)})[0].shape
+    spec = layer.spec
+    assert spec.name == "conv"
+    assert spec.kind == ("conv2d" if op == "Conv" else "conv_transpose2d")
+    assert (spec.input_shape, spec.output_shape) == ((2, 3, 10, 10), expected)
+    assert (spec.groups, spec.padding, spec.needs_input_grad) == (groups, padding, False)
+    assert spec.stride == tuple(attributes.get("strides", [1, 1]))
+    assert spec.dilation == tuple(attributes.get("dilations", [1, 1]))
+    np.testing.assert_array_equal(weight_of(layer), weight != 0)
+
+
+def test_a_network_of_everything(tmp_path):
+    weights = {
+        "a.weight": masked(4, 3, 3), "lin": masked(4, 5), "gemm": masked(7, 35), "flat": np.array([2, 35]),
+    }  # fmt: skip
+    constant = helper.make_node("Constant", [], ["table"], value=numpy_helper.from_array(masked(7, 6), "v"))
+    nodes = [
+        helper.make_node("Conv", ["x", "a.weight"], ["1"], pads=[1, 1]),
+        helper.make_node("Relu", ["1"], ["2"]),
+        helper.make_node("Transpose", ["2"], ["3"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["3", "lin"], ["4"], name="/proj/MatMul"),
+        helper.make_node("Reshape", ["4", "flat"], ["5"]),
+        helper.make_node("Gemm", ["5", "gemm"], ["6"], transB=1, name="gemm"),
+        constant,
+        helper.make_node("MatMul", ["6", "table"], ["7"], name="gemm"),
+        helper.make_node("Transpose", ["7"], ["8"], perm=[1, 0]),
+        helper.make_node("MatMul", ["7", "8"], ["9"]),
+    ]
+    made = model(tmp_path / "m.onnx", nodes, {"x": ["batch", 3, 7]}, weights, ["batch", 2])
+    trace = import_trace(tmp_path / "m.onnx", Request(images=2), name="t")
+    first, projection, gemm, table = trace.specs
+    assert (first.kind, first.input_shape, first.padding) == ("conv1d", (2, 3, 7), (0, 0, 1, 1))
+    assert (first.needs_input_grad, projection.needs_input_grad, table.needs_input_grad) == (False, True, True)
+    assert (projection.name, projection.input_shape, projection.output_shape) == ("/proj/MatMul", (2, 7, 4), (2, 7, 5))
+    assert (gemm.name, gemm.input_shape, gemm.weight_shape) == ("gemm", (2, 35), (7, 35))
+    assert (table.name, table.input_shape, table.weight_shape) == ("gemm:2", (2, 7), (6, 7))
+    np.testing.assert_array_equal(weight_of(trace.layer(1)), weights["lin"].T != 0)
+    np.testing.assert_array_equal(weight_of(trace.layer(2)), weights["gemm"] != 0)
+    np.testing.assert_array_equal(weight_of(trace.layer(3)), numpy_helper.to_array(constant.attribute[0].t).T != 0)
+    assert "1 products without a weight" in trace.manifest.provenance["remarks"]
+    assert made.graph.node[0].op_type == "Conv"
+    report = swatsim.simulate(swatsim.load_architecture("bit-tactical"), trace, workers=1)
+    (row,) = [row for row in report.records if row.layer == "gemm" and row.pass_name == "forward"]
+    assert row.effectual_macs == int((weights["gemm"] != 0).sum()) * 2
+
+
+def test_weights_outside_of_the_file_are_not_opened(tmp_path):
+    outside = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4, 5], data_location=TensorProto.EXTERNAL)
+    outside.external_data.add(key="location", value="../../../etc/passwd")
+    model(tmp_path / "m.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 4]}, {"w": outside})
+    trace = import_trace(tmp_path / "m.onnx", name="t")
+    assert weight_of(trace.layer(0)).all()
+    assert trace.manifest.provenance["operands"].startswith("weight: dense, for the file has no weights")
+
+
+def test_the_batch_is_asked_for(tmp_path):
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    for first in ("batch", None):
+        model(tmp_path / "m.onnx", [node], {"x": [first, 4]}, {"w": masked(4, 5)})
+        assert "input x: got an open batch, expected --images N" in refused(tmp_path / "m.onnx")
+    model(tmp_path / "m.onnx", [node], {"x": [2, 4]}, {"w": masked(4, 5)})
+    assert "got --images 3 for 2 in the file" in refused(tmp_path / "m.onnx", Request(images=3))
+    assert import_trace(tmp_path / "m.onnx", Request(images=2), name="t").specs[0].input_shape == (2, 4)
+
+
+def test_models_that_hold_no_layer_or_too_much(tmp_path):
+    path = tmp_path / "m.onnx"
+    model(path, [helper.make_node("Relu", ["x"], ["y"])], {"x": [2, 4]}, {})
+    assert "got 0 layers" in refused(path)
+    model(path, [helper.make_node("Conv", ["x", "w"], ["y"])], {"x": [1, 1, 4, 4, 4]}, {"w": masked(1, 1, 2, 2, 2)})
+    assert "expected one or two dimensions beside the channels" in refused(path)
+    model(path, [helper.make_node("Gemm", ["x", "w"], ["y"], transA=1)], {"x": [4, 2]}, {"w": masked(4, 5)})
+    assert "transA 1, expected a matrix, and an input that is not transposed" in refused(path)
+    model(path, [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 3, 4]}, {"w": masked(2, 4, 5)})
+    assert "got a weight of shape [2, 4, 5]" in refused(path)
+    model(path, [helper.make_node("Conv", ["x", "w"], ["y"])], {"x": [1, 1, "h", 4]}, {"w": masked(1, 1, 2, 2)})
+    assert "input: got no shape for 'x', expected one that can be inferred" in refused(path)
+    liar = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1 << 20, 1 << 20], raw_data=b"1234")
+    model(path, [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 1 << 20]}, {"w": liar})
+    assert "weight: got shape [1048576, 1048576]" in refused(path)
+    liar = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4, 5], raw_data=b"1234")
+    model(path, [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 4]}, {"w": liar})
+    assert "damaged weight" in refused(path)
+    path.write_bytes(b"nothing of the kind")
+    assert "got another file" in refused(path)
+    path.write_bytes(b"")
+    assert "got 0 layers" in refused(path)
+
+
+def test_without_the_extra_the_message_names_it(tmp_path, monkeypatch):
+    (tmp_path / "m.onnx").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert "pip install 'swatsim[onnx]'" in refused(tmp_path / "m.onnx")

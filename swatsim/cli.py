@@ -160,7 +160,7 @@ def main(arguments: list[str] | None = None) -> Any:
         error.show()
         sys.exit(USER_ERROR)
     except MemoryError:
-        click.echo("memory: got less than the largest layer needs, expected more (or, to simulate, fewer --workers)", err=True)
+        click.echo("memory: got less than the largest layer needs, expected more, or fewer --workers", err=True)
         sys.exit(USER_ERROR)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from swatsim.architecture import Architecture
 from swatsim.network import Network, kind_of, mask_bytes, network_of, values_of
-from swatsim.stored import DENSE_COPY, StoredSizes
+from swatsim.stored import DENSE_COPY, Copy, StoredSizes, by_weight
 from swatsim.trace import GraphNode
 
 # Reductions that the SWAT paper states for the backward pass, from and to.
@@ -52,16 +52,18 @@ class Footprint:
 
 def footprint_of(sizes: Sequence[StoredSizes], graph: Sequence[GraphNode], architecture: Architecture) -> Footprint:
     """Count what is kept; `sizes` are those of all layers of the graph. Without a graph, of layers alone."""
-    network = network_of([each.spec for each in sizes], graph)
+    network = network_of([each.spec for each in sizes], graph, {each.spec.name: each.computed for each in sizes})
     layers = {each.spec.name: each for each in sizes}
     value_bytes = architecture.datapath.value_bytes
+    weight_of = {name: together[0] for together in by_weight(layers) for name in together}
     kept = _Kept(set(), set())
     of_layers: list[Kept] = []
     between: list[Kept] = []
     for name, node in network.nodes.items():
         if name in layers:
             # A layer whose input the graph does not name has one of its own.
-            of_layers.append(kept.layer(layers[name], node.inputs[0] if node.inputs else f"the input of {name}"))
+            before = node.inputs[0] if node.inputs else f"the input of {name}"
+            of_layers.append(kept.layer(layers[name], before, f"the weight of {weight_of[name]}"))
         elif name in network.groups and network.goes_backward(name):
             between.append(kept.group(network, name, value_bytes))
     return Footprint(
@@ -73,7 +75,7 @@ def footprint_of(sizes: Sequence[StoredSizes], graph: Sequence[GraphNode], archi
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """The copies that are counted already, by the node whose result they are."""
+    """The copies that are counted already, by the node whose result they are, or the layer whose weight."""
 
     actual: set[tuple[str, object]]
     dense: set[str]
@@ -85,14 +87,16 @@ class _Kept:
         self.dense.add(node)
         return found
 
-    def layer(self, sizes: StoredSizes, before: str) -> Kept:
-        copy = sizes.copies["weight_grad", "input"]
-        actual, dense = self.add(before, copy.key, copy.stored_bytes, copy.dense_bytes)
-        weight = sizes.copies.get(("input_grad", "weight"))
+    def layer(self, sizes: StoredSizes, before: str, weight: str) -> Kept:
+        actual, dense = self._copy(before, sizes.copies.get(("weight_grad", "input")))
+        weight_bytes, dense_weight_bytes = self._copy(weight, sizes.copies.get(("input_grad", "weight")))
         return Kept(
             name=sizes.spec.name, activation_bytes=actual, dense_activation_bytes=dense,
-            weight_bytes=weight.stored_bytes if weight else 0, dense_weight_bytes=weight.dense_bytes if weight else 0,
+            weight_bytes=weight_bytes, dense_weight_bytes=dense_weight_bytes,
         )  # fmt: skip
+
+    def _copy(self, tensor: str, copy: Copy | None) -> tuple[int, int]:
+        return (0, 0) if copy is None else self.add(tensor, copy.key, copy.stored_bytes, copy.dense_bytes)
 
     def group(self, network: Network, name: str, value_bytes: int) -> Kept:
         actual = dense = 0

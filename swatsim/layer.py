@@ -161,6 +161,12 @@ class Layer:
             if given.result_mask is not None:
                 _check_shape(self.spec, f"{pass_name}.result_mask", given.result_mask.shape, RESULTS[pass_name])
 
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """The passes of whose result anything is needed: nobody computes the others."""
+        masks = {name: self.passes[name].result_mask for name in self.spec.passes}
+        return tuple(name for name, mask in masks.items() if mask is None or mask.nonzeros)
+
     @staticmethod
     def from_arrays(  # noqa: PLR0913  each argument is one of PyTorch's own
         name: str,
@@ -251,17 +257,14 @@ def _check_numbers(spec: LayerSpec) -> None:
 def _check_linear(spec: LayerSpec) -> None:
     if len(spec.weight_shape) != 2 or not spec.input_shape or not spec.output_shape:
         raise LayerError(f"{spec.name}: weight_shape: got {spec.weight_shape}, expected (outputs, inputs)")
-    plain = (spec.stride, spec.padding, spec.dilation, spec.groups) == ((1, 1), (0, 0, 0, 0), (1, 1), 1)
-    if not plain:
-        got = (spec.stride, spec.padding, spec.dilation, spec.groups)
-        raise LayerError(
-            f"{spec.name}: stride, padding, dilation, groups: got {got}, expected none of them in a linear layer"
-        )
-    expected = (*spec.input_shape[:-1], spec.weight_shape[0])
-    if spec.input_shape[-1] != spec.weight_shape[1]:
-        raise LayerError(
-            f"{spec.name}: input_shape: got {spec.input_shape}, expected {spec.weight_shape[1]} features last"
-        )
+    got = (spec.stride, spec.padding, spec.dilation, spec.groups)
+    if got != ((1, 1), (0, 0, 0, 0), (1, 1), 1):
+        where = f"{spec.name}: stride, padding, dilation, groups"
+        raise LayerError(f"{where}: got {got}, expected none of them in a linear layer")
+    outputs, inputs = spec.weight_shape
+    if spec.input_shape[-1] != inputs:
+        raise LayerError(f"{spec.name}: input_shape: got {spec.input_shape}, expected {inputs} features last")
+    expected = (*spec.input_shape[:-1], outputs)
     if spec.output_shape != expected:
         raise LayerError(f"{spec.name}: output_shape: got {spec.output_shape}, expected {expected}")
 
@@ -275,16 +278,13 @@ def _check_convolution(spec: LayerSpec) -> None:
         got_values = (spec.stride, spec.dilation, spec.padding)
         expected_values = "(1, s), (1, d), (0, 0, left, right) in one dimension"
         raise LayerError(f"{spec.name}: stride, dilation, padding: got {got_values}, expected {expected_values}")
-    convolution = spec.convolution
-    channels, filters = (spec.weight_shape[1], spec.weight_shape[0])
+    convolution, (filters, channels) = spec.convolution, spec.weight_shape[:2]
     if convolution.channels != channels * spec.groups or convolution.filters != filters or filters % spec.groups:
         got = f"input {spec.input_shape}, weight {spec.weight_shape}, output {spec.output_shape}"
-        expected_channels = f"channels that {spec.groups} groups connect"
-        raise LayerError(f"{spec.name}: channels: got {got}, expected {expected_channels}")
-    if spec.input_shape[0] != spec.output_shape[0]:
-        raise LayerError(
-            f"{spec.name}: output_shape: got {spec.output_shape[0]} images, expected {spec.input_shape[0]}"
-        )
+        raise LayerError(f"{spec.name}: channels: got {got}, expected channels that {spec.groups} groups connect")
+    images, found = spec.input_shape[0], spec.output_shape[0]
+    if images != found:
+        raise LayerError(f"{spec.name}: output_shape: got {found} images, expected {images}")
     expected = (_positions(convolution, 0), _positions(convolution, 1))
     if (convolution.output_height, convolution.output_width) != expected:
         side = "input_shape" if spec.transposed else "output_shape"

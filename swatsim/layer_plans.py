@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from swatsim.contraction import Contraction, contract, parts_of
 from swatsim.hierarchy import Hierarchy, hierarchy_of
 from swatsim.layer import Layer, LayerSpec
 from swatsim.mapper import Mapped, Work, compulsory_bytes, held_sides, map_pass
+from swatsim.paper_macs import dense_paper_macs, paper_macs
 from swatsim.passes import OPERANDS, RESULTS, REVERSED
 from swatsim.plan import Plan, plan_pass
 from swatsim.schedule import Schedules, schedule
@@ -60,7 +60,7 @@ class LayerPlans:
 
     layer: str
     passes: tuple[PassPlans, ...]
-    uncomputed_paper_macs: int  # of an input gradient that no pass computes
+    uncomputed_paper_macs: int  # of an input gradient that no pass computes, though the weight is trained
     sizes: StoredSizes
 
 
@@ -68,7 +68,7 @@ def plan_layer(node: Node, layer: Layer, passes: Sequence[str]) -> LayerPlans:
     """Plan those of the passes that a training step makes through the layer."""
     return LayerPlans(
         layer=layer.spec.name,
-        passes=tuple(_plan(node, layer, name) for name in layer.spec.passes if name in passes),
+        passes=tuple(_plan(node, layer, name) for name in layer.computed if name in passes),
         uncomputed_paper_macs=_uncomputed(layer) if "input_grad" in passes else 0,
         sizes=stored_sizes(layer, node.architecture, node.formats),
     )
@@ -140,24 +140,15 @@ def _scheduled(sides: Sequence[Side | None], pass_name: str) -> str:
 
 
 def _paper_macs(layer: Layer, pass_name: str) -> int:
-    convolution = layer.spec.convolution
-    # The paper has no transposed convolution: its rule is kept for the convolution that this one reverses.
-    counted = REVERSED[pass_name] if layer.spec.transposed else pass_name
-    macs = convolution.dilated_input_grad_macs if counted == "input_grad" else convolution.macs
-    return paper_macs(macs, (operand.sparsity for operand in layer.passes[pass_name].operands.values()))
+    sparsities = (operand.sparsity for operand in layer.passes[pass_name].operands.values())
+    return paper_macs(dense_paper_macs(layer.spec, pass_name), sparsities)
 
 
 def _uncomputed(layer: Layer) -> int:
-    if layer.spec.needs_input_grad:
+    computed = layer.computed
+    # The paper trains every weight: it says nothing of what a frozen one leaves out.
+    if "input_grad" in computed or "weight_grad" not in computed:
         return 0
     # The weight is the operand that a forward pass and an input gradient share.
     weight = layer.passes["forward"].operands["weight"]
-    return paper_macs(layer.spec.convolution.dilated_input_grad_macs, [weight.sparsity])
-
-
-def paper_macs(dense_macs: int, sparsities: Iterable[Fraction | None]) -> int:
-    """The SWAT paper's count: a pass's multiplications times (1 - s) for each operand selected at a budget s."""
-    count = Fraction(dense_macs)
-    for sparsity in sparsities:
-        count *= 1 - (sparsity or 0)
-    return round(count)
+    return paper_macs(dense_paper_macs(layer.spec, "input_grad"), [weight.sparsity])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -83,7 +83,7 @@ class Network:
     groups: Mapping[str, tuple[GraphNode, ...]]  # by name, the first node first
     readers: Mapping[str, tuple[str, ...]]  # of each node's result: layers, and groups other than its own
     unread: frozenset[str]  # nodes whose result nothing reads, in its own group or elsewhere
-    learns: frozenset[str]  # nodes whose result depends on a parameter
+    learns: frozenset[str]  # nodes whose result depends on a parameter that is trained
     gradients: Mapping[str, tuple[str, ...]]  # makers of the gradients of each node's result, its own group left out
 
     def gradients_of(self, group: str) -> list[tuple[GraphNode, str]]:
@@ -117,8 +117,14 @@ class Network:
         return tuple(layers), streamed
 
 
-def network_of(specs: Sequence[LayerSpec], graph: Sequence[GraphNode]) -> Network:
-    """Read a trace's graph; without one, the layers stand alone: their tensors come from outside."""
+def network_of(
+    specs: Sequence[LayerSpec], graph: Sequence[GraphNode], computed: Mapping[str, Collection[str]] | None = None
+) -> Network:
+    """Read a trace's graph; without one, the layers stand alone: their tensors come from outside.
+
+    `computed` gives the passes that are computed by layer; without it, all that the specs have.
+    """
+    passes = computed or {spec.name: spec.passes for spec in specs}
     nodes = {node.name: node for node in _without_views(graph or _alone(specs))}
     head_of: dict[str, str] = {}
     groups: dict[str, list[GraphNode]] = {}
@@ -136,9 +142,9 @@ def network_of(specs: Sequence[LayerSpec], graph: Sequence[GraphNode]) -> Networ
     readers = {name: tuple(reader for reader in found if reader != head_of.get(name)) for name, found in read.items()}
     network = Network(
         nodes=nodes, groups={name: tuple(group) for name, group in groups.items()}, readers=readers, unread=unread,
-        learns=_learning(nodes), gradients={},
+        learns=_learning(nodes, passes), gradients={},
     )  # fmt: skip
-    return replace(network, gradients=_gradients(network, {spec.name: spec.needs_input_grad for spec in specs}))
+    return replace(network, gradients=_gradients(network, passes))
 
 
 def _alone(specs: Sequence[LayerSpec]) -> Iterator[GraphNode]:
@@ -155,17 +161,22 @@ def _without_views(graph: Sequence[GraphNode] | Iterator[GraphNode]) -> Iterator
             yield replace(node, inputs=inputs)
 
 
-def _learning(nodes: Mapping[str, GraphNode]) -> frozenset[str]:
+def _learning(nodes: Mapping[str, GraphNode], passes: Mapping[str, Collection[str]]) -> frozenset[str]:
     learns: set[str] = set()
     for name, node in nodes.items():
-        if is_layer(node) or kind_of(node).parameters or not learns.isdisjoint(node.inputs):
+        # A layer whose weight is frozen learns nothing, and has a gradient only to pass it on.
+        if is_layer(node):
+            found = "weight_grad" in passes[name] or "input_grad" in passes[name]
+        else:
+            found = bool(kind_of(node).parameters) or not learns.isdisjoint(node.inputs)
+        if found:
             learns.add(name)
     return frozenset(learns)
 
 
-def _gradients(network: Network, needs_input_grad: Mapping[str, bool]) -> dict[str, tuple[str, ...]]:
+def _gradients(network: Network, passes: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    backward: set[str] = {name for name, needed in needs_input_grad.items() if needed}
+    backward: set[str] = {name for name, computed in passes.items() if "input_grad" in computed}
     for name in reversed(list(network.nodes)):
         # Whoever reads a node stands after it, and a group where its first node does.
         makers = tuple(reader for reader in network.readers[name] if reader in backward)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from swatsim.layer import LayerSpec
 from swatsim.network import OUTSIDE, Network, is_layer, kind_of, mask_bytes, network_of, parameters_of, values_of
 from swatsim.optimizer import optimizer_state
 from swatsim.passes import PASSES
-from swatsim.stored import StoredSizes
+from swatsim.stored import StoredSizes, by_weight
 from swatsim.storing import Machine, Store, Tensor, stream_name
 from swatsim.streaming import Flow, StreamOperation
 from swatsim.trace import GraphNode, TraceMetadata
@@ -52,7 +53,7 @@ def step_operations(
     second copies and updates.
     """
     specs = [each.spec for each in sizes]
-    network = network_of(specs, graph)
+    network = network_of(specs, graph, {each.spec.name: each.computed for each in sizes})
     machine = Machine(
         value_bytes=architecture.datapath.value_bytes, state_bytes=architecture.streaming.state_bytes,
         select_reads=architecture.streaming.select_reads, selection_period=metadata.selection_period or 1,
@@ -160,6 +161,8 @@ def _resting_result(step: _Step, node: GraphNode, *, known: bool) -> None:
 
 def _resting_gradient(step: _Step, node: GraphNode, *, known: bool) -> None:
     """Add up a layer's gradients if there are several; copy one that a layer, or the outside, has left dense."""
+    if node.name not in step.network.learns:
+        return  # nobody reads it
     makers = step.network.gradients[node.name]
     values = values_of(node)
     if len(makers) > 1 and is_layer(node):
@@ -177,16 +180,21 @@ def _resting_gradient(step: _Step, node: GraphNode, *, known: bool) -> None:
 def _updates(step: _Step, bytes_per_weight: int) -> None:
     """Read gradients, read and write master weights and the optimizer's state, write the weights that are used."""
     store = step.store
-    learned = {
-        name: Tensor(role="weight", layers=(name,), values=each.values_of("weight"), streamed=False)
-        for name, each in store.sizes.items()
-    }
+    learned: dict[str, Tensor] = {}
+    gradients: Counter[str] = Counter()
+    for layers in by_weight(store.sizes):
+        values = store.sizes[layers[0]].values_of("weight")
+        gradients[layers[0]] = sum("weight_grad" in store.sizes[name].computed for name in layers)
+        learned[layers[0]] = Tensor(role="weight", layers=layers, values=values, streamed=False)
     for group in filter(step.network.goes_backward, step.network.groups):
         for node in step.network.groups[group]:
+            gradients[node.name] = 1
             learned[node.name] = Tensor(role="weight", layers=(), values=parameters_of(node), streamed=True)
     for name, weight in learned.items():
+        if not gradients[name]:
+            continue  # frozen: it stays as it is, in all of its copies
         flow = store.flow(name, "update", (name,))
-        flow.add("read", "weight", weight.values, weight.values * step.value_bytes)
+        flow.add("read", "weight", gradients[name] * weight.values, gradients[name] * weight.values * step.value_bytes)
         for direction in ("read", "write"):
             flow.add(direction, "state", 0, weight.values * bytes_per_weight)
         store.write(flow, "weight", weight)

@@ -17,7 +17,7 @@ from swatsim.bits import BitTensor
 from swatsim.formats import RUN_BITS, Pieces, needs_fillers, stored_bytes
 from swatsim.kernels.formats import count_line_fillers
 from swatsim.layer import Convolution, Layer, LayerSpec
-from swatsim.passes import OPERANDS, REVERSED
+from swatsim.passes import OPERANDS, REVERSED, called_layer
 
 # The two passes that read each tensor (an output gradient has the output's shape), in the order in which it is written.
 READERS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
@@ -74,10 +74,15 @@ class Copy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSizes:
-    """The operands of a layer's passes in the outermost memory, by pass and role."""
+    """The operands of a layer's passes in the outermost memory, by pass and role; of the passes that are computed."""
 
     spec: LayerSpec
     copies: Mapping[tuple[str, str], Copy]
+
+    @property
+    def computed(self) -> frozenset[str]:
+        """The passes that are computed."""
+        return frozenset(pass_name for pass_name, _ in self.copies)
 
     def of(self, tensor: str) -> tuple[Copy, ...]:
         """The copies of a tensor (input, weight or output, its gradient) that the layer's passes read: different ones.
@@ -105,6 +110,16 @@ class StoredSizes:
         return copies[1] if len(copies) > 1 else None
 
 
+def by_weight(sizes: Mapping[str, StoredSizes]) -> tuple[tuple[str, ...], ...]:
+    """Layers by name, those together that are calls of one module and share its weight."""
+    found: dict[str, list[str]] = {}
+    for name, each in sizes.items():
+        called = called_layer(name)
+        shared = called in sizes and sizes[called].spec.weight_shape == each.spec.weight_shape
+        found.setdefault(called if shared else name, []).append(name)
+    return tuple(map(tuple, found.values()))
+
+
 def stored_sizes(layer: Layer, architecture: Architecture, formats: Mapping[str, str]) -> StoredSizes:
     """Measure every operand of a layer in the order in which its pass reads it.
 
@@ -116,7 +131,7 @@ def stored_sizes(layer: Layer, architecture: Architecture, formats: Mapping[str,
     axis = 0 if architecture.mapping.window_order == "npq" else 1
     copies: dict[tuple[str, str], Copy] = {}
     names: dict[int, str] = {}  # of bits that several operands share
-    for pass_name in layer.spec.passes:
+    for pass_name in layer.computed:
         for role in OPERANDS[pass_name]:
             operand = layer.passes[pass_name].operands[role]
             bits = operand.bits

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import swatsim
+from swatsim.bits import BitTensor
 from swatsim.errors import ArchitectureError, MappingError, SwatsimError
 from swatsim.report.timeline_checks import check_timeline
 
@@ -117,6 +119,55 @@ def test_wrong_arguments_are_told(arguments, message):
 def test_one_pass_may_be_named_alone():
     report = swatsim.simulate(swatsim.load_architecture("dadiannao"), swatsim.load_trace(TRACE), passes="forward")
     assert {row.pass_name for row in report.records} == {"forward"}
+
+
+def layers_of(*masks_and_needs):
+    """Layers of one shape: whether the weight gradient is needed, and whether the input's is."""
+    random = np.random.default_rng(1)
+    layers = []
+    for number, (learns, needs) in enumerate(masks_and_needs):
+        arrays = {
+            "input": random.random((1, 4, 5, 5)) < 0.5, "weight": random.random((4, 4, 1, 1)) < 0.5,
+            "output_grad": random.random((1, 4, 5, 5)) < 0.5,
+        }  # fmt: skip
+        layer = swatsim.Layer.from_arrays(f"l{number}", **arrays, needs_input_grad=needs)
+        if not learns:
+            nothing = BitTensor.from_array(np.zeros((4, 4, 1, 1)))
+            unneeded = replace(layer.passes["weight_grad"], result_mask=nothing)
+            layer = replace(layer, passes={**layer.passes, "weight_grad": unneeded})
+        layers.append(layer)
+    return layers
+
+
+def test_a_pass_of_whose_result_nothing_is_needed_is_not_computed():
+    machine = swatsim.load_architecture("dadiannao")
+    trained = swatsim.simulate(machine, swatsim.Trace("t", layers_of(*[(True, True)] * 3, (True, False))))
+    some = layers_of((False, False), (False, True), (True, True), (True, False))
+    report = swatsim.simulate(machine, swatsim.Trace("t", some))
+    assert [(row.layer, row.pass_name) for row in report.layer_records] == [
+        ("l0", "forward"), ("l1", "forward"), ("l1", "input_grad"), ("l2", "forward"), ("l2", "input_grad"),
+        ("l2", "weight_grad"), ("l3", "forward"), ("l3", "weight_grad"),
+    ]  # fmt: skip
+    every = {(row.layer, row.pass_name): row for row in trained.layer_records}
+    for row in report.layer_records:  # what is computed is computed as ever
+        assert row.compute_cycles == every[row.layer, row.pass_name].compute_cycles
+    macs = 25 * 16
+    assert [report.total(name).macs for name in ("forward", "input_grad", "weight_grad")] == [
+        4 * macs,
+        2 * macs,
+        2 * macs,
+    ]
+    # The paper counts the input gradient of a layer that it trains, and trains every layer.
+    assert [report.total(name).paper_macs for name in ("forward", "input_grad", "weight_grad")] == [
+        4 * macs, 3 * macs, 2 * macs,
+    ]  # fmt: skip
+    assert [row.layer for row in report.streaming_records if row.pass_name == "update"] == ["l2", "l3"]
+    # Only the weights of layers that pass a gradient on, and the inputs of those that learn.
+    assert [(kept.activation_bytes > 0, kept.weight_bytes > 0) for kept in report.footprint.layers] == [
+        (False, False), (False, True), (True, True), (True, False),
+    ]  # fmt: skip
+    with pytest.raises(SwatsimError, match="passes: got weight_grad"):
+        swatsim.simulate(machine, swatsim.Trace("t", some), layers="l[01]", passes="weight_grad")
 
 
 def test_the_report_says_how_the_trace_was_made():

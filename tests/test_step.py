@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from kernel_cases import randoms
 
 import swatsim
+from swatsim.bits import BitTensor
 from swatsim.layer import Layer
-from swatsim.passes import STREAMING
+from swatsim.passes import STREAMING, call_name, called_layer
 from swatsim.step import step_operations, step_order
 from swatsim.stored import DENSE_COPY, stored_sizes
 from swatsim.trace import GraphNode, TraceMetadata, load_trace
@@ -58,6 +60,7 @@ def operands_of(layer):
     return {
         (pass_name, role): (operand.bits.to_bool(), operand.sparsity)
         for pass_name in layer.spec.passes
+        if layer.passes[pass_name].result_mask is None or layer.passes[pass_name].result_mask.to_bool().any()
         for role, operand in layer.passes[pass_name].operands.items()
     }
 
@@ -108,6 +111,13 @@ def conv(name, *, bits=None, seed=0, **fields):
     return Layer.from_arrays(name, **{**given, **(bits or {})}, **fields)
 
 
+def frozen(layer):
+    """The layer without a weight gradient that anybody needs."""
+    mask = BitTensor.from_array(np.zeros(layer.spec.weight_shape))
+    unneeded = replace(layer.passes["weight_grad"], result_mask=mask)
+    return replace(layer, passes={**layer.passes, "weight_grad": unneeded})
+
+
 def swat(name, seed=0, **fields):
     """A convolution that selects its weights, and its input for the gradient of the weights."""
     random = np.random.default_rng(seed)
@@ -131,6 +141,7 @@ class RandomNetwork:
         self.nodes = [node("input", "input")]
         self.layers = []
         self.natural = {"input": FULL.reshape(-1)}
+        self.once = {}  # layers that are called once so far: kind, groups, weight
         for number in range(draw(st.integers(1, 9))):
             self._add(f"n{number}")
         if not self.layers:
@@ -149,12 +160,15 @@ class RandomNetwork:
             "conv_transpose2d",
         ]
         op = op or self.draw(st.sampled_from([*kinds, "concatenate", "other:View"]))
+        again = [earlier for earlier, (kind, _, _) in self.once.items() if kind == op]
+        called = again[0] if again and self.draw(st.booleans()) else None
+        name = name if called is None else f"{called}:2"
         before = self.draw(
             st.lists(st.sampled_from(self.nodes), min_size=1, max_size=2 if op in ("add", "concatenate") else 1)
         )
         inputs = [each.name for each in before]
         if op in twins_step.LAYERS:
-            self._add_layer(name, op, inputs[0])
+            self._add_layer(name, op, inputs[0], called)
         shape = FLAT if op == "linear" else SHAPE
         self.nodes.append(node(name, op, *inputs, shape=shape))
         # A view reads through to the node before it.
@@ -173,12 +187,20 @@ class RandomNetwork:
         kept.reshape(-1)[0] = False
         return kept, Fraction(1, 2)
 
-    def _add_layer(self, name, op, before):
-        shape = FLAT if op == "linear" else SHAPE
+    def _weight(self, name, op, called):
+        """Groups and weight; those of the layer that is called again."""
+        if called is not None:
+            return self.once.pop(called)[1:]
         groups = 1 if op == "linear" else self.draw(st.sampled_from([1, 2]))
         density = self.draw(st.sampled_from([0.8, 0.8, 1.0]))
         weight = self.random.random((4, 4) if op == "linear" else (4, 4 // groups, 1, 1)) < density
         weight.reshape(-1)[:2] = True
+        self.once[name] = (op, groups, weight)
+        return groups, weight
+
+    def _add_layer(self, name, op, before, called):
+        shape = FLAT if op == "linear" else SHAPE
+        groups, weight = self._weight(name, op, called)
         gradient = self._some(self.draw(st.sampled_from([0.9, 1.0]))).reshape(shape)
         natural = {"input": self.natural[before].reshape(shape), "weight": weight, "output_grad": gradient}
         needs = self.draw(st.integers(0, 3)) > 0
@@ -194,9 +216,10 @@ class RandomNetwork:
                 replaced.setdefault(pass_name, {})[own] = bits
                 if budget is not None:
                     budgets.setdefault(pass_name, {})[own] = budget
-        self.layers.append(Layer.from_arrays(
-            name, **natural, kind=op, groups=groups, needs_input_grad=needs, operands=replaced, sparsity=budgets,
-        ))  # fmt: skip
+        layer = Layer.from_arrays(
+            name, **natural, kind=op, groups=groups, needs_input_grad=needs, operands=replaced, sparsity=budgets
+        )
+        self.layers.append(frozen(layer) if self.draw(st.integers(0, 3)) == 0 else layer)
 
 
 @st.composite
@@ -408,6 +431,42 @@ def test_a_layer_with_two_gradients_adds_them_up():
     # a's result lies dense, and b and c read the same copies of it.
     assert rows["b:input", "reorder"]["write"]
     assert ("c:input", "reorder") not in rows
+
+
+def test_a_frozen_layer_is_neither_updated_nor_selected_for_nor_given_a_gradient_that_nobody_reads():
+    layers = [frozen(swat("a", needs_input_grad=False)), swat("b", seed=1), frozen(swat("c", seed=2))]
+    graph = [
+        node("x", "input"), node("a", "conv2d", "x"), node("one", "batch_norm", "a"), node("two", "batch_norm", "a"),
+        node("sum", "add", "one", "two"), node("b", "conv2d", "sum"), node("c", "conv2d", "b"),
+    ]  # fmt: skip
+    rows = rows_of(layers, graph, machine())
+    assert {name for name, pass_name in rows if pass_name == "update"} == {"one", "two", "b"}
+    assert {name for name, pass_name in rows if pass_name == "select"} == {"b:weight", "b:input"}
+    assert ("a", "elementwise_backward") not in rows  # two gradients come to it, and it needs none
+    # The batch norms use their gradient for their own parameters, and give none on.
+    assert "input" not in rows["one", "elementwise_backward"]["write"]
+    assert ("a:output", "reorder") not in rows
+
+
+@pytest.mark.parametrize("layer", ["a", "block.0", "a:1", "a:02", "a:2b", ":2"])
+def test_later_calls_have_names_of_their_own(layer):
+    assert [call_name(layer, number) for number in (1, 2, 13)] == [layer, f"{layer}:2", f"{layer}:13"]
+    assert [called_layer(call_name(layer, number)) for number in (1, 2, 13)] == [layer] * 3
+
+
+def test_two_calls_of_a_layer_are_one_update():
+    layers = [conv("a"), conv("a:2")]
+    graph = [node("x", "input"), node("a", "conv2d", "x"), node("r", "relu", "a"), node("a:2", "conv2d", "r")]
+    rows = rows_of(layers, graph, machine(), optimizer="sgd")
+    assert {key for key in rows if key[1] == "update"} == {("a", "update")}
+    weight = layers[0].spec.weight_shape
+    update, values = rows["a", "update"], math.prod(weight)
+    assert update["read"]["weight"] == 2 * 2 * values  # both gradients
+    assert update["read"]["state"] == update["write"]["state"] == values * machine().streaming.state_bytes
+    assert update["write"]["weight"] == bitmap(layers[0], "forward", "weight", 4)
+    # Of another shape, it is another layer, whatever its name.
+    other = Layer.from_arrays("a:2", input=FULL, weight=np.ones((4, 4, 3, 3)), output_grad=FULL, padding=1)
+    assert ("a:2", "update") in rows_of([conv("a"), other], graph, machine())
 
 
 def twin_rows(layers, graph, architecture, **options):

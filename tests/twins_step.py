@@ -172,8 +172,15 @@ class Step:
         self.members = {head: [n for n in self.order if self.head.get(n) == head] for head in set(self.head.values())}
         self.learns = {}
         for name in self.order:
-            own = self.ops[name] in LAYERS or self.ops[name] in PARAMETERS
+            if self.ops[name] in LAYERS:
+                # A layer with a frozen weight has a gradient only for the sake of what is before it.
+                self.learns[name] = self.computes(name, "weight_grad") or self.computes(name, "input_grad")
+                continue
+            own = self.ops[name] in PARAMETERS
             self.learns[name] = own or any(self.learns[before] for before in self.inputs[name])
+
+    def computes(self, name, pass_name):
+        return any(key[:2] == (name, pass_name) for key in self.copies)
 
     def _loose(self):
         class Node:
@@ -340,7 +347,7 @@ class Step:
         found = []
         for reader in self.readers(name):
             if self.ops[reader] in LAYERS:
-                if self.specs[reader].needs_input_grad:
+                if self.computes(reader, "input_grad"):
                     found.append(("input_grad", reader))
             elif self.head[reader] != self.head.get(name) and self._back(self.head[reader]):
                 found.append(self._given(reader, name))
@@ -360,7 +367,10 @@ class Step:
 
     def _users(self, tensor):
         """Layers that multiply a gradient as it is, the last of the network first, and whether others read it."""
-        layers = [n for n in reversed(self.order) if self.ops[n] in LAYERS and self.gradients(n) == [tensor]]
+        layers = [
+            n for n in reversed(self.order)
+            if self.ops[n] in LAYERS and self.learns[n] and self.gradients(n) == [tensor]
+        ]  # fmt: skip
         others = False
         for name in self.order:
             if not self.learns[name] or tensor not in self.gradients(name) or name in layers:
@@ -373,7 +383,7 @@ class Step:
         for name in reversed(self.order):
             if not self.readers(name):
                 self._lies_dense(("loss", name), name)
-            if self.ops[name] in LAYERS:
+            if self.ops[name] in LAYERS and self.learns[name]:
                 self._layer_backward(name)
             elif self.head.get(name) == name and self._back(name) and not self._lets_pass(name):
                 self._group_backward(name)
@@ -387,7 +397,6 @@ class Step:
             self._unknown_maker(tensor, "output", self._users(tensor)[0])
 
     def _layer_backward(self, name):
-        spec = self.specs[name]
         found = self.gradients(name)
         tensor = found[0] if found else ("unknown", name)
         if not found:
@@ -401,10 +410,11 @@ class Step:
             self.sizes[tensor] = self.sizes["value", name]
             self.make(row, "output", tensor, "output", [name], streamed=False)
         source = ("value", self.inputs[name][0]) if self.inputs[name] else ("from outside", name)
-        self.operand(name, "weight_grad", "output_grad", tensor)
-        self.operand(name, "weight_grad", "input", source)
-        self.put_dense(None, "", ("weight gradient", name))
-        if spec.needs_input_grad:
+        if self.computes(name, "weight_grad"):
+            self.operand(name, "weight_grad", "output_grad", tensor)
+            self.operand(name, "weight_grad", "input", source)
+            self.put_dense(None, "", ("weight gradient", name))
+        if self.computes(name, "input_grad"):
             self.operand(name, "input_grad", "output_grad", tensor)
             made = ("input_grad", name)
             if self.inputs[name] and self.learns[self.inputs[name][0]]:
@@ -439,15 +449,22 @@ class Step:
     def _updates(self):
         each = (1 + self.settings["states"]) * self.settings["state_bytes"]
         for name in self.specs:
+            if name.endswith(":2"):
+                continue  # the second call of a layer, with its weight
             row, tensor = (name, "update"), ("weight", name)
-            self.get(row, "weight", ("weight gradient", name))
+            calls = [call for call in (name, f"{name}:2") if call in self.specs]
+            learning = [call for call in calls if self.computes(call, "weight_grad")]
+            if not learning:
+                continue  # frozen
+            for call in learning:
+                self.get(row, "weight", ("weight gradient", call))
             self.rows[row]["read"]["state"] += self.values(tensor) * each
             self.rows[row]["write"]["state"] += self.values(tensor) * each
-            self.make(row, "weight", tensor, "weight", [name], streamed=False)
+            self.make(row, "weight", tensor, "weight", calls, streamed=False)
             # The next step finds what its passes read.
-            for pass_name in ("forward", "input_grad"):
-                if (name, pass_name, "weight") in self.copies:
-                    self.operand(name, pass_name, "weight", tensor)
+            for call, pass_name in itertools.product(calls, ("forward", "input_grad")):
+                if (call, pass_name, "weight") in self.copies:
+                    self.operand(call, pass_name, "weight", tensor)
         for head in self.members:
             for name in self.members[head] if self._back(head) else []:
                 width, row = self.parameters(name), (name, "update")

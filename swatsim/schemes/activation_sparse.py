@@ -59,7 +59,7 @@ class ActivationRule(LayerRule):
         selects = self.layer.module.training and self.training.step % self.scheme.period == 0
         if self.scheme.threshold is None and (selects or kept.item() < 0):
             kept.fill_(top_k_threshold(input, self.budget))
-        return kept.item()
+        return float(kept.item())
 
 
 @register

@@ -123,7 +123,8 @@ def _check(pass_name: str, letters: str) -> None:
         return
     for letter in letters:
         if letter in ROLES and letter not in able:
-            what = f"it multiplies no {ROLES[letter].replace('_', ' ')}"
-            raise SwatsimError(f"case: got {letter} in {pass_name}, expected {' or '.join(able)}: {what}")
+            what = {"w": "weight", "a": "activation", "g": "output gradient"}[letter]
+            expected = f"{' or '.join(able)}: it multiplies no {what}"
+            raise SwatsimError(f"case: got {letter} in {pass_name}, expected {expected}")
     if not letters or len(set(letters)) < len(letters) or not set(letters) <= set(able):
         raise SwatsimError(f"case: got {letters!r} for {pass_name}, expected {', '.join(able)}, both, or -")

@@ -2,8 +2,8 @@
 
 Source: Liu et al., "Dynamic Sparse Graph for Efficient Deep Learning", ICLR 2019. §2.1: the K largest virtual outputs
 of the batch's first sample give the threshold for all samples. §2.2: windows and filters are projected by the same
-ternary random matrix, ±√3 with probability 1/6 each. §2.3: the same mask again behind the normalisation. The number of
-dimensions is Johnson and Lindenstrauss's for as many points as the layer has filters, which gives the paper's table.
+ternary random matrix, ±√3 with probability 1/6 each, to O(log(N)/ε²) dimensions; the constant is that of Dasgupta and
+Gupta (2003), N the layer's filters. §2.3: the same mask again behind the normalisation.
 """
 
 from __future__ import annotations
@@ -67,8 +67,10 @@ class DsgRule(LayerRule):
             return (input @ projection.T) @ filters.T
         groups = operation.groups
         windows = operation.forward(input, projection.repeat(groups, *(1,) * (weight.dim() - 1)), None)
-        by_group = windows.view(len(windows), groups, len(projection), -1)
-        return (filters.view(groups, -1, len(projection)) @ by_group).view(len(windows), -1, *windows.shape[2:])
+        flat = windows.flatten(2)  # [image, group and dimension, position]
+        by_group = flat.view(len(flat), groups, len(projection), flat.shape[2])
+        virtual: Tensor = filters.view(groups, len(weight) // groups, len(projection)) @ by_group
+        return virtual.view(len(flat), len(weight), *windows.shape[2:])
 
 
 @register
@@ -96,7 +98,7 @@ class DynamicSparseGraph(Scheme):
         ),
     )  # fmt: skip
 
-    # The paper's table begins at the second convolution; the first has fewer inputs than a projection has dimensions.
+    # The first convolution reads fewer values than a projection has dimensions; all classes' outputs are needed.
     keep_dense: tuple[str, ...] = (FIRST_CONVOLUTION, LAST_LINEAR)
     epsilon: float = 0.5
     projection_dimensions: int | None = None

@@ -36,11 +36,11 @@ WHOLE = PassMasks()
 class SelectionCost:
     """Work that finding the masks takes, in readings of a tensor, every `period` optimiser steps."""
 
-    tensor: str  # input, weight, output, or "weight gradient", "momentum"
+    tensor: str  # input, weight, output, "output gradient", "weight gradient" or "momentum"
     readings: Fraction  # of the whole tensor
     what: str  # top-K, L1 norms of slices, …
     every: str = "period"  # "period", "step", or "once"
-    macs_per_output: int = 0  # extra multiplications for each output value and channel of the projection
+    macs_per_output: int = 0  # extra multiplications for each output value and dimension of a projection
 
 
 @dataclass(frozen=True, kw_only=True)

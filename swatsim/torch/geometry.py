@@ -75,3 +75,16 @@ def padding_of(module: nn.Module) -> Padding:
 def pair(values: tuple[int, ...]) -> tuple[int, int]:
     """(vertical, horizontal), where a one-dimensional layer has no vertical."""
     return (1, values[0]) if len(values) == 1 else (values[0], values[1])
+
+
+def batched(module: nn.Module, tensor: Tensor) -> Tensor:
+    """A layer's input, output or gradient with its batch dimension."""
+    if isinstance(module, nn.Linear) or tensor.dim() == cast(Tensor, module.weight).dim():
+        return tensor
+    return tensor[None]
+
+
+def as_read(module: nn.Module, input: Tensor) -> Tensor:
+    """A dense layer's input as its product reads it: with its batch dimension, and padded if by copies."""
+    input = batched(module, input)
+    return input if isinstance(module, nn.Linear) else padding_of(module).apply(input.detach())

@@ -34,7 +34,7 @@ class LayerEnds:
 
     name: str
     kind: str
-    input_node: Any | None  # the node that made the layer's input; None: nothing that learns
+    input_node: Any | None  # the node that made the layer's input; None: it comes from outside
     input_shape: tuple[int, ...]
     output_node: Any
     output_shape: tuple[int, ...]
@@ -51,10 +51,12 @@ class ModuleEnd:
 class GraphReader:
     """Turns autograd's nodes into the trace's, each once, inputs before their readers."""
 
-    def __init__(self, layers: Iterable[LayerEnds], made_by: Mapping[Any, "ModuleEnd"]) -> None:
-        """`made_by` gives the modules that made nodes, where modules did."""
+    def __init__(
+        self, layers: Iterable[LayerEnds], made_by: Mapping[Any, "ModuleEnd"], beside: Mapping[Any, list[Any]]
+    ) -> None:
+        """`made_by` gives the modules that made nodes; `beside` what nodes read that learns nothing."""
         self._layers = {layer.output_node: layer for layer in layers}
-        self._made_by = made_by
+        self._made_by, self._beside = made_by, beside
         self._taken = {layer.name for layer in self._layers.values()}
         self._done: dict[Any, str | None] = {}
         self._inputs: dict[tuple[int, ...], str] = {}
@@ -87,7 +89,8 @@ class GraphReader:
             made_by = self._layers[node].input_node
             return [] if made_by is None else [made_by]
         # A leaf is a parameter here: an input that learns has no place in a training step's graph.
-        return [parent for parent, _ in node.next_functions if parent is not None and not _is_leaf(parent)]
+        learning = [parent for parent, _ in node.next_functions if parent is not None and not _is_leaf(parent)]
+        return [*learning, *self._beside.get(node, ())]
 
     def _emit(self, node: Any, parents: list[Any]) -> str | None:
         """Add the node; its name, or that of the node it stands for, or None where nothing is behind it."""

@@ -1,5 +1,7 @@
 """Bits of a tensor, packed where the tensor lies: only they leave the device."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,6 +18,13 @@ def pack(values: Tensor) -> BitTensor:
     flat = present.flatten()  # a copy in C order, whatever the memory format
     on_cpu = flat.device.type == "cpu"
     packed = np.packbits(flat.numpy(), bitorder="little") if on_cpu else pack_on_device(flat).cpu().numpy()
+    packed.setflags(write=False)
+    return BitTensor(shape=shape, packed=packed)
+
+
+def absent(shape: tuple[int, ...]) -> BitTensor:
+    """A tensor of which no element is present."""
+    packed = np.zeros(-(-math.prod(shape) // 8), dtype=np.uint8)
     packed.setflags(write=False)
     return BitTensor(shape=shape, packed=packed)
 

@@ -14,8 +14,8 @@ from torch.nn import functional  # noqa: E402
 
 from swatsim.budgets import exact_sparsity  # noqa: E402
 from swatsim.errors import SwatsimError  # noqa: E402
-from swatsim.torch import sparsify  # noqa: E402
 from swatsim.schemes.selection import keep_from, kept_count, top_k_threshold  # noqa: E402
+from swatsim.torch import sparsify  # noqa: E402
 
 
 def top_k(values, sparsity):

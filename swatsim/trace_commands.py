@@ -92,7 +92,7 @@ def info(directory: str, json_file: str | None, csv_file: str | None) -> None:
     layers = list(measure_layers(loaded))
 
     def render(kind: str, path: str) -> bytes:
-        return (info_json(loaded, layers) if kind == "json" else info_csv(layers)).encode()
+        return (info_json(loaded, layers) if kind == "json" else info_csv(loaded, layers)).encode()
 
     def table(console: Console) -> None:
         print_info(loaded, layers, console)
@@ -132,7 +132,7 @@ def select(directory: str, output: str, layers: str, images: str | None, name: s
     from swatsim.trace import load_trace
     from swatsim.trace.selection import SelectedTrace, parse_images
 
-    check_directory(output, overwrite=overwrite)
+    check_directory(output, overwrite=overwrite, source=directory)
     chosen = None if images is None else parse_images(images)
     save_trace(SelectedTrace(name or directory_name(output), load_trace(directory), layers, chosen), output, overwrite)
 
@@ -172,7 +172,7 @@ def synth(  # noqa: PLR0913, PLR0917  each is an option of the command
 
     Every report of it says that it is synthetic.
     """
-    check_directory(output, overwrite=overwrite)
+    check_directory(output, overwrite=overwrite, source=real)
     if (network is None) == (real is None):
         raise click.UsageError("give either NETWORK or --like DIR")
     if real is not None:
@@ -199,14 +199,22 @@ def synth(  # noqa: PLR0913, PLR0917  each is an option of the command
     save_trace(renamed(made, name or directory_name(output)), output, overwrite)
 
 
-def check_directory(output: str, *, overwrite: bool) -> None:
-    """Refuse a directory that cannot become a trace, before any work is done for it. Raises SwatsimError."""
+def check_directory(output: str, *, overwrite: bool, source: str | None = None) -> None:
+    """Refuse a directory that cannot become a trace, before any work is done for it. Raises SwatsimError.
+
+    `source` is a trace that is read meanwhile, and must not lie within what is replaced.
+    """
+    from swatsim.trace.plain_files import check_replaceable
+
     path = Path(output)
+    if source is not None and path.is_dir() and path.resolve() in Path(source).resolve().parents:
+        raise SwatsimError(f"{output}: got the directory in which {source} lies, expected another one")
     if not output or path.is_symlink() or (path.exists() and not (overwrite and path.is_dir())):
         got = "a path that exists" if output else "an empty name"
         raise SwatsimError(f"{output}: got {got}, expected a new one to write the trace to, or --overwrite")
     if not path.absolute().parent.is_dir():
         raise SwatsimError(f"{output}: got a path in no directory, expected one in a directory that exists")
+    check_replaceable(path)
 
 
 def directory_name(output: str) -> str:

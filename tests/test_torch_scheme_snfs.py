@@ -62,9 +62,8 @@ def test_an_optimizer_without_momentum_is_refused():
     model = network()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     sparsify(model, optimizer, scheme="snfs", period=2, total_steps=8)
-    train_step(model, optimizer, 0)
     with pytest.raises(SwatsimError, match=r"^snfs: got an optimizer that keeps no momentum, expected one that does$"):
-        train_step(model, optimizer, 1)
+        train_step(model, optimizer, 0)
 
 
 def test_adams_mean_gradient_is_a_momentum():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -15,6 +16,7 @@ BUDGETS: dict[str, Budget] = {}
 
 # Solved budgets are real numbers; a layer's sparsity is kept to so many decimals, for people to read.
 DECIMALS = 6
+_NUMBER = re.compile(r"[0-9]{0,40}\.?[0-9]{0,40}(?<=[0-9.])(e[+-]?[0-9]{1,3})?|[0-9]{1,40}/[0-9]{1,40}", re.IGNORECASE)
 
 
 def register(name: str) -> Callable[[Budget], Budget]:
@@ -32,9 +34,12 @@ def exact_sparsity(sparsity: object, where: str = "sparsity") -> Fraction:
 
     Raises SwatsimError where it is not in [0, 1).
     """
+    text = str(sparsity)
     try:
-        exact = sparsity if isinstance(sparsity, Fraction) else Fraction(str(sparsity))
-    except (ValueError, ZeroDivisionError):
+        # Bounded: Fraction("1e-400000000") is computed for minutes.
+        written = Fraction(text) if _NUMBER.fullmatch(text) else Fraction(-1)
+        exact = sparsity if isinstance(sparsity, Fraction) else written
+    except ZeroDivisionError:
         exact = Fraction(-1)
     if not 0 <= exact < 1:
         shown = repr(sparsity) if isinstance(sparsity, str) else sparsity
@@ -43,8 +48,9 @@ def exact_sparsity(sparsity: object, where: str = "sparsity") -> Fraction:
 
 
 def rounded(sparsity: float) -> Fraction:
-    """A solved sparsity, to `DECIMALS`."""
-    return Fraction(Decimal(sparsity).quantize(Decimal(1).scaleb(-DECIMALS)))
+    """A solved sparsity, to `DECIMALS`, and below 1: a layer keeps at least one weight."""
+    exact = Fraction(Decimal(sparsity).quantize(Decimal(1).scaleb(-DECIMALS)))
+    return min(exact, 1 - Fraction(1, 10**DECIMALS))
 
 
 def solve_densities(places: Sequence[Place], raw: Sequence[float], density: float, fixed: set[str]) -> dict[str, float]:

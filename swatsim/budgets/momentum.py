@@ -26,7 +26,7 @@ def momentum_budget(
     """
     if not any(mean_momentum[place.name] for place in places if not place.matches(dense)):
         return uniform(places, sparsity, dense)
-    # A layer without momentum keeps a vanishing part rather than nothing: K is at least one weight.
+    # A layer without momentum keeps a vanishing part rather than nothing.
     least = max(mean_momentum.values()) * 1e-6
     raw = [max(mean_momentum[place.name], least) for place in places]
     fixed = {place.name for place in places if place.matches(dense)}

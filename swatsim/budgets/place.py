@@ -48,7 +48,7 @@ def places_of(layers: Sequence[tuple[str, str, tuple[int, ...]]]) -> tuple[Place
     """
     if not layers:
         raise SwatsimError("budget: got a network without layers, expected at least one")
-    first = next((name for name, kind, _ in layers if kind.startswith("conv")), None)
+    first = next((name for name, kind, _ in layers if kind in ("conv1d", "conv2d")), None)
     last = next((name for name, kind, _ in reversed(layers) if kind == "linear"), None)
     return tuple(
         Place(

@@ -84,9 +84,11 @@ def info_json(trace: StoredTrace, layers: Sequence[LayerMeasure]) -> str:
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
-def info_csv(layers: Sequence[LayerMeasure]) -> str:
-    """One line per operand of a pass; what has no value is empty."""
-    rows = [{**row, "shape": "x".join(map(str, row["shape"]))} for row in _rows(layers)]
+def info_csv(trace: StoredTrace, layers: Sequence[LayerMeasure]) -> str:
+    """One line per operand of a pass; what has no value is empty. A synthetic trace's lines have one column more."""
+    synthetic = trace.manifest.provenance.get("source") == "synthetic"
+    source = {"trace_source": "synthetic"} if synthetic else {}
+    rows = [{**row, "shape": "x".join(map(str, row["shape"])), **source} for row in _rows(layers)]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -69,7 +69,7 @@ class ActivationSparse(Scheme):
 
     sparsity : the threshold is the activation's top-K over the batch, taken anew every `period` steps; or
     threshold : T, fixed, instead of a sparsity. With 0 the penalty acts alone.
-    l1_penalty : λ; 0 is FATReLU alone.
+    l1_penalty : λ; 0 is FATReLU alone. Where a loss is scaled (mixed precision), λ is of the scaled one.
     """
 
     name: ClassVar[str] = "activation-sparse"

@@ -20,6 +20,7 @@ from swatsim.schemes.scheme import (
     PassMasks,
     Scheme,
     SelectionCost,
+    check_every_step,
     check_range,
     check_steps,
     register,
@@ -83,6 +84,7 @@ class ContinuousSparsification(Scheme):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_every_step(self)
         check_range("s_init", self.s_init, -1e6, 1e6)
         check_range("final_beta", self.final_beta, 1, 1e6)
         check_range("penalty", self.penalty, 0, 1e6)

@@ -2,7 +2,8 @@
 
 Source: Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017, §3.1: all at once, then the rest is trained on.
 A pruned filter's outputs are 0, behind a normalisation too. Who reads them is seen in the data and not in the graph: a
-channel that is 0 in the whole batch. So a shortcut that adds something keeps the channel, as it must.
+channel that is 0 in the whole batch, for whatever reason (a normalisation that begins with scale 0 never learns so).
+So a shortcut that adds something keeps the channel, as it must.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from swatsim.schemes.scheme import (
     Scheme,
     SelectionCost,
     check_every_step,
+    is_count,
     register,
 )
 from swatsim.schemes.selection import kept_count, top_k_mask
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 class FilterRule(LayerRule):
     """Which filters live is a buffer, all until the first call at `begin_step`."""
+
+    owns_weight = True
 
     def __init__(self, layer: Trained, training: Training, *, sparsity: Fraction, begin_step: int) -> None:
         super().__init__(layer, training)
@@ -120,7 +124,7 @@ class FilterPruning(Scheme):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_every_step(self)
-        if not isinstance(self.begin_step, int) or self.begin_step < 0:
+        if not is_count(self.begin_step):
             raise SwatsimError(f"begin_step: got {self.begin_step}, expected an optimiser step from 0")
 
     def covers(self, place: Place) -> bool:

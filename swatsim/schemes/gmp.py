@@ -16,7 +16,7 @@ from swatsim.budgets.budget import rounded
 from swatsim.errors import SwatsimError
 from swatsim.schemes.masked import MASKED_WEIGHTS, MaskedRule
 from swatsim.schemes.rule import LayerRule, Trained, Training
-from swatsim.schemes.scheme import PassMasks, Scheme, SelectionCost, check_steps, register
+from swatsim.schemes.scheme import PassMasks, Scheme, SelectionCost, check_steps, is_count, register
 from swatsim.schemes.selection import magnitude_mask
 
 
@@ -71,7 +71,7 @@ class GradualPruning(Scheme):
         check_steps("end_step", self.end_step)
         check_steps("total_steps", self.total_steps)
         end = self._end()
-        if self.begin_step < 0 or (end is not None and self.begin_step >= end):
+        if not is_count(self.begin_step) or (end is not None and self.begin_step >= end):
             raise SwatsimError(f"begin_step: got {self.begin_step}, expected a step from 0 to before the ramp's end")
 
     def _end(self) -> int | None:

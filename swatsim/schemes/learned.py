@@ -16,6 +16,7 @@ class LearnedRule(LayerRule):
     """Autograd differentiates `masked`, with respect to the weight and to what is learned beside it."""
 
     straight_through = False
+    owns_weight = True
 
     @property
     def sparsity(self) -> Mapping[tuple[str, str], Fraction]:

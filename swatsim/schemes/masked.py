@@ -23,6 +23,8 @@ ACTIVE_ONLY: Mapping[str, PassMasks] = {**MASKED_WEIGHTS, "weight_grad": PassMas
 class MaskedRule(LayerRule):
     """Forward and input_grad multiply the active weights; the mask is a buffer of the user's module."""
 
+    owns_weight = True
+
     def __init__(self, layer: Trained, training: Training, *, sparsity: Fraction, mask: Tensor) -> None:
         super().__init__(layer, training)
         self.final = sparsity

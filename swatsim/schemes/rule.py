@@ -82,6 +82,8 @@ class LayerRule:
 
     # Whether the gradient of the used weight is taken for that of the weight, dropped ones included.
     straight_through = True
+    # Whether the rule holds a mask or thresholds of its own for the weight, so that no other layer may share it.
+    owns_weight = False
 
     def __init__(self, layer: Trained, training: Training) -> None:
         self.layer = layer

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any, ClassVar, TypeVar
 
-from swatsim.budgets import FIRST_CONVOLUTION, Place, allocate, exact_sparsity
+from swatsim.budgets import FIRST_CONVOLUTION, LAST_LINEAR, Place, allocate, exact_sparsity
 from swatsim.errors import SwatsimError
 from swatsim.passes import OPERANDS, PASSES
 from swatsim.schemes.rule import LayerRule, Trained, Training
@@ -17,6 +17,7 @@ from swatsim.schemes.rule import LayerRule, Trained, Training
 ACTIVE_WEIGHTS = "active weights"
 PREDICTED_OUTPUTS = "predicted outputs"
 LIVE_FILTERS = "live filters"
+WORDS = f"{FIRST_CONVOLUTION} or {LAST_LINEAR}"
 # In which units weights are kept.
 PATTERNS = ("element", "slice", "filter")
 
@@ -67,12 +68,18 @@ class Scheme:
     keep_dense: tuple[str, ...] = (FIRST_CONVOLUTION,)
 
     def __post_init__(self) -> None:
-        if self.period < 1:
+        if not is_count(self.period) or self.period < 1:
             raise SwatsimError(f"period: got {self.period}, expected at least 1 optimiser step")
         if self.has_target:
             object.__setattr__(self, "sparsity", exact_sparsity(self.sparsity))
         elif self.sparsity is not None:
             raise SwatsimError(f"sparsity: got {self.sparsity}, expected none: {self.name} learns it")
+        if isinstance(self.keep_dense, str):
+            object.__setattr__(self, "keep_dense", (self.keep_dense,))
+        if not all(isinstance(word, str) for word in _sequence(self.keep_dense)):
+            raise SwatsimError(f"keep_dense: got {self.keep_dense!r}, expected names, patterns or words")
+        if not isinstance(self.budget, (str, Mapping)):
+            raise SwatsimError(f"budget: got {self.budget!r}, expected a name, a file or a mapping")
 
     @property
     def label(self) -> str:
@@ -84,7 +91,13 @@ class Scheme:
         return self.passes.get(pass_name, WHOLE)
 
     def layer_budgets(self, places: Sequence[Place]) -> dict[str, Fraction]:
-        """The sparsity of each layer at the first step, 0 where it stays dense."""
+        """The sparsity of each layer at the first step, 0 where it stays dense.
+
+        Raises SwatsimError where a name or pattern of `keep_dense` matches no layer, or the budget does not fit.
+        """
+        for pattern in self.keep_dense:
+            if pattern not in WORDS and not any(place.matches((pattern,)) for place in places):
+                raise SwatsimError(f"keep_dense: got {pattern!r}, expected a layer's name, a pattern, or {WORDS}")
         return allocate(self.budget, places, self.sparsity or Fraction(0), dense=self.keep_dense)
 
     def covers(self, place: Place) -> bool:
@@ -144,6 +157,15 @@ def cosine(first: float, step: int, steps: int) -> float:
     return first / 2 * (1 + math.cos(math.pi * min(step, steps) / steps))
 
 
+def is_count(value: object) -> bool:
+    """Whether a setting is an integer from 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _sequence(value: object) -> Sequence[object]:
+    return value if isinstance(value, Sequence) else (value,)
+
+
 def check_range(setting: str, value: object, least: float, most: float) -> None:
     """Raise SwatsimError where a scheme's own setting is not a number in this range."""
     if not isinstance(value, (int, float)) or not least <= value <= most:
@@ -152,7 +174,7 @@ def check_range(setting: str, value: object, least: float, most: float) -> None:
 
 def check_steps(setting: str, value: object) -> None:
     """Raise SwatsimError where a setting is given that is not a number of optimiser steps."""
-    if value is not None and (not isinstance(value, int) or value < 1):
+    if value is not None and (not is_count(value) or not value):
         raise SwatsimError(f"{setting}: got {value}, expected at least 1 optimiser step")
 
 

@@ -83,6 +83,8 @@ class SparseMomentum(Scheme):
     def after_update(self, training: Training) -> None:
         """Redistribute at the end of a period."""
         super().after_update(training)
+        if all(training.momentum(layer.weight) is None for layer in training.layers):
+            raise SwatsimError("snfs: got an optimizer that keeps no momentum, expected one that does")
         if training.step % self.period == 0:
             rules = [layer.rule for layer in training.layers if isinstance(layer.rule, SnfsRule)]
             fraction = cosine(self.drop_fraction, training.step, steps_of_run(self))
@@ -91,8 +93,6 @@ class SparseMomentum(Scheme):
 
 def _redistribute(rules: Sequence[tuple[SnfsRule, Tensor]], fraction: float) -> None:
     """Algorithm 1 (a) to (c): layers' shares, drop by magnitude, grow by momentum."""
-    if not rules:
-        raise SwatsimError("snfs: got an optimizer that keeps no momentum, expected one that does")
     dropped = [int(fraction * rule.active) for rule, _ in rules]
     shares = [float(momentum[rule.mask].mean()) for rule, momentum in rules]
     kept = [

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from swatsim.schemes.learned import LearnedRule, add_gradient
 from swatsim.schemes.masked import MASKED_WEIGHTS
 from swatsim.schemes.rule import LayerRule, Trained, Training
-from swatsim.schemes.scheme import PassMasks, Scheme, SelectionCost, check_range, register
+from swatsim.schemes.scheme import PassMasks, Scheme, SelectionCost, check_every_step, check_range, register
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,6 +64,7 @@ class SoftThreshold(Scheme):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_every_step(self)
         check_range("s_init", self.s_init, -1e6, 1e6)
         check_range("s_weight_decay", self.s_weight_decay, 0, 1)
 

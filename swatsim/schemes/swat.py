@@ -28,6 +28,7 @@ class SwatRule(LayerRule):
         self.budget = sparsity
         self.period = period
         self._weight_selection: tuple[int, float] | None = None  # step, threshold
+        self._weight_version = 0  # of the weight that was selected from
         self._input_selection: tuple[int, float] | None = None
 
     @property
@@ -39,17 +40,13 @@ class SwatRule(LayerRule):
     def used_weight(self, weight: Tensor, input: Tensor) -> Tensor:
         """Top-K of the weight."""
         step, previous = self.training.step, self._weight_selection
-        # Weights change only between steps: a second call in a step needs no second selection.
-        if previous is None or step - previous[0] >= self.period:
+        # Weights change only between steps: a second call in a step needs no second selection. In a copy of the model,
+        # which counts no steps, they change by themselves.
+        changed = self.period == 1 and weight._version != self._weight_version
+        if previous is None or step - previous[0] >= self.period or changed:
             previous = (step, self.weight_threshold(weight))
-            self._weight_selection = previous
+            self._weight_selection, self._weight_version = previous, weight._version
         return self.keep_weight(weight, previous[1])
-
-    def active(self, weight: Tensor) -> Tensor:
-        """Which weights the last selection keeps; all before the first."""
-        if self._weight_selection is None:
-            return weight.detach().abs() >= 0
-        return self.keep_weight(weight.detach(), self._weight_selection[1]) != 0
 
     def weight_threshold(self, weight: Tensor) -> float:
         """The magnitude from which weights are kept."""

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 from swatsim.budgets.momentum import momentum_budget
+from swatsim.errors import SwatsimError
 from swatsim.schemes.rule import LayerRule, Trained, Training
 from swatsim.schemes.scheme import SelectionCost, register
 from swatsim.schemes.swat import Swat, SwatRule
@@ -22,6 +23,13 @@ class MomentumRule(SwatRule):
     def __init__(self, layer: Trained, training: Training, *, sparsity: Fraction, period: int) -> None:
         layer.keep("budget", layer.weight.new_zeros(2).long())
         super().__init__(layer, training, sparsity=sparsity, period=period)
+        self._active: Tensor | None = None  # of the last forward pass, before the weights were updated
+
+    def used_weight(self, weight: Tensor, input: Tensor) -> Tensor:
+        """Top-K of the weight."""
+        used = super().used_weight(weight, input)
+        self._active = used.detach() != 0
+        return used
 
     @property
     def budget(self) -> Fraction:
@@ -36,9 +44,8 @@ class MomentumRule(SwatRule):
 
     def mean_momentum(self) -> float:
         """Of the weights that the last selection kept, in magnitude; 0 where there is none."""
-        momentum = self.training.momentum(self.layer.weight)
-        active: Tensor = self.active(self.layer.weight.detach())
-        return 0.0 if momentum is None or not active.any() else float(momentum[active].abs().mean())
+        momentum, active = self.training.momentum(self.layer.weight), self._active
+        return 0.0 if momentum is None or active is None or not active.any() else float(momentum[active].abs().mean())
 
 
 @register
@@ -62,6 +69,8 @@ class SwatMomentum(Swat):
         """Spread the budget again when the next step selects."""
         if training.step % self.period or self.sparsity is None:
             return
+        if all(training.momentum(layer.weight) is None for layer in training.layers):
+            raise SwatsimError("swat-m: got an optimizer that keeps no momentum, expected one that does")
         rules = {layer.place.name: layer.rule for layer in training.layers if isinstance(layer.rule, MomentumRule)}
         means = {name: rule.mean_momentum() for name, rule in rules.items()}
         places = [layer.place for layer in training.layers]

@@ -8,6 +8,7 @@ import os
 import pkgutil
 from pathlib import Path
 
+from swatsim.errors import LayerError, TraceError
 from swatsim.sources.assemble import trace_of
 from swatsim.sources.source import SOURCES, Contents, Request, Source, open_source, source_of
 from swatsim.trace import Trace
@@ -27,7 +28,10 @@ def import_trace(
     given = Path(path)
     source = source_of(given, kind)
     asked = request or Request()
-    contents = source.read(given, asked)
+    try:
+        contents = source.read(given, asked)
+    except LayerError as error:
+        raise TraceError(f"{given}: {error}") from None
     facts = {"file": given.name if given.name.isprintable() else ascii(given.name), "kind": source.name}
     if not given.is_dir():
         with open_source(given, "a file") as file:

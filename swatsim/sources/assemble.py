@@ -48,6 +48,9 @@ def _shapes(
             option = (*named, "--classes")[0]
             raise TraceError(f"{path}: got {option} for a file that has shapes of its own, expected none")
         return "", contents.specs, ()
+    if not contents.weights and contents.others and request.network is None:
+        expected = "--network NAME, or masks such as torch.nn.utils.prune makes"
+        raise TraceError(f"{path}: got weights without masks, expected {expected}")
     if len(named) != 1:
         _ask_for_shapes(contents, path, both=bool(named))
     if request.network is not None:

@@ -52,20 +52,24 @@ def _convolution(node: ModelNode, name: str, needs_input_grad: bool) -> LayerSpe
     axes = len(node.weight_shape) - 2
     if axes not in (1, 2) or len(node.input_shape) != axes + 2:
         raise node.refuse(f"a weight of shape {list(node.weight_shape)}", "one or two dimensions beside the channels")
+    groups = node.attributes.get("group", 1)
+    if not isinstance(groups, int):
+        raise node.refuse(f"group {groups}", "an integer")
     strides, dilations = (_numbers(node, key, axes) for key in ("strides", "dilations"))
     padding = _padding(node, strides, dilations)
     one, none = (1,) * (2 - axes), (0, 0) * (2 - axes)
     return LayerSpec(
         name=name, kind=f"{CONVOLUTIONS[node.op]}{axes}d", input_shape=node.input_shape,
         weight_shape=node.weight_shape, output_shape=node.output_shape, stride=_two(one + strides),
-        padding=_four(none + padding), dilation=_two(one + dilations), groups=int(node.attributes.get("group", 1)),
+        padding=_four(none + padding), dilation=_two(one + dilations), groups=groups,
         needs_input_grad=needs_input_grad,
     )  # fmt: skip
 
 
 def _padding(node: ModelNode, strides: tuple[int, ...], dilations: tuple[int, ...]) -> tuple[int, ...]:
     """Before and after, axis by axis."""
-    axes, auto = len(strides), node.attributes.get("auto_pad", b"NOTSET").decode("ascii", "replace")
+    given = node.attributes.get("auto_pad", b"NOTSET")
+    axes, auto = len(strides), given.decode("ascii", "replace") if isinstance(given, bytes) else str(given)
     if auto == "NOTSET" and "output_shape" not in node.attributes:
         pads = tuple(node.attributes.get("pads", (0,) * 2 * axes))
         if len(pads) == 2 * axes:

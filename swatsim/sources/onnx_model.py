@@ -31,6 +31,7 @@ def read_onnx(path: Path, request: Request) -> Contents:
     shapes = {**dict(_shapes(graph)), **{name: tuple(tensor.dims) for name, tensor in stored.items()}}
     specs: dict[str, LayerSpec] = {}
     weights: dict[str, BitTensor] = {}
+    computed: set[str] = set()  # results that depend on nothing but what the file holds
     behind: set[str] = set()  # results that depend on a layer: a gradient flows to them
     products = 0
     for node in graph.node:
@@ -43,6 +44,11 @@ def read_onnx(path: Path, request: Request) -> Contents:
             if tensor is not None and tensor.data_location != onnx.TensorProto.EXTERNAL:
                 weights[name] = _bits(onnx, tensor, given)
             depends = True
+        if node.op_type in PRODUCTS and not _is_layer(node, stored) and any(each in computed for each in node.input):
+            where = f"{path}: {node.name or node.op_type}"
+            raise TraceError(f"{where}: got a weight that the model computes, expected its constants folded")
+        if node.input and all(each in stored or each in computed for each in node.input):
+            computed.update(node.output)
         products += node.op_type in PRODUCTS and not _is_layer(node, stored)
         if depends:
             behind.update(node.output)

@@ -25,6 +25,8 @@ def scheme_for(
     Raises SwatsimError for unknown names and values, or a sparsity that has to be assumed and is not given.
     """
     kind = SCHEMES.get(name.partition(":")[0])
+    if kind is not None and not kind.passes and (sparsity, budget, period) != (None, None, None):
+        raise SwatsimError(f"scheme: got {name} with a sparsity, budget or period, expected none: it selects nothing")
     if kind is None or kind.has_target or not kind.passes:
         return scheme_named(name, sparsity=sparsity, budget=budget, period=period), None
     if sparsity is None:
@@ -51,6 +53,8 @@ def synthetic_trace(
         sparsity=scheme.sparsity if learned_sparsity is None else learned_sparsity,
         selection_period=scheme.period if scheme.passes else None,
     )  # fmt: skip
+    if scheme.budget == "momentum" and scheme.has_target:
+        metadata = replace(metadata, provenance={"budget": "uniform: without training there is no momentum"})
     return synthesise(
         shapes.layers, masks, seed=seed, profile=profile, metadata=metadata, graph=shapes.graph, kind=kind
     )
@@ -65,7 +69,8 @@ def layer_masks(
     specs: Sequence[LayerSpec], scheme: Scheme, learned_sparsity: Fraction | None = None
 ) -> dict[str, LayerMasks]:
     """What the scheme selects of each layer at its budget, and which results it computes, in a step between updates."""
-    places = places_of_specs(specs)
+    # Transposed convolutions stay dense, as in training.
+    places = places_of_specs([spec for spec in specs if not spec.transposed])
     budgets = scheme.layer_budgets(places)
     found = {}
     for place in places:

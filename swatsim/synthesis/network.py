@@ -55,7 +55,8 @@ def synthesise(  # noqa: PLR0913  each is a choice of its own
     """Make a trace of layers of these shapes; of layers that are not in `masks` nothing is selected.
 
     Inputs have zeros where the graph says that a ReLU made them; without a graph all but the first layer's have. An
-    output gradient is dense, as batch norm leaves it, unless `densities` says otherwise. Layers that read the same node
+    output gradient has those of a ReLU that stands directly behind its layer, and is dense behind anything else, as
+    batch norm leaves it, unless `densities` says otherwise. Layers that read the same node
     share their input; what is selected of an input lies within its non-zeros.
 
     Parameters
@@ -78,10 +79,11 @@ def synthesise(  # noqa: PLR0913  each is a choice of its own
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """The node that a layer reads, and whether some of its values are zero."""
+    """The node that a layer reads, and whether some of its values are zero; the ReLU that alone reads the layer."""
 
     node: str
     zeros: bool
+    rectified_by: str | None = None  # what it makes 0 has no gradient
 
 
 def _reads(specs: Sequence[LayerSpec], graph: Sequence[GraphNode]) -> dict[str, _Read]:
@@ -94,7 +96,11 @@ def _reads(specs: Sequence[LayerSpec], graph: Sequence[GraphNode]) -> dict[str, 
     for index, spec in enumerate(specs):
         inputs = nodes[spec.name].inputs if spec.name in nodes else ()
         if inputs:
-            found[spec.name] = _Read(node=inputs[0], zeros=zeros.get(inputs[0], False))
+            readers = [node for node in graph if spec.name in node.inputs]
+            rectified = len(readers) == 1 and readers[0].op in _ZEROING
+            found[spec.name] = _Read(
+                node=inputs[0], zeros=zeros.get(inputs[0], False), rectified_by=readers[0].name if rectified else None
+            )
         else:
             found[spec.name] = _Read(node=spec.name, zeros=index > 0)
     return found
@@ -144,9 +150,9 @@ class _LayerTensors:
 
     def _natural(self, role: str) -> BitTensor:
         """An input or output gradient with the zeros that ReLU left."""
-        density = self.masks.densities.get(role)
+        density, read = self.masks.densities.get(role), self.network.reads[self.spec.name]
         if density is None:
-            zeros = role == "input" and self.network.reads[self.spec.name].zeros
+            zeros = read.zeros if role == "input" else read.rectified_by is not None
             density = self._statistics("input").density if zeros else 1.0
         return self._drawn("input", role, "natural", density)
 
@@ -195,9 +201,13 @@ class _LayerTensors:
         shape: tuple[int, ...] | None = None,
     ) -> BitTensor:
         """Draw a tensor with statistics of the profile's `tensor`, once for all layers that have the same one."""
-        node = self.network.reads[self.spec.name].node if role == "input" else self.spec.name
+        read = self.network.reads[self.spec.name]
+        node, named = (read.node, role) if role == "input" else (self.spec.name, role)
+        if role == "output_grad" and read.rectified_by is not None:
+            # The gradient has the zeros of the ReLU's result, which the next layer reads.
+            node, named = read.rectified_by, "input"
         wanted = shape or self.spec.shape_of(role)
-        names = (role, node, str(self.spec.shape_of(role)), which)
+        names = (named, node, str(self.spec.shape_of(role)), which)
         if names not in self.network.drawn:
             random = stream(self.network.seed, *names)
             if density == 1.0:

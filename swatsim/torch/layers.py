@@ -44,12 +44,13 @@ def _product(
     weight, rule = cast(Tensor, module.weight), module.swatsim_rule
     learns = torch.is_grad_enabled() and weight.requires_grad
     device = input.device.type
+    casts = torch.is_autocast_enabled(device) and input.dtype != torch.float64  # which autocast leaves alone
     with torch.set_grad_enabled(torch.is_grad_enabled() and not rule.straight_through):
         used = rule.used_weight(weight, input)
     with torch.no_grad():
         call = Call(
             module=module, rule=rule, operation=operation,
-            dtype=torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else input.dtype,
+            dtype=torch.get_autocast_dtype(device) if casts else input.dtype,
             used_weight=used.detach(),
             input_grad_weight=rule.input_grad_weight(weight, used).detach(),
             # Selected before padding: the budget is of the activation, and its padding is a copy of it or zero.

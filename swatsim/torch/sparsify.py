@@ -11,6 +11,7 @@ from torch import nn
 from swatsim.budgets import places_of
 from swatsim.errors import SwatsimError
 from swatsim.schemes import Scheme, scheme_named
+from swatsim.schemes.scheme import is_count
 from swatsim.torch.geometry import CONVOLUTIONS, kind_of
 from swatsim.torch.layers import SparseLayer
 from swatsim.torch.training import Sparsifier
@@ -54,6 +55,8 @@ def sparsify(  # noqa: PLR0913  the settings that most schemes share, by name
         raise SwatsimError("scheme: got a scheme and settings, expected the settings in the scheme")
     else:
         chosen = scheme
+    if not is_count(seed):
+        raise SwatsimError(f"seed: got {seed!r}, expected an integer from 0")
     layers: dict[str, nn.Module] = {
         name: module for name, module in model.named_modules() if isinstance(module, (*CONVOLUTIONS, nn.Linear))
     }
@@ -61,6 +64,9 @@ def sparsify(  # noqa: PLR0913  the settings that most schemes share, by name
     shapes = [(name, kind_of(module), tuple(_weight(module).shape)) for name, module in layers.items()]
     places = places_of(shapes)
     budgets = chosen.layer_budgets(places)
+    learned = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if not any(id(_weight(module)) in learned for module in layers.values()):
+        raise SwatsimError("optimizer: got one that has no layer's weight, expected the model's own")
     sparsifier = Sparsifier(model, optimizer, chosen, seed)
     for place in places:
         if chosen.covers(place):

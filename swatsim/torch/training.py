@@ -9,12 +9,17 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from swatsim.budgets import Place
+from swatsim.errors import SwatsimError
 from swatsim.schemes import LayerRule, Scheme
 from swatsim.torch.layers import SparseLayer, make_dense, make_sparse, mask_normalisation, pass_mask_on
 
 _PREFIX = "swatsim_"
 # Value by value, and 0 stays 0: an output mask holds behind them.
-_ELEMENTWISE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU)
+_ELEMENTWISE = (
+    nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Tanh, nn.Hardtanh,
+    nn.Hardswish, nn.Dropout, nn.Identity,
+)  # fmt: skip
+_NORMALISATIONS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 class TrainedLayer:
@@ -39,7 +44,8 @@ class TrainedLayer:
             parameter = nn.Parameter(values.detach().clone())
             self.module.register_parameter(key, parameter)
             # The scheme has its own regularisation: weight decay is not for its thresholds.
-            self._optimizer.add_param_group({"params": [parameter], "weight_decay": 0.0})
+            rate = self._optimizer.param_groups[0]["lr"]
+            self._optimizer.add_param_group({"params": [parameter], "lr": rate, "weight_decay": 0.0})
         else:
             self.module.register_buffer(key, values.detach().clone())
 
@@ -99,11 +105,14 @@ class Sparsifier:
         rule = self.scheme.rule(layer, sparsity, self)
         if rule is None:
             return
+        if rule.owns_weight and any(other.weight is layer.weight for other in self.layers):
+            raise SwatsimError(f"{place.name}: shares its weight with another layer, expected one of its own")
         layer.rule = rule
         make_sparse(module, self, rule)
         # Weights that were loaded are not those that were selected from.
         register: Any = module.register_load_state_dict_post_hook
-        self._handles.append(register(lambda *_: rule.forget()))
+        # The module's own rule: of a copied module it is a copy.
+        self._handles.append(register(lambda loaded, _: loaded.swatsim_rule.forget()))
         self.layers.append(layer)
 
     def watch(self) -> None:
@@ -111,12 +120,14 @@ class Sparsifier:
         self._handles.append(self._optimizer.register_step_pre_hook(self._before_update))
         self._handles.append(self._optimizer.register_step_post_hook(self._after_update))
         for module in self._model.modules():
-            if isinstance(module, _NormBase):
+            if isinstance(module, _NORMALISATIONS):
                 self._handles.append(module.register_forward_hook(mask_normalisation))
             elif isinstance(module, _ELEMENTWISE):
                 self._handles.append(module.register_forward_hook(pass_mask_on))
 
-    def _before_update(self, *_: object) -> None:
+    def _before_update(self, _: object, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        if arguments[1:] or options.get("closure") is not None:
+            raise SwatsimError("optimizer.step: got a closure, expected the gradients computed before it")
         with torch.no_grad():
             self.scheme.before_update(self)
 

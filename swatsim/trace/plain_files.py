@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from swatsim.errors import TraceError
+from swatsim.trace.records import MANIFEST_NAME
 
 
 def check_directory(path: Path, expected: str, *, may_be_link: bool = False) -> None:
@@ -51,3 +52,9 @@ def _reason(error: OSError | ValueError) -> str:
 def _kind(mode: int) -> str:
     kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a directory", stat.S_IFREG: "a file"}
     return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace a directory that holds something and is no trace: it may be anything. Raises TraceError."""
+    if path.is_dir() and not (path / MANIFEST_NAME).is_file() and any(path.iterdir()):
+        raise TraceError(f"{path}: got a directory that is no trace, expected one with a {MANIFEST_NAME} to replace")

@@ -17,6 +17,7 @@ from swatsim.trace import tensors
 from swatsim.trace.entries import layer_json, metadata_json, read_layer, read_metadata
 from swatsim.trace.json_values import Node, shown
 from swatsim.trace.manifest import format_manifest, parse_manifest
+from swatsim.trace.plain_files import check_replaceable
 from swatsim.trace.records import (
     MANIFEST_NAME,
     TENSORS_NAME,
@@ -55,6 +56,8 @@ class TraceWriter:
     def __enter__(self) -> TraceWriter:
         """Make the temporary directory beside the trace's own."""
         try:
+            if self._overwrite:
+                check_replaceable(self.path)
             self._block = files.whole_directory(self.path, overwrite=self._overwrite)
             self._partial = self._block.__enter__()
         except OSError as error:

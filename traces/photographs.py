@@ -151,11 +151,11 @@ class Photographs:
         box = (x * scale, y * scale, min((x + wide) * scale, source.width), min((y + tall) * scale, source.height))
         values = np.asarray(source.resize((pixels, pixels), Image.Resampling.BILINEAR, box=box), dtype=np.float32) / 255
         if not held_out:
-            values = _jitter(values, random)
+            values = jitter(values, random)
         return (values - MEAN) / DEVIATION
 
 
-def _jitter(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def jitter(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Mirror, brightness, contrast, and a strong change of each colour: colour alone must not tell the photograph."""
     if random.random() < 0.5:
         values = values[:, ::-1]

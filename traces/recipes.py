@@ -1,6 +1,7 @@
 """How the network of each shipped trace is trained."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Recipe:
     weight_decay: float  # of convolutions and linear layers
     initial_scale: float = 1.0  # of the convolutions' first weights: under batch norm it sets how soon they turn
     period: int = 10  # optimiser steps between selections
+    settings: Mapping[str, object] = field(default_factory=dict)  # the scheme's own
     warm_up_steps: int = 100
     seed: int = 1
     captured_images: int = 2
@@ -48,6 +50,26 @@ def _low_to_high(low: int, middle: int, high: int, last: int, *, last_low_rate: 
 def _settle(steps: int) -> Phase:
     return Phase(pixels=224, batch=8, steps=steps, rate=(0.005, 0.001), outputs=1000)
 
+
+def _cifar(network: str, scheme: str, sparsity: float) -> Recipe:
+    """A network of CIFAR's shape: as many steps as take some minutes of one core, at a rate that its start survives."""
+    steps, rate = {
+        "resnet18-cifar": (400, 0.01),
+        "vgg16-cifar": (600, 0.005),  # no shortcuts: 0.01 did not learn at 90 %
+        "densenet121-cifar": (160, 0.01),
+    }[network]
+    # Ten changes of the masks, the last at three quarters of the run.
+    rigl = {"period": steps * 3 // 40, "settings": {"total_steps": steps}}
+    return Recipe(
+        network=network, data="patches", scheme=scheme, sparsity=sparsity, weight_decay=5e-4, warm_up_steps=20,
+        captured_images=1 if network == "densenet121-cifar" else 2,  # its 120 activations are most of its traces
+        phases=(Phase(pixels=32, batch=32, steps=steps, rate=(rate, 0.002)),),
+        **(rigl if scheme == "rigl" else {}),
+    )  # fmt: skip
+
+
+CIFAR_NETWORKS = ("resnet18-cifar", "vgg16-cifar", "densenet121-cifar")
+CIFAR_SCHEMES = (("swat-erk", 0.9), ("rigl", 0.9), ("swat-structured", 0.7))
 
 RECIPES = {
     "resnet50": Recipe(
@@ -74,4 +96,9 @@ RECIPES = {
         network="smallcnn", data="digits", scheme="swat-u", sparsity=0.8, weight_decay=5e-4, captured_images=8,
         phases=(Phase(pixels=28, batch=64, steps=1500, rate=(0.1, 0.01), bfloat16=False),),
     ),
+    **{
+        f"{network}/{scheme}-{sparsity * 100:.0f}": _cifar(network, scheme, sparsity)
+        for network in CIFAR_NETWORKS
+        for scheme, sparsity in CIFAR_SCHEMES
+    },
 }  # fmt: skip

@@ -3,7 +3,8 @@
     python traces/train.py resnet50 --work runs/resnet50 --trace traces/resnet50
 
 trains, writing checkpoints and the loss curve into --work, then captures. A stopped run continues from its last
-checkpoint; a finished one only captures. Packages: see photographs.py, digits.py and open_nsfw.py.
+checkpoint; a finished one only captures. --first-step captures the run's first step too.
+Packages: see photographs.py, patches.py, digits.py and open_nsfw.py.
 """
 
 import argparse
@@ -19,28 +20,45 @@ from digits import Digits
 from maturity import model_clustering
 from models import ResNet, small_cnn
 from open_nsfw import open_nsfw
+from patches import Patches
 from photographs import Photographs
 from recipes import RECIPES, Phase, Recipe
 from torch import nn
 
 import swatsim.torch
+from swatsim.torch.networks import build
+
+Data = Photographs | Patches | Digits
+DATA: dict[str, type[Data]] = {"photographs": Photographs, "patches": Patches, "digits": Digits}
 
 
-def network(recipe: Recipe, data: Photographs | Digits) -> nn.Module:
+def network(recipe: Recipe, data: Data) -> nn.Module:
     """The untrained network, or the trained one that a recipe starts from."""
     if recipe.network == "resnet50":
         return ResNet(data.classes)
     if recipe.network == "smallcnn":
         return small_cnn(data.classes)
+    if recipe.data == "patches":
+        return first_weights(build(recipe.network, classes=data.classes), recipe.seed)
     images, _ = data.batch(16, 224, random=np.random.default_rng(recipe.seed))
     return open_nsfw(data.classes, images)
+
+
+def first_weights(model: nn.Module, seed: int) -> nn.Module:
+    """torch's own, smaller than He's: under batch norm, weights that turn sooner."""
+    torch.manual_seed(seed)
+    for module in model.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    return model
 
 
 class Run:
     """One training run: model, optimiser, sparsifier, and the step they are at."""
 
-    def __init__(self, recipe: Recipe, data: Photographs | Digits, folder: Path) -> None:
-        self.recipe, self.data, self.folder = recipe, data, folder
+    def __init__(self, name: str, data: Data, folder: Path) -> None:
+        recipe = RECIPES[name]
+        self.name, self.recipe, self.data, self.folder = name, recipe, data, folder
         torch.manual_seed(recipe.seed)
         self.model: Any = network(recipe, data).to(memory_format=torch.channels_last)
         with torch.no_grad():
@@ -53,16 +71,20 @@ class Run:
             [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
             lr=0.0, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay,
         )  # fmt: skip
+        self.sparsifier: swatsim.torch.Sparsifier | None = None
         if recipe.scheme != "dense":
-            swatsim.torch.sparsify(
-                self.model, self.optimizer, scheme=recipe.scheme, sparsity=recipe.sparsity, period=recipe.period
-            )
+            self.sparsifier = swatsim.torch.sparsify(
+                self.model, self.optimizer, scheme=recipe.scheme, sparsity=recipe.sparsity, period=recipe.period,
+                seed=recipe.seed, **recipe.settings,
+            )  # fmt: skip
         self.step = 0
         self.loss = nn.CrossEntropyLoss(label_smoothing=0.1)
 
     def save(self) -> None:
         """Replace the checkpoint by the present state."""
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
+        if self.sparsifier is not None:
+            state["sparsifier"] = self.sparsifier.state_dict()
         partial = self.folder / "checkpoint.partial"
         torch.save(state, partial)
         partial.replace(self.folder / "checkpoint.pt")
@@ -77,6 +99,8 @@ class Run:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
+            if self.sparsifier is not None:
+                self.sparsifier.load_state_dict(state["sparsifier"])
 
     def widen(self, outputs: int) -> None:
         """Give the last layer more outputs, newly drawn; what it has learned stays."""
@@ -180,12 +204,14 @@ class Run:
 
     def capture(self, path: Path) -> None:
         """One more step, in float32, as a trace."""
-        phase = self.recipe.phases[-1]
+        begins = self.step == 0
+        phase = self.recipe.phases[0 if begins else -1]
         images, labels = self.data.captured(self.recipe.captured_images, phase.pixels)
         images = images.contiguous(memory_format=torch.channels_last)
         kind = "large training crops of ImageNet photographs" if phase.pixels == 224 else "held-out images"
-        rows = list(csv.DictReader((self.folder / "loss.csv").open()))
-        rate = self.set_rate(phase, phase.steps)
+        kind = kind if len(images) > 1 else "held-out image"
+        rows = [] if begins else list(csv.DictReader((self.folder / "loss.csv").open()))
+        rate = self.set_rate(phase, 0 if begins else phase.steps)
         for module in self.model.modules():
             if hasattr(module, "swatsim_rule"):
                 module.swatsim_rule.forget()  # the captured step selects
@@ -194,16 +220,20 @@ class Run:
             "learning rate": f"{rate:g}",
             "data": self.data.description,
             "captured": f"{len(images)} {kind}, {phase.pixels} x {phase.pixels}, in float32, selecting anew",
-            **{key: rows[-1][key] for key in ("loss", "accuracy", "held_out_accuracy")},
+            **({key: rows[-1][key] for key in ("loss", "accuracy", "held_out_accuracy")} if rows else {}),
         }
+        # A trace of several of one network is called by both.
+        name = "-".join(path.parts[-2:]) if "/" in self.name else path.name
+        path.parent.mkdir(parents=True, exist_ok=True)
         with swatsim.torch.capture(
-            self.model, path, network=self.recipe.network, provenance=provenance, overwrite=True
+            self.model, path, name=name, network=self.recipe.network, provenance=provenance, overwrite=True
         ):
             loss = self.loss(self.model(images), labels)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-        shutil.copyfile(self.folder / "loss.csv", path / "loss.csv")
+        if not begins:
+            shutil.copyfile(self.folder / "loss.csv", path / "loss.csv")
 
     def log(self, row: dict[str, Any]) -> None:
         """Add a row to the loss curve."""
@@ -222,14 +252,17 @@ def main() -> None:
     parser.add_argument("name", choices=RECIPES)
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoints and the loss curve")
     parser.add_argument("--trace", type=Path, help="write the captured step here")
+    parser.add_argument("--first-step", type=Path, help="write the first step of the training here")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--report-every", type=int, default=100, help="steps between rows of the loss curve")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    recipe = RECIPES[arguments.name]
-    data = Photographs.load() if recipe.data == "photographs" else Digits.load()
-    run = Run(recipe, data, arguments.work)
+    data = DATA[RECIPES[arguments.name].data].load()
+    if arguments.first_step is not None:
+        # Of a run of its own: the training's first batch is another.
+        Run(arguments.name, data, arguments.work).capture(arguments.first_step)
+    run = Run(arguments.name, data, arguments.work)
     run.resume()
     run.train(arguments.report_every)
     if arguments.trace is not None:

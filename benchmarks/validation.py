@@ -39,7 +39,7 @@ CAUSES = """
   {inference:.2f}, both of the published figures; convolutions only, or all but the first or the last layer, does not
   give both. Since every other row comes out as it stands, that run's budget was probably not the one of its row.
 - **Momentum** budgets depend on what a training run has learned. Ours are those of short real runs
-  (`python -m benchmarks.momentum_budgets` trains them, 100 or 200 steps on small pictures; the folder of that name keeps
+  (`python -m benchmarks.momentum_budgets` trains them, 100 or 200 steps on small pictures; that folder keeps
   them), where the paper's are of 90 epochs of ImageNet and 150 of CIFAR-10. Such budgets still change with every
   selection, and most of these rows are further from the paper's than the 3 points that were hoped for: the paper's can
   only be had by its training.

@@ -80,6 +80,7 @@ def report_of(timeline, clock_hz=CLOCK_HZ, machine="dadiannao", trace="resnet50"
             "memory": {"dram": {"duplex": "half"}, "central": {}, "nbin": {}},
         },
         trace={"name": trace, "digest": "0123", "scheme": "swat-u", "sparsity": 0.9},
+        trace_title=trace,
         timeline=timeline,
     )
 

@@ -82,8 +82,9 @@ def test_a_pruned_network_and_its_shapes(tmp_path):
 
 def test_a_state_dict_of_plain_weights_needs_a_network(tmp_path):
     torch.save(nn.Linear(3, 2).state_dict(), tmp_path / "model.pt")
-    assert "got no layer" in refused(tmp_path / "model.pt")
-    assert "weights and no shape of its input" in refused(tmp_path / "model.pt", Request())
+    expected = "got weights without masks, expected --network NAME, or masks such as torch.nn.utils.prune makes"
+    assert expected in refused(tmp_path / "model.pt")
+    assert expected in refused(tmp_path / "model.pt", Request())
 
 
 class Bomb:

@@ -15,6 +15,7 @@ from benchmarks.synthesis import PROFILES, measured_profile
 from swatsim.bits import BitTensor
 from swatsim.errors import SwatsimError
 from swatsim.layer import Layer, LayerSpec
+from swatsim.networks import NetworkShapes, Node
 from swatsim.report.delimited import to_csv
 from swatsim.report.document import to_json
 from swatsim.report.table import SYNTHETIC, VIEWS, print_table
@@ -190,9 +191,9 @@ GRAPH = (
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_network_under_a_scheme(profile, kind):
     """SWAT at 80 %: exact budgets, selections within what is there, shared inputs, a dense first layer."""
-    trace = synthetic_trace(
-        "mine", SPECS, GRAPH, scheme_named("swat-u", sparsity="0.8"), seed=1, profile=profile, kind=kind
-    )
+    nodes = tuple(Node(name=each.name, op=each.op, inputs=each.inputs, shape=each.shape) for each in GRAPH)
+    shapes = NetworkShapes(name="mine", title="Mine", source="2026", nodes=nodes, layers=tuple(SPECS), parameters=0)
+    trace = synthetic_trace(shapes, scheme_named("swat-u", sparsity="0.8"), seed=1, profile=profile, kind=kind)
     found = operands(trace)
     for name in ("left", "right", "head"):
         weight = found[name, "forward", "weight"]
@@ -207,7 +208,10 @@ def test_a_network_under_a_scheme(profile, kind):
     assert found["left", "weight_grad", "input"].bits is found["right", "weight_grad", "input"].bits
     assert found["left", "forward", "input"].bits.packed is not None  # a ReLU made it
     assert found["head", "forward", "input"].bits.packed is None  # a mean did
-    assert all(operand.bits.packed is None for key, operand in found.items() if key[0] == "first")
+    dense = {key: operand.bits for key, operand in found.items() if key[0] == "first" and key[2] != "output_grad"}
+    assert all(bits.packed is None for bits in dense.values())
+    # What the ReLU behind it made 0 has no gradient.
+    assert found["first", "weight_grad", "output_grad"].bits is found["left", "forward", "input"].bits
     assert trace.manifest.provenance["source"] == "synthetic"
     assert trace.manifest.provenance["statistics of"] == profile.trace_digest
 

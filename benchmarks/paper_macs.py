@@ -32,7 +32,7 @@ def _rows(network: str, scheme: str, *figures: tuple[int, float, float | None]) 
     ]
 
 
-# NeurIPS 2020, tables 1 to 5 and the response; shared/reference of the issue that asked for this table.
+# Raihan and Aamodt, NeurIPS 2020, and the authors' poster and response.
 PUBLISHED = [
     *_rows("resnet50", "swat-u", (80, 76.1, 77.7), (90, 85.6, 87.4)),
     *_rows("resnet50", "swat-erk", (80, 60.0, 58.9), (90, 79.0, 77.8)),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
+from benchmarks.page import print_or_update
 from swatsim.networks import NETWORKS, network_names, network_shapes
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "networks.md"
@@ -48,14 +47,5 @@ def document() -> str:
     return HEAD + table() + TAIL
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--update", action="store_true", help="write docs/networks.md")
-    if parser.parse_args().update:
-        DOCUMENT.write_text(document(), encoding="utf-8")
-    else:
-        sys.stdout.write(document())
-
-
 if __name__ == "__main__":
-    main()
+    print_or_update(document, DOCUMENT, __doc__)

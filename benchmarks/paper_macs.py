@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,12 +65,14 @@ def ours(row: Published) -> Ours | None:
     """Counted; None where a budget depends on a training run that is not kept here."""
     specs = network_shapes(row.network).layers
     scheme = scheme_named(row.scheme, sparsity=f"0.{row.sparsity}")
-    budgets = None
+    places = places_of_specs(specs)
     if row.scheme == "swat-m":
         path = MOMENTUM_BUDGETS / f"{row.network}-{row.sparsity}.csv"
         if not path.exists():
             return None
-        budgets = allocate(str(path), places_of_specs(specs), scheme.sparsity)
+        budgets = allocate(str(path), places, scheme.sparsity)
+    else:
+        budgets = scheme.layer_budgets(places)
     counts = scheme_counts(specs, scheme, budgets)
     return Ours(training=100 * counts.training_reduction, inference=100 * counts.inference_reduction)
 
@@ -92,19 +93,6 @@ def table() -> str:
             cells += [_shown(published, 1), _shown(counted, 2), difference]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def differences() -> Mapping[tuple[str, str, int, str], float]:
-    """Ours minus published, in points, by network, scheme, sparsity and what is reduced."""
-    found = {}
-    for row in PUBLISHED:
-        counted = ours(row)
-        if counted is not None:
-            key = (row.network, row.scheme, row.sparsity)
-            found[*key, "training"] = counted.training - row.training
-            if row.inference is not None:
-                found[*key, "inference"] = counted.inference - row.inference
-    return found
 
 
 def _shown(value: float | None, places: int) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
 from benchmarks import paper_macs
+from benchmarks.page import print_or_update
+from swatsim.budgets import places_of_specs
 from swatsim.networks import network_shapes
-from swatsim.paper_macs import scheme_counts
+from swatsim.paper_macs import Counts, scheme_counts
 from swatsim.schemes import scheme_named
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "validation.md"
@@ -48,8 +48,7 @@ CAUSES = """
 
 def document() -> str:
     """All of docs/validation.md."""
-    erk = scheme_counts(network_shapes("resnet50").layers, scheme_named("swat-erk", sparsity="0.908"))
-    vgg = scheme_counts(network_shapes("vgg16-cifar").layers, scheme_named("swat-erk", sparsity="0.95"))
+    erk, vgg = _erk("resnet50", "0.908"), _erk("vgg16-cifar", "0.95")
     causes = CAUSES.format(
         training=100 * erk.training_reduction, inference=100 * erk.inference_reduction,
         one_linear=100 * vgg.training_reduction,
@@ -57,14 +56,10 @@ def document() -> str:
     return HEAD + PAPER_MACS + paper_macs.table() + causes
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--update", action="store_true", help="write docs/validation.md")
-    if parser.parse_args().update:
-        DOCUMENT.write_text(document(), encoding="utf-8")
-    else:
-        sys.stdout.write(document())
+def _erk(network: str, sparsity: str) -> Counts:
+    specs, scheme = network_shapes(network).layers, scheme_named("swat-erk", sparsity=sparsity)
+    return scheme_counts(specs, scheme, scheme.layer_budgets(places_of_specs(specs)))
 
 
 if __name__ == "__main__":
-    main()
+    print_or_update(document, DOCUMENT, __doc__)

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from swatsim.budgets import places_of_specs
 from swatsim.layer import LayerSpec
 from swatsim.passes import PASSES, REVERSED
-from swatsim.schemes import Scheme
+
+if TYPE_CHECKING:  # every simulation counts, and schemes take their time to load
+    from swatsim.schemes import Scheme
 
 
 def dense_paper_macs(spec: LayerSpec, pass_name: str) -> int:
@@ -51,9 +53,8 @@ class Counts:
         return 1 - self.macs["forward"] / self.dense["forward"]
 
 
-def scheme_counts(specs: Sequence[LayerSpec], scheme: Scheme, budgets: Mapping[str, Fraction] | None = None) -> Counts:
-    """The count of a network under a scheme, at the scheme's own budgets or at those given by layer name."""
-    budgets = scheme.layer_budgets(places_of_specs(specs)) if budgets is None else budgets
+def scheme_counts(specs: Sequence[LayerSpec], scheme: Scheme, budgets: Mapping[str, Fraction]) -> Counts:
+    """The count of a network under a scheme, at the sparsities of its layers (`Scheme.layer_budgets`)."""
     macs, dense = dict.fromkeys(PASSES, 0), dict.fromkeys(PASSES, 0)
     for spec in specs:
         for pass_name in PASSES:

@@ -55,7 +55,7 @@ def test_every_public_name_is_there():
 def test_simulating_does_not_load_pandas_or_torch():
     loaded = modules_after("import swatsim; swatsim.simulate, swatsim.load_trace, swatsim.load_architecture")
     assert "numba" in loaded
-    assert not loaded & {"pandas", "torch", "rich", "matplotlib"}
+    assert not loaded & {"pandas", "torch", "rich", "matplotlib", "swatsim.schemes", "swatsim.budgets"}
 
 
 def test_only_the_extra_imports_torch():

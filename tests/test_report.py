@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from report_rows import row
 
 import swatsim
-from swatsim.layer_plans import paper_macs
 from swatsim.moves import DIRECTIONS, TENSORS, Move
+from swatsim.paper_macs import paper_macs
 from swatsim.passes import PASSES, STREAMING
 from swatsim.report import documentation, totals
 from swatsim.report.columns import CAUSES, columns_of

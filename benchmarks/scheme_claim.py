@@ -157,27 +157,5 @@ def _pairs(cases: Sequence[Group]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sentences(dense: Group, cases: Sequence[Group]) -> str:
-    """What the table says, in words."""
-    lines = []
-    for sparsity in sorted({str(group.settings["sparsity"]) for group in cases}):
-        here = [group for group in cases if group.settings["sparsity"] == sparsity]
-        for cut, what in ((False, "that leave g alone"), (True, "that cut g")):
-            found = [group for group in here if ("g" in group.scheme.removeprefix("cases:")) == cut]
-            if found:
-                lines.append(f"- {float(sparsity):.0%}, the cases {what}: {_said(dense, found)}.")
-    return "\n".join(lines) + "\n"
-
-
-def _said(dense: Group, cases: Sequence[Group]) -> str:
-    points = {group.scheme.removeprefix("cases:"): _points(dense, group) for group in cases}
-    worse = [case for case, found in points.items() if verdict(found, higher=True) == "worse"]
-    means = {case: statistics.fmean(found) for case, found in points.items()}
-    last = min(means, key=means.__getitem__)
-    named = f" ({', '.join(worse)})" if worse else ""
-    of_all = f"{len(worse)} of {len(cases)} are worse than dense in accuracy"
-    return f"{of_all}{named}; the furthest is {last} with {means[last]:+.2f} points"
-
-
 def _points(dense: Group, group: Group) -> list[float]:
     return [100 * value for value in differences(dense, group, "accuracy")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -12,6 +13,12 @@ from numpy.typing import NDArray
 
 from swatsim.errors import LayerError
 from swatsim.passes import OPERANDS, PASSES
+
+_DIGITS = "[0-9]{0,1000}"
+_NUMBER = re.compile(
+    rf"\s*[+-]?({_DIGITS}\.?{_DIGITS}(?<=[0-9.])(e[+-]?[0-9]{{1,3}})?|[0-9]{{1,1000}}/[0-9]{{1,1000}})\s*",
+    re.IGNORECASE,
+)
 
 
 def integer(value: Any, where: str) -> int:
@@ -47,13 +54,24 @@ def sides(value: Any, where: str, *, one_dimensional: bool) -> tuple[int, int, i
 
 def budget(value: Any, where: str) -> Fraction:
     """A sparsity from 0 to 1, exact: 0.8 is 4/5."""
-    try:
-        fraction = Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
-        fraction = Fraction(-1)
-    if not 0 <= fraction <= 1:
+    fraction = exact_number(value)
+    if fraction is None or not 0 <= fraction <= 1:
         raise LayerError(f"{where}: got {value!r}, expected a number from 0 to 1")
     return fraction
+
+
+def exact_number(value: object) -> Fraction | None:
+    """The number as it is written, a ratio too: 0.8 is 4/5, not the float next to it. None: it is no number."""
+    if isinstance(value, Fraction):
+        return value
+    text = str(value)
+    # Bounded: Fraction("1e-400000000") is computed for minutes.
+    if not _NUMBER.fullmatch(text):
+        return None
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):  # a point alone
+        return None
 
 
 def numbers(value: Any, where: str) -> NDArray[Any]:

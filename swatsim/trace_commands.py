@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,16 +188,14 @@ def synth(  # noqa: PLR0913, PLR0917  each is an option of the command
         made = like(load_trace(real), seed, masks)
     else:
         from swatsim.networks import network_shapes
-        from swatsim.sources.synthetic import scheme_for, synthetic_trace
         from swatsim.synthesis import load_profile
+        from swatsim.synthesis.under_scheme import scheme_for, synthetic_trace
 
         chosen, learned = scheme_for(scheme or "swat-u", sparsity, budget, period)
         shapes = network_shapes(str(network), images=images or 1, classes=classes)
         statistics = load_profile(profile or "resnet50")
         made = synthetic_trace(shapes, chosen, seed=seed, profile=statistics, kind=masks, learned_sparsity=learned)
-    from swatsim.sources.synthetic import renamed
-
-    save_trace(renamed(made, name or directory_name(output)), output, overwrite)
+    save_trace(made, output, overwrite, name or directory_name(output))
 
 
 def check_directory(output: str, *, overwrite: bool, source: str | None = None) -> None:
@@ -222,11 +221,11 @@ def directory_name(output: str) -> str:
     return Path(output).absolute().name
 
 
-def save_trace(made: Trace, output: str, overwrite: bool) -> None:
-    """Write a trace layer by layer, and say what was written. Raises TraceError."""
+def save_trace(made: Trace, output: str, overwrite: bool, name: str | None = None) -> None:
+    """Write a trace layer by layer, under another name if one is given, and say what was written. Raises TraceError."""
     from swatsim.trace import TraceWriter
 
-    with TraceWriter(output, metadata=made.manifest, overwrite=overwrite) as writer:
+    with TraceWriter(output, metadata=replace(made.manifest, name=name or made.name), overwrite=overwrite) as writer:
         for layer in made:
             writer.add(layer)
         writer.set_graph(made.graph)

@@ -11,6 +11,8 @@ import sysconfig
 import time
 from pathlib import Path
 
+from swatsim.cli import main
+
 PROGRAM = Path(sysconfig.get_path("scripts")) / ("swatsim.exe" if sys.platform == "win32" else "swatsim")
 
 
@@ -32,6 +34,18 @@ def swatsim(*arguments, **options):
     result.stderr = (result.stderr or b"").decode()
     assert "Traceback" not in result.stderr, result.stderr
     return result
+
+
+def in_process(capsys, *arguments):
+    """(exit code, standard output, standard error) of a call in this process."""
+    code = 0
+    try:
+        main(list(map(str, arguments)))
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return code, out, err
 
 
 def on_terminal(*arguments, env=None, stdout_too=True, limit_seconds=300):

@@ -72,9 +72,11 @@ class Plain:
         functional.cross_entropy(output, labels).backward()
         return {name: leaf.grad for name, leaf in leaves.items()}
 
-    def update(self, gradients, decay=DECAY):
-        """v ← μ·v + g + λ·w, w ← w - η·v."""
-        for name, gradient in gradients.items():
+    def update(self, gradients, decay=DECAY, masks=None):
+        """v ← μ·v + g + λ·w, w ← w - η·v; `masks` (by layer) leave only some weights a gradient."""
+        for name, whole in gradients.items():
+            weight_of = name.removesuffix(".weight") if name.endswith(".weight") else None
+            gradient = whole * (masks or {}).get(weight_of, 1)
             self.velocity[name] = MOMENTUM * self.velocity.get(name, 0) + gradient + decay * self.values[name]
             self.values[name] = self.values[name] - RATE * self.velocity[name]
 

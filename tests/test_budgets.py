@@ -134,7 +134,7 @@ def test_unknown_budgets_and_files_are_refused(tmp_path):
         places_of([])
 
 
-@pytest.mark.parametrize("value", [-0.1, 1, "1/0", "most", float("nan"), None])
+@pytest.mark.parametrize("value", [-0.1, 1, "1/0", "most", ".", "1e-400000000", float("nan"), None])
 def test_sparsities_out_of_range_are_refused(value):
     with pytest.raises(SwatsimError, match="from 0 to below 1"):
         exact_sparsity(value)

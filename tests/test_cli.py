@@ -8,6 +8,7 @@ import io
 import json
 
 import pytest
+from command_line import in_process
 from trace_files import small_layers, write_trace
 
 import swatsim
@@ -33,14 +34,7 @@ def run(trace, capsys, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
     def call(*arguments, arch="dadiannao", trace_path=trace):
-        code = 0
-        try:
-            main(["run", "--arch", str(arch), "--trace", str(trace_path), *map(str, arguments)])
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
+        return in_process(capsys, "run", "--arch", arch, "--trace", trace_path, *arguments)
 
     return call
 

@@ -11,9 +11,9 @@ onnx = pytest.importorskip("onnx", reason="ONNX models need the extra: pip insta
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
+from refused_imports import refused_import  # noqa: E402
 
 import swatsim  # noqa: E402
-from swatsim.errors import SwatsimError  # noqa: E402
 from swatsim.sources import Request, import_trace  # noqa: E402
 
 RANDOM = np.random.default_rng(17)
@@ -37,15 +37,6 @@ def model(path, nodes, inputs, weights, outputs=None):
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.save(made, path)
     return made
-
-
-def refused(path, request=None):
-    with pytest.raises(SwatsimError) as caught:
-        import_trace(path, request or Request(), name="t")
-    message = str(caught.value)
-    assert message.isprintable(), message
-    assert len(message) < 1000
-    return message
 
 
 def weight_of(layer):
@@ -131,37 +122,37 @@ def test_the_batch_is_asked_for(tmp_path):
     node = helper.make_node("MatMul", ["x", "w"], ["y"])
     for first in ("batch", None):
         model(tmp_path / "m.onnx", [node], {"x": [first, 4]}, {"w": masked(4, 5)})
-        assert "input x: got an open batch, expected --images N" in refused(tmp_path / "m.onnx")
+        assert "input x: got an open batch, expected --images N" in refused_import(tmp_path / "m.onnx")
     model(tmp_path / "m.onnx", [node], {"x": [2, 4]}, {"w": masked(4, 5)})
-    assert "got --images 3 for 2 in the file" in refused(tmp_path / "m.onnx", Request(images=3))
+    assert "got --images 3 for 2 in the file" in refused_import(tmp_path / "m.onnx", Request(images=3))
     assert import_trace(tmp_path / "m.onnx", Request(images=2), name="t").specs[0].input_shape == (2, 4)
 
 
 def test_models_that_hold_no_layer_or_too_much(tmp_path):
     path = tmp_path / "m.onnx"
     model(path, [helper.make_node("Relu", ["x"], ["y"])], {"x": [2, 4]}, {})
-    assert "got 0 layers" in refused(path)
+    assert "got 0 layers" in refused_import(path)
     model(path, [helper.make_node("Conv", ["x", "w"], ["y"])], {"x": [1, 1, 4, 4, 4]}, {"w": masked(1, 1, 2, 2, 2)})
-    assert "expected one or two dimensions beside the channels" in refused(path)
+    assert "expected one or two dimensions beside the channels" in refused_import(path)
     model(path, [helper.make_node("Gemm", ["x", "w"], ["y"], transA=1)], {"x": [4, 2]}, {"w": masked(4, 5)})
-    assert "transA 1, expected a matrix, and an input that is not transposed" in refused(path)
+    assert "transA 1, expected a matrix, and an input that is not transposed" in refused_import(path)
     model(path, [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 3, 4]}, {"w": masked(2, 4, 5)})
-    assert "got a weight of shape [2, 4, 5]" in refused(path)
+    assert "got a weight of shape [2, 4, 5]" in refused_import(path)
     model(path, [helper.make_node("Conv", ["x", "w"], ["y"])], {"x": [1, 1, "h", 4]}, {"w": masked(1, 1, 2, 2)})
-    assert "input: got no shape for 'x', expected one that can be inferred" in refused(path)
+    assert "input: got no shape for 'x', expected one that can be inferred" in refused_import(path)
     liar = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1 << 20, 1 << 20], raw_data=b"1234")
     model(path, [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 1 << 20]}, {"w": liar})
-    assert "weight: got shape [1048576, 1048576]" in refused(path)
+    assert "weight: got shape [1048576, 1048576]" in refused_import(path)
     liar = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4, 5], raw_data=b"1234")
     model(path, [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 4]}, {"w": liar})
-    assert "damaged weight" in refused(path)
+    assert "damaged weight" in refused_import(path)
     path.write_bytes(b"nothing of the kind")
-    assert "got another file" in refused(path)
+    assert "got another file" in refused_import(path)
     path.write_bytes(b"")
-    assert "got 0 layers" in refused(path)
+    assert "got 0 layers" in refused_import(path)
 
 
 def test_without_the_extra_the_message_names_it(tmp_path, monkeypatch):
     (tmp_path / "m.onnx").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "onnx", None)
-    assert "pip install 'swatsim[onnx]'" in refused(tmp_path / "m.onnx")
+    assert "pip install 'swatsim[onnx]'" in refused_import(tmp_path / "m.onnx")

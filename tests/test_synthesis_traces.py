@@ -23,9 +23,9 @@ from swatsim.report.timeline_page import to_page
 from swatsim.report.trace_events import to_trace_json
 from swatsim.schemes import scheme_named
 from swatsim.schemes.scheme import ACTIVE_WEIGHTS, LIVE_FILTERS, PREDICTED_OUTPUTS
-from swatsim.sources.synthetic import synthetic_trace
 from swatsim.synthesis import KINDS, LayerMasks, like, load_profile, profile_names, synthesise
 from swatsim.synthesis.profile import profile_json
+from swatsim.synthesis.under_scheme import synthetic_trace
 from swatsim.trace import GraphNode, Trace, TraceMetadata
 
 TRACES = Path(__file__).parent.parent / "traces"

@@ -33,10 +33,7 @@ def test_masks_weights_and_threshold_are_the_algorithms(moved, first):
     wanted = moved * sum(mask.numel() for mask in masks.values())
     for step in range(19):
         gradients = plain.gradients({layer: plain.weight(layer) for layer in LAYERS}, step)
-        plain.update({
-            name: gradient * masks.get(name.removesuffix(".weight"), 1) if name.endswith("weight") else gradient
-            for name, gradient in gradients.items()
-        })  # fmt: skip
+        plain.update(gradients, masks=masks)
         train_step(model, optimizer, step)
         if (step + 1) % 3 == 0:
             survivors = {layer: masks[layer] & ~(plain.weight(layer).abs() < threshold) for layer in LAYERS}

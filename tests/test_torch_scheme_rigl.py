@@ -43,9 +43,7 @@ def test_masks_and_weights_are_the_algorithms(settings):
                 moved += int(grown.sum())
                 back += math.floor(half_cosine(0.4, step, 12) * int(mask.sum())) - int(grown.sum())
         else:
-            plain.update({
-                name: gradient * masks.get(name.removesuffix(".weight"), 1) for name, gradient in gradients.items()
-            })  # fmt: skip
+            plain.update(gradients, masks=masks)
         train_step(model, optimizer, step)
         for layer, mask in masks.items():
             assert torch.equal(mask_of(model, layer), mask), (step, layer)

@@ -30,10 +30,7 @@ def test_masks_and_weights_are_the_algorithms():
     again = 0
     for step in range(13):
         gradients = plain.gradients({layer: plain.weight(layer) for layer in LAYERS}, step)
-        plain.update({
-            name: gradient * masks.get(name.removesuffix(".weight"), 1) if name.endswith("weight") else gradient
-            for name, gradient in gradients.items()
-        })  # fmt: skip
+        plain.update(gradients, masks=masks)
         train_step(model, optimizer, step)
         for layer in LAYERS:
             name = layer + ".weight"

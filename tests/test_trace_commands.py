@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import on_terminal, swatsim
+from command_line import in_process, on_terminal, swatsim
 from test_imports import modules_after
 from trace_files import edit_manifest, first_tensor, small_graph, small_layers, small_trace, write_trace
 
@@ -32,14 +32,7 @@ def run(capsys, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
     def call(*arguments):
-        code = 0
-        try:
-            main(["trace", *map(str, arguments)])
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
+        return in_process(capsys, "trace", *arguments)
 
     return call
 

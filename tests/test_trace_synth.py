@@ -14,7 +14,7 @@ from swatsim.cli import cli, main
 from swatsim.networks import network_shapes
 from swatsim.passes import OPERANDS, PASSES, RESULTS
 from swatsim.schemes import SCHEMES, scheme_named, scheme_names
-from swatsim.sources.synthetic import layer_masks, scheme_for
+from swatsim.synthesis.under_scheme import layer_masks, scheme_for
 
 TRACES = Path(__file__).parent.parent / "traces"
 NETWORK = "transformer-encoder"

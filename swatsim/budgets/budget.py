@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
+from swatsim.arguments import exact_number
 from swatsim.budgets.place import Place
 from swatsim.errors import SwatsimError
 
@@ -16,7 +16,6 @@ BUDGETS: dict[str, Budget] = {}
 
 # Solved budgets are real numbers; a layer's sparsity is kept to so many decimals, for people to read.
 DECIMALS = 6
-_NUMBER = re.compile(r"[0-9]{0,40}\.?[0-9]{0,40}(?<=[0-9.])(e[+-]?[0-9]{1,3})?|[0-9]{1,40}/[0-9]{1,40}", re.IGNORECASE)
 
 
 def register(name: str) -> Callable[[Budget], Budget]:
@@ -34,14 +33,8 @@ def exact_sparsity(sparsity: object, where: str = "sparsity") -> Fraction:
 
     Raises SwatsimError where it is not in [0, 1).
     """
-    text = str(sparsity)
-    try:
-        # Bounded: Fraction("1e-400000000") is computed for minutes.
-        written = Fraction(text) if _NUMBER.fullmatch(text) else Fraction(-1)
-        exact = sparsity if isinstance(sparsity, Fraction) else written
-    except ZeroDivisionError:
-        exact = Fraction(-1)
-    if not 0 <= exact < 1:
+    exact = exact_number(sparsity)
+    if exact is None or not 0 <= exact < 1:
         shown = repr(sparsity) if isinstance(sparsity, str) else sparsity
         raise SwatsimError(f"{where}: got {shown}, expected a number from 0 to below 1")
     return exact

@@ -31,11 +31,6 @@ class Place:
         """Elements of the weight."""
         return math.prod(self.weight_shape)
 
-    @property
-    def kernel(self) -> tuple[int, ...]:
-        """R and S; nothing of a linear layer."""
-        return self.weight_shape[2:]
-
     def matches(self, patterns: Sequence[str]) -> bool:
         """Whether one of the patterns is a word for this place or matches its name, as in a shell."""
         return any(pattern in self.words or fnmatchcase(self.name, pattern) for pattern in patterns)

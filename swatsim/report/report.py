@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from swatsim.passes import PASSES, STREAMING
 from swatsim.report.records import Row
+from swatsim.trace.records import is_synthetic
 
 if TYPE_CHECKING:
     import pandas
@@ -42,7 +43,7 @@ class Report:
     @property
     def synthetic(self) -> bool:
         """Whether nobody trained what was simulated: its masks were drawn."""
-        return (self.trace.get("provenance") or {}).get("source") == "synthetic"
+        return is_synthetic(self.trace.get("provenance") or {})
 
     @property
     def trace_title(self) -> str:

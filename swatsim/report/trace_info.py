@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -13,10 +11,12 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from swatsim.passes import OPERANDS
+from swatsim.report.delimited import csv_text
 from swatsim.report.view import WIDTH, View
 from swatsim.trace.json_values import fraction_text
 from swatsim.trace.measures import LayerMeasure, OperandMeasure
 from swatsim.trace.reader import StoredTrace
+from swatsim.trace.records import is_synthetic
 
 FORMAT, VERSION = "swatsim-trace-info", 1
 _LETTERS = {"weight": "w", "input": "a", "output_grad": "g"}
@@ -85,15 +85,9 @@ def info_json(trace: StoredTrace, layers: Sequence[LayerMeasure]) -> str:
 
 
 def info_csv(trace: StoredTrace, layers: Sequence[LayerMeasure]) -> str:
-    """One line per operand of a pass; what has no value is empty. A synthetic trace's lines have one column more."""
-    synthetic = trace.manifest.provenance.get("source") == "synthetic"
-    source = {"trace_source": "synthetic"} if synthetic else {}
-    rows = [{**row, "shape": "x".join(map(str, row["shape"])), **source} for row in _rows(layers)]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    """One line per operand of a pass; what has no value is empty."""
+    rows = [{**row, "shape": "x".join(map(str, row["shape"]))} for row in _rows(layers)]
+    return csv_text(rows, synthetic=is_synthetic(trace.manifest.provenance))
 
 
 def _rows(layers: Sequence[LayerMeasure]) -> Iterator[dict[str, Any]]:

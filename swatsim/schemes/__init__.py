@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 
 from swatsim.errors import SwatsimError
-from swatsim.schemes.rule import LayerRule, SelectedAt, Trained, Training
+from swatsim.schemes.rule import LayerRule, Trained, Training
 from swatsim.schemes.scheme import SCHEMES, PassMasks, Scheme, SelectionCost, make
 
 for _module in pkgutil.iter_modules(__path__):
@@ -41,6 +41,6 @@ def scheme_named(name: str, **settings: object) -> Scheme:
 
 
 __all__ = [
-    "SCHEMES", "LayerRule", "PassMasks", "Scheme", "SelectedAt", "SelectionCost", "Trained", "Training",
+    "SCHEMES", "LayerRule", "PassMasks", "Scheme", "SelectionCost", "Trained", "Training",
     "scheme_named", "scheme_names",
 ]  # fmt: skip

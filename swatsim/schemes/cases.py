@@ -15,7 +15,7 @@ from swatsim.errors import SwatsimError
 from swatsim.passes import OPERANDS, PASSES
 from swatsim.schemes.rule import LayerRule, Trained, Training
 from swatsim.schemes.scheme import PassMasks, Scheme, SelectionCost, register
-from swatsim.schemes.selection import keep_from, top_k_threshold
+from swatsim.schemes.selection import keep_from
 from swatsim.schemes.swat import PAPER, SwatRule
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ class CaseRule(SwatRule):
     ) -> None:
         super().__init__(layer, training, sparsity=sparsity, period=period)
         self.roles = roles
-        self._gradient_selection: tuple[int, float] | None = None  # step, threshold
 
     @property
     def sparsity(self) -> Mapping[tuple[str, str], Fraction]:
@@ -55,22 +54,13 @@ class CaseRule(SwatRule):
 
     def input_threshold(self, pass_name: str, input: Tensor) -> float | None:
         """One selection for both passes that read the activation."""
-        return super().input_threshold("weight_grad", input) if "input" in self.roles[pass_name] else None
+        return self.batch_threshold("input", input) if "input" in self.roles[pass_name] else None
 
     def output_grad(self, pass_name: str, output_grad: Tensor) -> Tensor:
         """Top-K over the whole batch, its threshold reused as the activation's is."""
         if "output_grad" not in self.roles[pass_name]:
             return output_grad
-        step, previous = self.training.step, self._gradient_selection
-        if previous is None or step == previous[0] or step - previous[0] >= self.period:
-            previous = (step, top_k_threshold(output_grad, self.budget))
-            self._gradient_selection = previous
-        return keep_from(output_grad, previous[1])
-
-    def forget(self) -> None:
-        """Select anew at the next call."""
-        super().forget()
-        self._gradient_selection = None
+        return keep_from(output_grad, self.batch_threshold("output_grad", output_grad))
 
 
 @register

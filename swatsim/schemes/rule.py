@@ -11,8 +11,6 @@ from swatsim.budgets import Place
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-SelectedAt = dict[tuple[str, str], Fraction]  # (pass, role) -> the budget at which that operand was selected
-
 
 class Operation(Protocol):
     """A layer's product."""

@@ -76,7 +76,7 @@ class Scheme:
             raise SwatsimError(f"sparsity: got {self.sparsity}, expected none: {self.name} learns it")
         if isinstance(self.keep_dense, str):
             object.__setattr__(self, "keep_dense", (self.keep_dense,))
-        if not all(isinstance(word, str) for word in _sequence(self.keep_dense)):
+        if not isinstance(self.keep_dense, Sequence) or not all(isinstance(word, str) for word in self.keep_dense):
             raise SwatsimError(f"keep_dense: got {self.keep_dense!r}, expected names, patterns or words")
         if not isinstance(self.budget, (str, Mapping)):
             raise SwatsimError(f"budget: got {self.budget!r}, expected a name, a file or a mapping")
@@ -162,10 +162,6 @@ def is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _sequence(value: object) -> Sequence[object]:
-    return value if isinstance(value, Sequence) else (value,)
-
-
 def check_range(setting: str, value: object, least: float, most: float) -> None:
     """Raise SwatsimError where a scheme's own setting is not a number in this range."""
     if not isinstance(value, (int, float)) or not least <= value <= most:
@@ -182,6 +178,12 @@ def check_every_step(scheme: Scheme) -> None:
     """Raise SwatsimError where a method that selects at every step, or but once, is given another period."""
     if scheme.period != 1:
         raise SwatsimError(f"period: got {scheme.period}, expected 1: {scheme.name} reuses no selection")
+
+
+def check_momentum(scheme: Scheme, training: Training) -> None:
+    """Raise SwatsimError where the optimiser has made a step and remembers no mean of gradients."""
+    if all(training.momentum(layer.weight) is None for layer in training.layers):
+        raise SwatsimError(f"{scheme.name}: got an optimizer that keeps no momentum, expected one that does")
 
 
 def steps_of_run(scheme: Any) -> int:

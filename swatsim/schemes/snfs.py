@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
-from swatsim.errors import SwatsimError
 from swatsim.schemes.masked import MASKED_WEIGHTS, DropAndGrowRule, share_out
 from swatsim.schemes.rule import LayerRule, Trained, Training
 from swatsim.schemes.scheme import (
     PassMasks,
     Scheme,
     SelectionCost,
+    check_momentum,
     check_range,
     check_steps,
     cosine,
@@ -83,8 +83,7 @@ class SparseMomentum(Scheme):
     def after_update(self, training: Training) -> None:
         """Redistribute at the end of a period."""
         super().after_update(training)
-        if all(training.momentum(layer.weight) is None for layer in training.layers):
-            raise SwatsimError("snfs: got an optimizer that keeps no momentum, expected one that does")
+        check_momentum(self, training)
         if training.step % self.period == 0:
             rules = [layer.rule for layer in training.layers if isinstance(layer.rule, SnfsRule)]
             fraction = cosine(self.drop_fraction, training.step, steps_of_run(self))

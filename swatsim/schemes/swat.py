@@ -29,7 +29,7 @@ class SwatRule(LayerRule):
         self.period = period
         self._weight_selection: tuple[int, float] | None = None  # step, threshold
         self._weight_version = 0  # of the weight that was selected from
-        self._input_selection: tuple[int, float] | None = None
+        self._batch_selections: dict[str, tuple[int, float]] = {}  # by role: step, threshold
 
     @property
     def sparsity(self) -> Mapping[tuple[str, str], Fraction]:
@@ -58,18 +58,20 @@ class SwatRule(LayerRule):
 
     def input_threshold(self, pass_name: str, input: Tensor) -> float | None:
         """The magnitude of the activation's K-th value, over the whole batch, for weight_grad."""
-        if pass_name != "weight_grad":
-            return None
-        step, previous = self.training.step, self._input_selection
+        return self.batch_threshold("input", input) if pass_name == "weight_grad" else None
+
+    def batch_threshold(self, role: str, values: Tensor) -> float:
+        """The K-th magnitude of a tensor that is another in every batch, kept for `period` steps."""
+        step, previous = self.training.step, self._batch_selections.get(role)
         # Every batch of a selecting step is selected by itself: gradients may be accumulated.
         if previous is None or step == previous[0] or step - previous[0] >= self.period:
-            previous = (step, top_k_threshold(input, self.budget))
-            self._input_selection = previous
+            previous = self._batch_selections[role] = (step, top_k_threshold(values, self.budget))
         return previous[1]
 
     def forget(self) -> None:
         """Select anew at the next call."""
-        self._weight_selection = self._input_selection = None
+        self._weight_selection = None
+        self._batch_selections.clear()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 from swatsim.budgets.momentum import momentum_budget
-from swatsim.errors import SwatsimError
 from swatsim.schemes.rule import LayerRule, Trained, Training
-from swatsim.schemes.scheme import SelectionCost, register
+from swatsim.schemes.scheme import SelectionCost, check_momentum, register
 from swatsim.schemes.swat import Swat, SwatRule
 
 if TYPE_CHECKING:
@@ -69,8 +68,7 @@ class SwatMomentum(Swat):
         """Spread the budget again when the next step selects."""
         if training.step % self.period or self.sparsity is None:
             return
-        if all(training.momentum(layer.weight) is None for layer in training.layers):
-            raise SwatsimError("swat-m: got an optimizer that keeps no momentum, expected one that does")
+        check_momentum(self, training)
         rules = {layer.place.name: layer.rule for layer in training.layers if isinstance(layer.rule, MomentumRule)}
         means = {name: rule.mean_momentum() for name, rule in rules.items()}
         places = [layer.place for layer in training.layers]

@@ -60,11 +60,6 @@ def synthetic_trace(
     )
 
 
-def renamed(trace: Trace, name: str) -> Trace:
-    """The same trace under another name."""
-    return Trace(name, tuple(trace), manifest=replace(trace.manifest, name=name), graph=trace.graph)
-
-
 def layer_masks(
     specs: Sequence[LayerSpec], scheme: Scheme, learned_sparsity: Fraction | None = None
 ) -> dict[str, LayerMasks]:

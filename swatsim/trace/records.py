@@ -43,6 +43,11 @@ class TraceMetadata:
     provenance: Mapping[str, str] = field(default_factory=dict)
 
 
+def is_synthetic(provenance: Mapping[str, str]) -> bool:
+    """Whether nobody trained what a trace holds: its masks were drawn."""
+    return provenance.get("source") == "synthetic"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphNode:
     """One node of the network: a layer, or a batch norm, ReLU, pooling, … between layers.

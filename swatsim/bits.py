@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,14 @@ class BitTensor:
         """Number of elements present."""
         return self.size if self.packed is None else int(np.bitwise_count(self.packed).sum(dtype=np.int64))
 
+    def outside(self, other: BitTensor) -> int:
+        """Elements that are present here and not in another tensor of the same shape."""
+        if other.packed is None:
+            return 0
+        if self.packed is None:
+            return self.size - other.nonzeros
+        return int(np.bitwise_count(self.packed & ~other.packed).sum(dtype=np.int64))
+
     def to_bool(self) -> NDArray[np.bool_]:
         """Unpack into a new boolean array of `shape`."""
         if self.packed is None:
@@ -66,3 +75,8 @@ class BitTensor:
 
     def __hash__(self) -> int:
         return hash((self.shape, self.nonzeros))
+
+
+def kept_count(sparsity: Fraction, elements: int) -> int:
+    """K = ceil((1 - s) * elements): how many a selection at a sparsity keeps."""
+    return math.ceil((1 - sparsity) * elements)

@@ -6,6 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from swatsim import BitTensor, Layer, LayerSpec
 from swatsim.errors import LayerError
@@ -188,3 +190,10 @@ def test_bits_know_their_size_and_equality():
     assert len({bits, BitTensor.from_array(np.eye(3)), BitTensor.from_array(np.ones((3, 3)))}) == 2
     with pytest.raises(LayerError, match=r"bits of \(3, 3\): got 1 bytes, expected 2"):
         BitTensor(shape=(3, 3), packed=np.array([1], dtype=np.uint8))
+
+
+@given(shape=st.tuples(st.integers(1, 5), st.integers(1, 7)), seed=st.integers(0, 50))
+def test_elements_outside_another_tensor_are_counted(shape, seed):
+    random = np.random.default_rng(seed)
+    one, other = (random.random(shape) < random.choice([0.0, 0.5, 1.0]) for _ in range(2))
+    assert BitTensor.from_array(one).outside(BitTensor.from_array(other)) == int((one & ~other).sum())

@@ -12,10 +12,10 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 import swatsim  # noqa: E402
+from swatsim.bits import kept_count  # noqa: E402
 from swatsim.passes import OPERANDS  # noqa: E402
 from swatsim.schemes import SCHEMES, scheme_named, scheme_names  # noqa: E402
 from swatsim.schemes.scheme import ACTIVE_WEIGHTS, LIVE_FILTERS, PREDICTED_OUTPUTS  # noqa: E402
-from swatsim.schemes.selection import kept_count  # noqa: E402
 from swatsim.torch import capture, sparsify  # noqa: E402
 from swatsim.trace import load_trace  # noqa: E402
 

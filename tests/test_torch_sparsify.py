@@ -12,9 +12,10 @@ torch.set_num_threads(1)  # small tensors: more threads only wait for each other
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
+from swatsim.bits import kept_count  # noqa: E402
 from swatsim.budgets import exact_sparsity  # noqa: E402
 from swatsim.errors import SwatsimError  # noqa: E402
-from swatsim.schemes.selection import keep_from, kept_count, top_k_threshold  # noqa: E402
+from swatsim.schemes.selection import keep_from, top_k_threshold  # noqa: E402
 from swatsim.torch import sparsify  # noqa: E402
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
+from swatsim.bits import kept_count
 from swatsim.budgets import FIRST_CONVOLUTION, LAST_LINEAR
 from swatsim.errors import SwatsimError
 from swatsim.schemes.rule import LayerRule, Operation, Trained, Training
@@ -26,7 +27,6 @@ from swatsim.schemes.scheme import (
     check_range,
     register,
 )
-from swatsim.schemes.selection import kept_count
 
 if TYPE_CHECKING:
     from torch import Tensor

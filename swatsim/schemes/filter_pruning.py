@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
+from swatsim.bits import kept_count
 from swatsim.budgets import LAST_LINEAR, Place
 from swatsim.errors import SwatsimError
 from swatsim.schemes.rule import LayerRule, Operation, Trained, Training
@@ -26,7 +27,7 @@ from swatsim.schemes.scheme import (
     is_count,
     register,
 )
-from swatsim.schemes.selection import kept_count, top_k_mask
+from swatsim.schemes.selection import top_k_mask
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
+from swatsim.bits import kept_count
 from swatsim.schemes.rule import LayerRule, Trained, Training
 from swatsim.schemes.scheme import ACTIVE_WEIGHTS, PassMasks
-from swatsim.schemes.selection import kept_count, top_k_mask
+from swatsim.schemes.selection import top_k_mask
 
 if TYPE_CHECKING:
     from torch import Tensor

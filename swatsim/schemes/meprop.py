@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
+from swatsim.bits import kept_count
 from swatsim.budgets import LAST_LINEAR
 from swatsim.schemes.rule import LayerRule, Trained, Training
 from swatsim.schemes.scheme import PassMasks, Scheme, SelectionCost, check_every_step, register
-from swatsim.schemes.selection import kept_count
 
 if TYPE_CHECKING:
     from torch import Tensor

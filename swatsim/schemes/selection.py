@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swatsim.bits import kept_count
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-def kept_count(sparsity: Fraction, elements: int) -> int:
-    """K = ceil((1 - s) * elements)."""
-    return math.ceil((1 - sparsity) * elements)
 
 
 def top_k_threshold(values: Tensor, sparsity: Fraction) -> float:

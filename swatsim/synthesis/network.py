@@ -9,12 +9,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from swatsim.bits import BitTensor
+from swatsim.bits import BitTensor, kept_count
 from swatsim.errors import SwatsimError
 from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
 from swatsim.passes import OPERANDS, RESULTS
 from swatsim.schemes.scheme import ACTIVE_WEIGHTS, PREDICTED_OUTPUTS
-from swatsim.schemes.selection import kept_count
 from swatsim.synthesis.generate import bernoulli, generate
 from swatsim.synthesis.profile import Profile, depth_of
 from swatsim.synthesis.statistics import TensorStatistics

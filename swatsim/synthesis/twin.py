@@ -96,8 +96,8 @@ class _Drawn:
         found = self.pairs.setdefault(bits.shape, {})
         if _contents(bits) in found:
             return
-        least = [pair for pair in found.values() if _within(pair.real, bits)]
-        most = [pair for pair in found.values() if _within(bits, pair.real) and pair.drawn.packed is not None]
+        least = [pair for pair in found.values() if not pair.real.outside(bits)]
+        most = [pair for pair in found.values() if not bits.outside(pair.real) and pair.drawn.packed is not None]
         limits = {
             "least": max(least, key=lambda pair: pair.real.nonzeros).drawn if least else None,
             "most": min(most, key=lambda pair: pair.real.nonzeros).drawn if most else None,
@@ -120,12 +120,3 @@ def channels_last(spec: LayerSpec, role: str) -> bool:
 
 def _contents(bits: BitTensor) -> bytes:
     return b"" if bits.nonzeros == bits.size else hashlib.sha256(bits.packed.tobytes()).digest()  # type: ignore[union-attr]
-
-
-def _within(inner: BitTensor, outer: BitTensor) -> bool:
-    """Whether all that is present in one tensor is present in another of its shape."""
-    if outer.packed is None:
-        return True
-    if inner.packed is None:
-        return outer.nonzeros == outer.size
-    return not np.any(inner.packed & ~outer.packed)

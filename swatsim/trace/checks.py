@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from swatsim.bits import BitTensor
+from swatsim.bits import kept_count
 from swatsim.errors import TraceError
 from swatsim.layer import Layer, LayerSpec, Operand
 from swatsim.trace.reader import StoredTrace
@@ -58,7 +58,7 @@ def check_operands(where: str, layer: Layer) -> None:
     """What a pass selects of a tensor must be among the non-zeros that another pass multiplies unselected."""
     whole = {role: operand.bits for _, role, operand in _operands(layer) if operand.sparsity is None}
     for pass_name, role, operand in _operands(layer):
-        if operand.sparsity is not None and role in whole and (extra := _beyond(operand.bits, whole[role])):
+        if operand.sparsity is not None and role in whole and (extra := operand.bits.outside(whole[role])):
             place = f"{where}: {layer.spec.name}: {pass_name}.{role}"
             raise TraceError(f"{place}: got {extra} selected elements that are zero in another pass, expected none")
 
@@ -98,15 +98,5 @@ def _operands(layer: Layer) -> Iterator[tuple[str, str, Operand]]:
 
 def _kept(operand: Operand) -> str:
     assert operand.sparsity is not None
-    budget = math.ceil((1 - operand.sparsity) * operand.bits.size)
-    kept = operand.bits.nonzeros
+    budget, kept = kept_count(operand.sparsity, operand.bits.size), operand.bits.nonzeros
     return "exact" if kept == budget else "more" if kept > budget else "fewer"
-
-
-def _beyond(selected: BitTensor, whole: BitTensor) -> int:
-    """How many elements of `selected` are not in `whole`."""
-    if whole.packed is None:
-        return 0
-    if selected.packed is None:
-        return whole.size - whole.nonzeros
-    return BitTensor(shape=selected.shape, packed=selected.packed & ~whole.packed).nonzeros

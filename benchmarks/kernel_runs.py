@@ -110,7 +110,7 @@ def _memory_runs() -> Iterator[Run]:
     hierarchy = hierarchy_of(load_architecture(MAIN_ARCHITECTURE), {})
     held = held_sides(found, hierarchy, schedules)
     way = schedules.actual[0]
-    rows, columns = held[::-1] if way.mapping.transposed else held
+    rows, columns = held[::-1] if way.way.transposed else held
     product = Product(tensor="output", scattered=False, multiplications=schedules.multiplications(way))
     arena = arena_of([Piece(schedule=way, rows=rows, columns=columns)], product, hierarchy)
     most = (1 << 63) - 1

@@ -16,8 +16,7 @@ from swatsim.held import HeldSide
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.blocks import Computation, Results, SideBlocks
 from swatsim.kernels.search import Rest, SideTotals
-from swatsim.mapping import Extent, extents
-from swatsim.schedule import Schedule
+from swatsim.way import Extent, Schedule
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -81,16 +80,16 @@ def arena_of(
         columns are a single block.
     """
     schedule = pieces[0].schedule
-    both = extents(hierarchy.architecture, schedule.split)
-    rows = _half("rows", [piece.rows for piece in pieces], both, hierarchy, outer=not schedule.columns_scheduled)
+    both = schedule.extents
+    rows = _half("rows", [piece.rows for piece in pieces], both, hierarchy, outer=not schedule.columns_outer)
     columns = _half(
-        "columns", [piece.columns for piece in pieces], both[::-1], hierarchy, outer=schedule.columns_scheduled,
+        "columns", [piece.columns for piece in pieces], both[::-1], hierarchy, outer=schedule.columns_outer,
         present=present,
     )  # fmt: skip
-    other = rows if schedule.columns_scheduled else columns
+    inner = rows if schedule.columns_outer else columns
     computation = Computation(
-        sums=_sums(np.stack([piece.schedule.set_cycles for piece in pieces])),
-        columns_scheduled=schedule.columns_scheduled, other_rounds=other.extent.rounds(other.vectors),
+        sums=_sums(np.stack([piece.schedule.cycles for piece in pieces])),
+        columns_outer=schedule.columns_outer, inner_rounds=inner.extent.rounds(inner.vectors),
     )  # fmt: skip
     return Arena(
         pieces=tuple(pieces),
@@ -154,10 +153,12 @@ def _half(
     )  # fmt: skip
 
 
-def _sums(set_cycles: IntArray) -> IntArray:
-    """Sums from the first round on, of set_cycles[part, set, round]."""
-    sums = np.zeros((*set_cycles.shape[:2], set_cycles.shape[2] + 1), dtype=np.int64)
-    np.cumsum(set_cycles, axis=2, out=sums[:, :, 1:])
+def _sums(cycles: IntArray) -> IntArray:
+    """Sums from the first rounds on, of cycles[part, set, outer round, inner round]."""
+    parts, sets, outer, inner = cycles.shape
+    sums = np.zeros((parts, sets, outer + 1, inner + 1), dtype=np.int64)
+    np.cumsum(cycles, axis=2, out=sums[:, :, 1:, 1:])
+    np.cumsum(sums, axis=3, out=sums)
     return sums
 
 
@@ -233,12 +234,12 @@ def _runs(rows: _Half, columns: _Half, schedule: Schedule, product: Product) -> 
     groups, row_vectors = rows.sizes[:, :1], rows.sizes[:, 1:]
     column_vectors = columns.sizes[None, :, 1]
     # Of a contraction, the columns lie together in weights and the rows in images; the machine may exchange them.
-    if (product.tensor == "weight") == schedule.mapping.transposed:
+    if (product.tensor == "weight") == schedule.way.transposed:
         whole, apart = row_vectors == rows.vectors, column_vectors
     else:
         whole, apart = column_vectors == columns.vectors, row_vectors
     if product.tensor != "weight":
-        whole = whole & (groups == schedule.mapping.groups)
+        whole = whole & (groups == schedule.groups)
     if product.scattered:
         whole = whole & False
     return np.broadcast_to(np.where(whole, 1, apart), (rows.sizes.shape[0], columns.sizes.shape[0]))
@@ -284,13 +285,13 @@ def _over_parts(per_value: IntArray, parts: int) -> IntArray:
 def _rest(
     schedule: Schedule, computation: Computation, product: Product, hierarchy: Hierarchy, *, whole_columns: bool
 ) -> Rest:
-    datapath, mapping = hierarchy.architecture.datapath, schedule.mapping
+    datapath = hierarchy.architecture.datapath
     parts = computation.sums.shape[0]
     resident, innermost = hierarchy.resident("results"), hierarchy.paths["results"][-1]
     waits_as_sum = parts > 1 or hierarchy.index[innermost] == resident
     return Rest(
-        groups=mapping.groups, parts=parts, compute=int(computation.sums[:, :, -1].sum(axis=0).max()),
-        values=mapping.groups * mapping.rows.vectors * mapping.columns.vectors,
+        groups=schedule.groups, parts=parts, compute=int(computation.sums[:, :, -1, -1].sum(axis=0).max()),
+        values=schedule.groups * schedule.rows.vectors * schedule.columns.vectors,
         whole_columns=whole_columns, spilled=False,
         result_level=resident, result_in_tiles=hierarchy.levels[hierarchy.names[resident]].per == "tile",
         result_bytes=datapath.accumulator_bytes if waits_as_sum else datapath.value_bytes,

@@ -32,12 +32,16 @@ from swatsim.sides import (
 class Contraction:
     """Rows times columns, summed over the reduction; both sides have the same groups and elements.
 
-    The segments of the reduction are taps (axes r, s) or, where `taps` is None, images.
+    The segments of the reduction are taps (axes r, s) or, where `taps` is None, images. The columns are windows of
+    `image` (N, C, H, W, without border), each value of which tap r of `windows` meets at position u if its coordinate
+    is starts[r] + stride · u. In weight_grad u are positions of the rows' tensor, and r those of the result.
     """
 
     rows: Side
     columns: Side
     taps: tuple[int, int] | None
+    image: BoolTensor
+    windows: Windows
 
     @property
     def macs(self) -> int:
@@ -98,17 +102,9 @@ def _four_dimensional(convolution: Convolution, role: str, operand: Operand, kin
 def _forward(convolution: Convolution, input: BoolTensor, weight: BoolTensor, order: Order) -> tuple[Contraction, ...]:
     taps = (convolution.kernel_height, convolution.kernel_width)
     filters = filter_side(weight, convolution.groups, np.ndindex(taps), channels_are_rows=False)
-    windows = Windows(
-        starts=tuple(
-            -convolution.padding[2 * axis] + convolution.dilation[axis] * np.arange(taps[axis]) for axis in (0, 1)
-        ),
-        stride=convolution.stride,
-        counts=(convolution.output_height, convolution.output_width),
-        border=convolution.padding,
-    )
-    return (
-        Contraction(rows=filters, columns=window_side("input", input, windows, convolution.groups, order), taps=taps),
-    )
+    windows = _windows(convolution)
+    columns = window_side("input", input, windows, convolution.groups, order)
+    return (Contraction(rows=filters, columns=columns, taps=taps, image=input, windows=windows),)
 
 
 def _input_grad(
@@ -129,7 +125,7 @@ def _input_grad(
         contractions.append(Contraction(
             rows=filter_side(weight, convolution.groups, taps, channels_are_rows=True),
             columns=window_side("output", output_grad, windows, convolution.groups, order),
-            taps=(axes[0].taps.size, axes[1].taps.size),
+            taps=(axes[0].taps.size, axes[1].taps.size), image=output_grad, windows=windows,
         ))  # fmt: skip
     return tuple(contractions)
 
@@ -169,7 +165,24 @@ def _weight_grad(
         full=bool(input.all()),
         lines=channel_lines(input, groups, c),
     )
-    return (Contraction(rows=gradient_rows, columns=shifted_columns, taps=None),)
+    return (
+        Contraction(
+            rows=gradient_rows, columns=shifted_columns, taps=None, image=input, windows=_windows(convolution)
+        ),
+    )  # fmt: skip
+
+
+def _windows(convolution: Convolution) -> Windows:
+    """Those of a convolution's input."""
+    return Windows(
+        starts=tuple(
+            -convolution.padding[2 * axis] + convolution.dilation[axis] * np.arange(taps)
+            for axis, taps in enumerate(_kernel(convolution))
+        ),
+        stride=convolution.stride,
+        counts=(convolution.output_height, convolution.output_width),
+        border=convolution.padding,
+    )
 
 
 class _PhaseTaps(NamedTuple):

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.mapping import Extent
+from swatsim.way import Extent
 
 IntArray = NDArray[np.int64]
 
@@ -111,13 +111,16 @@ def _collect(
     codes, kind = np.unique(in_groups * (vectors + 1) + own, return_inverse=True)
     # The first tile has most: its share of every round, the last of which may have too few vectors to fill it.
     before = count - 1
-    fullest = before * extent.per_tile + np.minimum(own - before * extent.at_once, extent.per_tile)
+    in_last = own - before * extent.at_once
+    of_first = min(extent.per_tile, extent.at_once)
+    fullest = before * of_first + np.minimum(in_last, of_first)
+    turns = before * -(-extent.at_once // extent.per_tile) + -(-in_last // extent.per_tile)
     return Cuts(
         blocks=blocks, bundle_groups=bundles,
         first=np.cumsum([0, *(start.size for start, _ in found)]),
         start=group * vectors + start_vector, stop=last_group * vectors + stop_vector,
         start_round=start_round, stop_round=stop_round,
         groups=in_groups, vectors=own, rounds=count,
-        tile_rounds=-(-own // extent.per_tile), tile_vectors=fullest,
+        tile_rounds=turns, tile_vectors=fullest,
         sizes=np.stack(np.divmod(codes, vectors + 1), axis=1), kind=kind.reshape(-1), total_rounds=rounds,
     )  # fmt: skip

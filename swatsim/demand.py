@@ -14,7 +14,7 @@ from swatsim.dram import transfer_cycles
 from swatsim.held import HeldSide
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.touched import touched_bytes
-from swatsim.mapping import Extent
+from swatsim.way import Extent
 
 IntArray = NDArray[np.int64]
 
@@ -100,7 +100,8 @@ def _by_round(vector_bytes: IntArray, held: HeldSide, extent: Extent) -> _Rounds
     rounds = extent.rounds(vectors)
     padded = np.zeros((groups, rounds * extent.at_once), dtype=np.int64)
     padded[:, :vectors] = vector_bytes.reshape(groups, vectors)
-    by_tile = padded.reshape(groups * rounds, extent.tiles, extent.per_tile).sum(axis=2)
+    of_round = padded.reshape(groups * rounds, extent.at_once)
+    by_tile = np.add.reduceat(of_round, range(0, extent.at_once, extent.per_tile), axis=1)
     return _Rounds(_sums(by_tile.max(axis=1)), _sums(by_tile.sum(axis=1)))
 
 

@@ -9,14 +9,16 @@ import numpy as np
 
 from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction, contract, parts_of
+from swatsim.datapaths import arranged
 from swatsim.hierarchy import Hierarchy, hierarchy_of
 from swatsim.layer import Layer, LayerSpec
 from swatsim.mapper import Mapped, Work, compulsory_bytes, held_sides, map_pass
 from swatsim.paper_macs import dense_paper_macs, paper_macs
 from swatsim.passes import OPERANDS, RESULTS, REVERSED
 from swatsim.plan import Plan, plan_pass
+from swatsim.reduction import WHOLE, Part
 from swatsim.schedule import Schedules, schedule
-from swatsim.sides import Order, Side
+from swatsim.sides import Order
 from swatsim.stored import StoredSizes, stored_sizes
 
 
@@ -77,12 +79,15 @@ def plan_layer(node: Node, layer: Layer, passes: Sequence[str]) -> LayerPlans:
 def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
     architecture = node.architecture
     order = Order(steps=architecture.mapping.step_order, windows=architecture.mapping.window_order)
-    schedules = [schedule(contraction, architecture) for contraction in contract(layer, pass_name, order)]
     counted = REVERSED[pass_name] if layer.spec.transposed else pass_name
 
+    def contracted(part: Part) -> tuple[Contraction, ...]:
+        return tuple(arranged(each, architecture) for each in contract(layer, pass_name, order, part))
+
     def cut(parts: int) -> list[tuple[Contraction, ...]]:
-        ranges = parts_of(layer, pass_name, architecture.tile.lanes, order, parts)
-        return [contract(layer, pass_name, order, part) for part in ranges]
+        return [contracted(part) for part in parts_of(layer, pass_name, architecture.tile.lanes, order, parts)]
+
+    schedules = [schedule(contraction, architecture) for contraction in contracted(WHOLE)]
 
     def plan(hierarchy: Hierarchy, *, dense: bool) -> tuple[Plan, str]:
         work = Work(
@@ -96,7 +101,11 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         )
         least = _compulsory(schedules, mapped, hierarchy)
         planned = plan_pass(mapped, RESULTS[pass_name], multiplications, least, hierarchy)
-        return planned, _scheduled([found.schedule.scheduled for found in mapped], pass_name)
+        skipped = [
+            tuple(getattr(each.contraction, side).role for side in found.schedule.way.skips)
+            for each, found in zip(schedules, mapped, strict=True)
+        ]
+        return planned, _scheduled(skipped, pass_name)
 
     actual, scheduled = plan(node.actual, dense=False)
     shape = (replace(layer.spec, name="any", needs_input_grad=True), pass_name)
@@ -132,10 +141,12 @@ def _compulsory(schedules: Sequence[Schedules], mapped: Sequence[Mapped], hierar
     return found
 
 
-def _scheduled(sides: Sequence[Side | None], pass_name: str) -> str:
-    """The roles of the operands that are skipped, over the contractions of a pass."""
+def _scheduled(skipped: Sequence[tuple[str, ...]], pass_name: str) -> str:
+    """The operands that are skipped, over the contractions of a pass."""
     roles = {role.removesuffix("_grad"): role for role in OPERANDS[pass_name]}
-    found = {roles[side.role] if side else "none" for side in sides}
+    found = {roles[role] for each in skipped for role in each}
+    if not all(skipped):
+        found.add("none")
     return "+".join(sorted(found)) or "none"
 
 

@@ -16,7 +16,8 @@ from swatsim.errors import MappingError
 from swatsim.held import HeldSide
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.search import CYCLES, DRAM_BYTES, ENERGY, Choice, result_sizes, room_needed, search
-from swatsim.schedule import Schedule, Schedules, count, schedule_part
+from swatsim.schedule import Schedules, count, schedule_part
+from swatsim.way import Schedule
 
 IntArray = NDArray[np.int64]
 
@@ -112,7 +113,7 @@ def held_sides(
 
 
 def _piece(way: Schedule, held: tuple[HeldSide, HeldSide]) -> Piece:
-    rows, columns = held[::-1] if way.mapping.transposed else held
+    rows, columns = held[::-1] if way.way.transposed else held
     return Piece(schedule=way, rows=rows, columns=columns)
 
 
@@ -181,7 +182,7 @@ def _in_parts(parts: Sequence[Contraction], ways: Sequence[Schedule], hierarchy:
 
 
 def _compute_cycles(pieces: Sequence[Piece]) -> int:
-    return int(np.sum([piece.schedule.set_cycles for piece in pieces], axis=0).sum(axis=1).max())
+    return int(np.sum([piece.schedule.cycles for piece in pieces], axis=0).sum(axis=(1, 2)).max())
 
 
 def _better(
@@ -215,7 +216,7 @@ def _together(
     for number, sides in enumerate(held):
         best: Mapped | None = None
         for way in work.ways(number):
-            if not way.mapping.transposed:
+            if not way.way.transposed:
                 best = _better(best, [_piece(way, sides)], work.product(number, way), hierarchy, goal, present)
         if best is None:
             return None

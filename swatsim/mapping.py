@@ -4,38 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction
+from swatsim.keys.machine import Machine
 from swatsim.sides import Side
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
-    """How the tiles share the work: row_tiles x column_tiles."""
-
-    row_tiles: int
-    column_tiles: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
-    """One side of the machine: vectors handled at once by a tile and by all tiles."""
-
-    per_tile: int
-    tiles: int
-
-    @property
-    def at_once(self) -> int:
-        """Vectors handled in one round."""
-        return self.per_tile * self.tiles
-
-    def rounds(self, vectors: int) -> int:
-        """Rounds that `vectors` take."""
-        return -(-vectors // self.at_once)
+from swatsim.way import Extent, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +41,10 @@ class Mapping:
         return self.rows.offset.size
 
 
-def map_contraction(contraction: Contraction, architecture: Architecture) -> Mapping:
-    """Cut the reduction into steps of lanes, in the order that the architecture asks for."""
+def map_contraction(contraction: Contraction, machine: Machine[Any]) -> Mapping:
+    """Cut the reduction into steps of lanes, in the order that the machine asks for."""
     rows, columns = contraction.rows, contraction.columns
-    row_offset, column_offset = (_steps(side.offset, contraction.taps, architecture) for side in (rows, columns))
+    row_offset, column_offset = (_steps(side.offset, contraction.taps, machine) for side in (rows, columns))
     return Mapping(rows=rows, columns=columns, row_offset=row_offset, column_offset=column_offset, transposed=False)
 
 
@@ -80,12 +57,12 @@ def transpose(mapping: Mapping) -> Mapping:
     )  # fmt: skip
 
 
-def splits(architecture: Architecture) -> Iterator[Split]:
+def splits(machine: Machine[Any]) -> Iterator[Split]:
     """The allowed splits of the tiles, those with more row tiles first."""
-    tiles = architecture.tiles
-    if architecture.mapping.tile_split == "rows":
+    tiles = machine.tiles
+    if machine.mapping.tile_split == "rows":
         yield Split(row_tiles=tiles, column_tiles=1)
-    elif architecture.mapping.tile_split == "columns":
+    elif machine.mapping.tile_split == "columns":
         yield Split(row_tiles=1, column_tiles=tiles)
     else:
         for row_tiles in range(tiles, 0, -1):
@@ -93,21 +70,21 @@ def splits(architecture: Architecture) -> Iterator[Split]:
                 yield Split(row_tiles=row_tiles, column_tiles=tiles // row_tiles)
 
 
-def extents(architecture: Architecture, split: Split) -> tuple[Extent, Extent]:
+def extents(machine: Machine[Any], split: Split) -> tuple[Extent, Extent]:
     """The machine's row side and column side under a split."""
     return (
-        Extent(per_tile=architecture.tile.rows, tiles=split.row_tiles),
-        Extent(per_tile=architecture.tile.columns, tiles=split.column_tiles),
+        Extent.of(machine.tile.rows, split.row_tiles),
+        Extent.of(machine.tile.columns, split.column_tiles),
     )
 
 
-def _steps(offset: NDArray[np.int64], taps: tuple[int, int] | None, architecture: Architecture) -> NDArray[np.int64]:
-    lanes, step_order = architecture.tile.lanes, architecture.mapping.step_order
+def _steps(offset: NDArray[np.int64], taps: tuple[int, int] | None, machine: Machine[Any]) -> NDArray[np.int64]:
+    lanes, step_order = machine.tile.lanes, machine.mapping.step_order
     if taps is None:
         return _pad_to_lanes(offset, lanes).reshape(-1, lanes)
     elements = offset.shape[1]
     tap_axes = tuple("rs".index(letter) for letter in step_order if letter != "c")
-    if architecture.mapping.flatten == "auto" and elements < lanes and offset.shape[0] > 1:
+    if machine.mapping.flatten == "auto" and elements < lanes and offset.shape[0] > 1:
         by_tap = offset.reshape(*taps, elements).transpose(*tap_axes, 2)
         return _pad_to_lanes(by_tap.reshape(1, -1), lanes).reshape(-1, lanes)
     axes = tuple("rsc".index(letter) for letter in step_order)

@@ -77,7 +77,7 @@ def _moved(mapped: Mapped, tensor: str, hierarchy: Hierarchy) -> Counter[Move]:
     blocks = [int(totals.blocks[cut]) for totals, cut in zip(arena.totals, cuts, strict=True)]
     times = (blocks[1] if choice.columns_outside and blocks[0] > 1 else 1,
              blocks[0] if not choice.columns_outside and blocks[1] > 1 else 1)  # fmt: skip
-    roles = (mapped.schedule.mapping.rows.role, mapped.schedule.mapping.columns.role)
+    roles = (mapped.schedule.rows.role, mapped.schedule.columns.role)
     moved: Counter[Move] = Counter()
     for side, (totals, cut, role) in enumerate(zip(arena.totals, cuts, roles, strict=True)):
         moved[Move(hierarchy.names[0], "read", role)] += int(totals.load_bytes[cut]) * times[side]
@@ -97,7 +97,7 @@ def _moved(mapped: Mapped, tensor: str, hierarchy: Hierarchy) -> Counter[Move]:
 
 def _first_loads(mapped: Mapped) -> tuple[FirstLoad, ...]:
     found = []
-    roles = (mapped.schedule.mapping.rows.role, mapped.schedule.mapping.columns.role)
+    roles = (mapped.schedule.rows.role, mapped.schedule.columns.role)
     cuts = (mapped.choice.row_cut, mapped.choice.column_cut)
     for role, totals, cut in zip(roles, mapped.arena.totals, cuts, strict=True):
         found.append(FirstLoad(
@@ -122,14 +122,14 @@ def _room(mapped: Sequence[Mapped], hierarchy: Hierarchy) -> IntArray:
 
 def _text(mapped: Mapped, hierarchy: Hierarchy) -> str:
     """Such as `8x2 tiles, columns outside, 4x3 blocks, 2 parts`."""
-    arena, choice, split = mapped.arena, mapped.choice, mapped.schedule.split
+    arena, choice, split = mapped.arena, mapped.choice, mapped.schedule.way.split
     counts = [
         int(totals.first[cut + 1] - totals.first[cut])
         for totals, cut in zip(arena.totals, (choice.row_cut, choice.column_cut), strict=True)
     ]
     bundles = counts[0] // int(arena.totals[0].blocks[choice.row_cut])
     words = [f"{split.row_tiles}x{split.column_tiles} tiles"]
-    if mapped.schedule.mapping.transposed:
+    if mapped.schedule.way.transposed:
         words.append("sides exchanged")
     blocks = f"{counts[0] // bundles}x{counts[1] // bundles} blocks"
     words.append(f"{bundles} times {blocks}" if bundles > 1 else blocks)

@@ -1,8 +1,8 @@
-"""Cycles of a pass: what is scheduled, how the tiles share it, and the dense machine beside it."""
+"""Cycles of a pass: the ways that its datapath offers, and what the mapper may choose from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,28 +12,8 @@ from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction
 from swatsim.datapaths import datapaths
 from swatsim.kernels.gather import count_present
-from swatsim.mapping import Extent, Mapping, Split, extents, map_contraction, splits, transpose
 from swatsim.sides import Side
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """Compute cycles of one contraction on the machine; memory stalls are `timeline`'s.
-
-    set_cycles[set, outer round] are the cycles of the tiles that share barriers, over all rounds of the inner side;
-    the outer side is the columns where `columns_scheduled`, else the rows.
-    """
-
-    mapping: Mapping
-    split: Split
-    scheduled: Side | None  # the operand whose zeros are skipped
-    columns_scheduled: bool
-    set_cycles: NDArray[np.int64]
-
-    @property
-    def compute_cycles(self) -> int:
-        """Cycles until the slowest barrier set has finished."""
-        return int(self.set_cycles.sum(axis=1).max())
+from swatsim.way import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +34,13 @@ class Schedules:
     @property
     def effectual_macs(self) -> int:
         """Multiply positions at which both operands are present."""
-        return int((self.rows.by_element * self.columns.by_element).sum())
+        return _effectual(self.rows, self.columns)
 
-    def multiplications(self, way: Schedule) -> int:
+    def multiplications(self, schedule: Schedule) -> int:
         """Multiplications that are carried out with one of the schedules: all that it does not skip."""
-        return self.macs if way.scheduled is None else self.ideal_positions
+        if schedule.multiplications is not None:
+            return schedule.multiplications
+        return self.ideal_positions if schedule.way.skips else self.macs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,48 +52,36 @@ class PresentCounts:
 
 
 def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:
-    """Schedule one contraction with and without skipping, over all allowed splits (docs/model.md §2).
+    """Schedule one contraction with and without skipping, in all ways that the datapath offers (docs/model.md §2).
 
-    With `skip: sparser`, what takes more compute cycles than the dense machine is given up: skipping is then off.
+    What takes more compute cycles than the dense machine is given up: skipping is then off.
     """
-    mapping = map_contraction(contraction, architecture)
-    skip = architecture.datapath.skip
-    orientations = (mapping, transpose(mapping)) if skip == "sparser" else (mapping,)
-    dense = tuple(
-        _dense(orientation, split, architecture) for orientation in orientations for split in splits(architecture)
-    )
-    fewest = min(way.compute_cycles for way in dense)
+    datapath = datapaths()[architecture.datapath.kind]
+    ways = datapath.ways(contraction, architecture)
+    found = datapath.schedule(contraction, architecture, (*ways.skipping, *ways.dense))
+    skipping, dense = found[: len(ways.skipping)], found[len(ways.skipping) :]
+    fewest = min(each.compute_cycles for each in dense)
+    actual = tuple(each for each in skipping if each.compute_cycles <= fewest)
+    if ways.may_turn_off:
+        # Where skipping saves too few cycles for what its memory traffic costs, it is off.
+        actual += tuple(each for each in dense if each.compute_cycles == fewest)
     rows, columns = count(contraction.rows), count(contraction.columns)
-    skipping = () if skip == "none" else tuple(_skipping(mapping, architecture))
-    ideal_positions = contraction.macs
-    if skipping and skipping[0].scheduled is contraction.rows:
-        ideal_positions = int(rows.by_vector.sum()) * contraction.columns.vectors
-    elif skipping:
-        ideal_positions = int(columns.by_vector.sum()) * contraction.rows.vectors
-    actual = dense if skip == "none" else tuple(way for way in skipping if way.compute_cycles <= fewest)
-    if skip == "sparser":
-        # Where skipping saves no cycles, or too few for what its memory traffic costs, it is off.
-        actual += tuple(way for way in dense if way.compute_cycles == fewest)
+    skips = {side for way in ways.skipping for side in way.skips}
+    positions = {
+        frozenset(): contraction.macs,
+        frozenset(("rows",)): int(rows.by_vector.sum()) * contraction.columns.vectors,
+        frozenset(("columns",)): int(columns.by_vector.sum()) * contraction.rows.vectors,
+        frozenset(("rows", "columns")): _effectual(rows, columns),
+    }
     return Schedules(
-        contraction=contraction, actual=actual, dense=dense, rows=rows, columns=columns,
-        ideal_positions=ideal_positions, macs=contraction.macs,
+        contraction=contraction, actual=actual or dense, dense=dense, rows=rows, columns=columns,
+        ideal_positions=positions[frozenset(skips)], macs=contraction.macs,
     )  # fmt: skip
 
 
 def schedule_part(part: Contraction, like: Sequence[Schedule], architecture: Architecture) -> tuple[Schedule, ...]:
-    """Schedule a part of a contraction's reduction in the orientations and splits of the whole."""
-    mapping = map_contraction(part, architecture)
-    both = {False: mapping, True: transpose(mapping)}
-    skipping = [way for way in like if way.scheduled is not None]
-    found = {
-        id(way): _dense(both[way.mapping.transposed], way.split, architecture)
-        for way in like if way.scheduled is None
-    }  # fmt: skip
-    if skipping:
-        orientation = both[skipping[0].mapping.transposed]
-        made = _with_splits(orientation, architecture, [way.split for way in skipping])
-        found |= {id(way): schedule for way, schedule in zip(skipping, made, strict=True)}
-    return tuple(found[id(way)] for way in like)
+    """Schedule a part of a contraction's reduction in the ways of the whole."""
+    return datapaths()[architecture.datapath.kind].schedule(part, architecture, [each.way for each in like])
 
 
 def count(side: Side) -> PresentCounts:
@@ -123,45 +93,5 @@ def count(side: Side) -> PresentCounts:
     return PresentCounts(by_vector=by_vector, by_element=by_element)
 
 
-def _dense(mapping: Mapping, split: Split, architecture: Architecture) -> Schedule:
-    rows, columns = extents(architecture, split)
-    cycles = columns.rounds(mapping.columns.vectors) * mapping.steps
-    rounds = mapping.groups * rows.rounds(mapping.rows.vectors)
-    return Schedule(
-        mapping=mapping, split=split, scheduled=None, columns_scheduled=False,
-        set_cycles=np.full((1, rounds), cycles, dtype=np.int64),
-    )  # fmt: skip
-
-
-def _skipping(mapping: Mapping, architecture: Architecture) -> Iterator[Schedule]:
-    if architecture.datapath.skip == "sparser" and _sparser(mapping.columns, mapping.rows):
-        mapping = transpose(mapping)
-    return _with_splits(mapping, architecture, splits(architecture))
-
-
-def _with_splits(mapping: Mapping, architecture: Architecture, chosen: Iterable[Split]) -> Iterator[Schedule]:
-    """The machine's schedule over several splits: the schedules of single vectors are made only once."""
-    datapath = architecture.datapath
-    columns_scheduled = datapath.skip == "columns"
-    if columns_scheduled:
-        side, other, offset = mapping.columns, mapping.rows, mapping.column_offset
-        per_tile = architecture.tile.columns
-    else:
-        side, other, offset = mapping.rows, mapping.columns, mapping.row_offset
-        per_tile = architecture.tile.rows
-    schedules = datapaths()[datapath.kind].prepare(side, offset, per_tile, architecture)
-    for split in chosen:
-        own, others = _ordered(extents(architecture, split), columns_scheduled)
-        yield Schedule(
-            mapping=mapping, split=split, scheduled=side, columns_scheduled=columns_scheduled,
-            set_cycles=schedules.set_cycles(own, others.rounds(other.vectors)),
-        )  # fmt: skip
-
-
-def _ordered(pair: tuple[Extent, Extent], exchanged: bool) -> tuple[Extent, Extent]:
-    return (pair[1], pair[0]) if exchanged else pair
-
-
-def _sparser(candidate: Side, other: Side) -> bool:
-    """Whether `candidate` has the larger fraction of zeros, compared exactly."""
-    return candidate.nonzeros * other.positions < other.nonzeros * candidate.positions
+def _effectual(rows: PresentCounts, columns: PresentCounts) -> int:
+    return int((rows.by_element * columns.by_element).sum())

@@ -122,11 +122,11 @@ def mappings(draw):
         "per_value": random.integers(0, 5, (2, 2, levels, 2)).tolist(),
         "in_tiles": [bool(random.integers(0, 2)) for _ in range(levels)],
     }  # fmt: skip
-    columns_scheduled = draw(st.booleans())
-    scheduled, other = sides[::-1] if columns_scheduled else sides
+    columns_outer = draw(st.booleans())
+    outer, inner = sides[::-1] if columns_outer else sides
+    shape = (parts, draw(st.integers(1, 3)), groups * outer[0], draw(st.sampled_from([1, inner[0]])))
     compute = {
-        "cycles": random.integers(0, 9, (parts, draw(st.integers(1, 3)), groups * scheduled[0])).tolist(),
-        "columns_scheduled": columns_scheduled, "other_rounds": other[0],
+        "cycles": random.integers(0, 9, shape).tolist(), "columns_outer": columns_outer, "inner_rounds": inner[0],
     }  # fmt: skip
     return sides[0][1], sides[1][1], results, compute, draw(st.booleans())
 
@@ -218,16 +218,14 @@ def plain_results(results):
 def computation_of(compute):
     """The kernels' arrays of compute cycles."""
     cycles = np.array(compute["cycles"], dtype=np.int64)
-    sums = np.zeros((*cycles.shape[:2], cycles.shape[2] + 1), dtype=np.int64)
-    sums[:, :, 1:] = np.cumsum(cycles, axis=2)
-    return Computation(
-        sums=sums, columns_scheduled=compute["columns_scheduled"], other_rounds=compute["other_rounds"]
-    )  # fmt: skip
+    sums = np.zeros((*cycles.shape[:2], cycles.shape[2] + 1, cycles.shape[3] + 1), dtype=np.int64)
+    sums[:, :, 1:, 1:] = cycles.cumsum(axis=2).cumsum(axis=3)
+    return Computation(sums=sums, columns_outer=compute["columns_outer"], inner_rounds=compute["inner_rounds"])
 
 
 def plain_computation(computation):
     """The way back."""
     return {
-        "cycles": np.diff(computation.sums, axis=2).tolist(), "columns_scheduled": bool(computation.columns_scheduled),
-        "other_rounds": int(computation.other_rounds),
+        "cycles": np.diff(np.diff(computation.sums, axis=2), axis=3).tolist(),
+        "columns_outer": bool(computation.columns_outer), "inner_rounds": int(computation.inner_rounds),
     }  # fmt: skip

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from swatsim import dram_standards
 from swatsim.architecture import OPERANDS, Memory, memory, read_architecture
 from swatsim.architecture.memory_rules import MEMORY_RULES
-from swatsim.architecture.rule import HierarchyRule
 from swatsim.errors import ArchitectureError
+from swatsim.keys.rule import HierarchyRule
 
 HEAD, LEVELS = VALID[: VALID.index("memory:")], VALID[VALID.index("memory:") :]
 ROOM = "the innermost level of the {} holds {}"

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 
 from swatsim.architecture import Architecture, load_architecture, read_architecture
 from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, scalar
+from swatsim.datapaths import datapaths
 from swatsim.errors import ArchitectureError
+
+KINDS = ", ".join(datapaths())
 
 
 def test_valid_file() -> None:
@@ -60,7 +63,7 @@ def test_frozen_and_hashable() -> None:
         ("tiles: 4", "tiles: 65537", "3:8: tiles: got 65537, expected an integer from 1 to 65536"),
         ("606_000_000", "0", "2:11: clock_hz: got 0, expected an integer from 1 to 1000000000000"),
         ("lanes: 16", "lanes: 65", "7:10: tile.lanes: got 65, expected an integer from 1 to 64"),
-        ("kind: lanes", "kind: outer", "9:9: datapath.kind: got 'outer', expected lanes"),
+        ("kind: lanes", "kind: outr", f"9:9: datapath.kind: got 'outr', expected one of {KINDS}"),
         (
             "skip: rows",
             "skip: both",
@@ -209,12 +212,12 @@ def test_every_error_at_once_sorted_by_line() -> None:
 
 def test_unknown_kind_hides_what_only_it_can_judge() -> None:
     text = edited(
-        ("kind: lanes", "kind: outer"),
+        ("kind: lanes", "kind: outr"),
         ("skip: rows", "halo: 3"),
         ("moves: [[1, -1], [1, 0]]", "moves: 4"),
         ("barrier: buffer", "barrier: chunk"),
     )
-    assert errors(text) == ["arch/foo.yaml:9:9: datapath.kind: got 'outer', expected lanes"]
+    assert errors(text) == [f"arch/foo.yaml:9:9: datapath.kind: got 'outr', expected one of {KINDS}"]
 
 
 def test_a_value_that_cannot_be_read_is_told_once() -> None:

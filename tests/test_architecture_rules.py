@@ -8,8 +8,8 @@ from architecture_files import VALID, edited, errors
 from pydantic import ValidationError
 
 from swatsim.architecture import Architecture, read_architecture
-from swatsim.architecture.rule import HierarchyRule
 from swatsim.architecture.rules import RULES
+from swatsim.keys.rule import HierarchyRule
 
 Values = dict[str, object]
 

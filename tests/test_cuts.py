@@ -6,19 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swatsim.cuts import cuts_of
-from swatsim.mapping import Extent
+from swatsim.way import Extent
 
 
 def rounds_of(vectors, extent):
     """[round][tile]: the vectors of a group that it works on."""
-    tiles = [
-        [v for v in range(start, start + extent.per_tile) if v < vectors]
-        for start in range(0, vectors, extent.per_tile)
-    ]  # fmt: skip
-    return [
-        [*tiles[first : first + extent.tiles], *[[]] * (first + extent.tiles - len(tiles))]
-        for first in range(0, len(tiles), extent.tiles)
-    ]
+    found = []
+    for first in range(0, vectors, extent.at_once):
+        mine = range(first, min(first + extent.at_once, vectors))
+        found.append([
+            [v for v in mine if (v - first) // extent.per_tile == tile] for tile in range(extent.tiles)
+        ])  # fmt: skip
+    return found
 
 
 def sizes_of(rounds, groups):
@@ -58,9 +57,10 @@ def expected_blocks(groups, rounds, size, bundle):
     vectors=st.integers(1, 70),
     per_tile=st.integers(1, 4),
     tiles=st.sampled_from([1, 2, 3, 8]),
+    missing=st.integers(0, 3),
 )
-def test_every_cut_and_every_block(groups, vectors, per_tile, tiles):
-    extent = Extent(per_tile=per_tile, tiles=tiles)
+def test_every_cut_and_every_block(groups, vectors, per_tile, tiles, missing):
+    extent = Extent(per_tile, tiles, max(1, per_tile * tiles - missing))
     cuts, dealt = cuts_of(groups, vectors, extent), rounds_of(vectors, extent)
     rounds = len(dealt)
     expected = [(size, 1) for size in sorted(sizes_of(rounds, groups), reverse=True)]
@@ -98,7 +98,7 @@ def described(block, dealt, vectors):
 
 @given(groups=st.integers(1, 5), vectors=st.integers(1, 300), tiles=st.sampled_from([1, 4]))
 def test_every_cut_covers_every_vector_once(groups, vectors, tiles):
-    cuts = cuts_of(groups, vectors, Extent(per_tile=2, tiles=tiles))
+    cuts = cuts_of(groups, vectors, Extent.of(2, tiles))
     for cut in range(cuts.blocks.size):
         place, edges = cuts.of(cut), [0, groups * vectors]
         assert [*cuts.start[place], edges[1]] == [edges[0], *cuts.stop[place]]

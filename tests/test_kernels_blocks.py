@@ -34,7 +34,7 @@ def test_nothing_is_lost(mapping):
     blocks = laid((*mapping[:2], mapping[2] | {"load": [dict.fromkeys(mapping[2]["load"][0], 0)] * 2}, *mapping[3:]))
     sets = range(len(compute["cycles"][0]))
     assert sum(block["compute"] for block in blocks) == max(
-        sum(sum(part[number]) for part in compute["cycles"]) for number in sets
+        sum(sum(map(sum, part[number])) for part in compute["cycles"]) for number in sets
     )
     outer, inner = (columns, rows) if columns_outside else (rows, columns)
     once = sum(sum(block["load"]) for bundle in outer for block in bundle)
@@ -60,7 +60,7 @@ def test_both_orders_load_what_they_stream_again(columns_outside):
     results = {
         "store": [{(0, 0): 1}] * 2, "load": [{(0, 0): 0}] * 2, "per_value": [[[(0, 0)]] * 2] * 2, "in_tiles": [False]
     }  # fmt: skip
-    compute = {"cycles": [[[6, 6]]], "columns_scheduled": False, "other_rounds": 3}
+    compute = {"cycles": [[[[6], [6]]]], "columns_outer": False, "inner_rounds": 3}
     found = laid((blocks(2, 5), blocks(3, 7), results, compute, columns_outside))
     assert [block["compute"] for block in found] == [2] * 6
     if columns_outside:
@@ -73,9 +73,10 @@ def test_both_orders_load_what_they_stream_again(columns_outside):
 
 def test_sets_run_on_across_blocks():
     """Two barrier sets of 4 and 0, then 0 and 4 cycles: the slower one of each round, if they waited for each other."""
-    sums = np.array([[[0, 4, 4], [0, 0, 4]]], dtype=np.int64)
+    sums = np.zeros((1, 2, 3, 2), dtype=np.int64)
+    sums[0, :, :, 1] = [[0, 4, 4], [0, 0, 4]]
     done = np.zeros(2, dtype=np.int64)
-    computation = Computation(sums=sums, columns_scheduled=False, other_rounds=1)
+    computation = Computation(sums=sums, columns_outer=False, inner_rounds=1)
     assert deal_cycles(computation, 0, (0, 1, 0, 1), done) == 4
     assert deal_cycles(computation, 0, (1, 2, 0, 1), done) == 0
     assert done.tolist() == [4, 4]

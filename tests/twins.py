@@ -389,7 +389,7 @@ def lay_out(rows, columns, results, compute, columns_outside):
     """The blocks of a mapping in order, each as `Engines` takes it, and how often each block of a side is loaded.
 
     results: store[last part][kinds], load[first part][kinds], per_value[first][last][level] = (read, written) and
-    in_tiles[level]. compute: cycles[part][set][round of the scheduled side], columns_scheduled, other_rounds.
+    in_tiles[level]. compute: cycles[part][set][outer round][inner round, or all of them], columns_outer, inner_rounds.
     """
     found, loaded = [], {}
     parts = len(compute["cycles"])
@@ -443,15 +443,19 @@ def spread(load, streak):
 
 def deal_shares(compute, part, row, column, clocks):
     """Cycles until the slowest barrier set has done its share of a block too."""
-    scheduled, other = (column, row) if compute["columns_scheduled"] else (row, column)
+    scheduled, other = (column, row) if compute["columns_outer"] else (row, column)
     before = max(clocks)
-    rounds = compute["other_rounds"]
+    rounds = compute["inner_rounds"]
     start, stop = (0, rounds) if other["groups"] > 1 else (other["start"] % rounds, other["start"] % rounds)
     if other["groups"] == 1:
         stop = start + other["stop"] - other["start"]
     for number, cycles in enumerate(compute["cycles"][part]):
-        strip = sum(cycles[scheduled["start"] : scheduled["stop"]])
-        clocks[number] += strip * stop // rounds - strip * start // rounds
+        strips = cycles[scheduled["start"] : scheduled["stop"]]
+        if all(len(strip) == rounds for strip in strips):
+            clocks[number] += sum(strip[inner] for strip in strips for inner in range(start, stop))
+        else:
+            strip = sum(total for (total,) in strips)
+            clocks[number] += strip * stop // rounds - strip * start // rounds
     return max(clocks) - before
 
 

@@ -7,10 +7,7 @@ from swatsim.architecture.model import (
     Area,
     Datapath,
     Energy,
-    LanesDatapath,
-    Mapping,
     Streaming,
-    Tile,
 )
 from swatsim.architecture.overrides import parse_override
 from swatsim.architecture.shipped import shipped_architectures
@@ -23,13 +20,10 @@ __all__ = [
     "Area",
     "Datapath",
     "Energy",
-    "LanesDatapath",
     "Level",
-    "Mapping",
     "Memory",
     "Operand",
     "Streaming",
-    "Tile",
     "load_architecture",
     "parse_override",
     "path_of",

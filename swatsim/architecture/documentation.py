@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from pydantic.fields import FieldInfo
 
-from swatsim.architecture.constraints import constraint_of
 from swatsim.architecture.keys import all_keys, named_of, part_of
-from swatsim.architecture.problems import shown
-from swatsim.architecture.rule import HierarchyRule, Rule
 from swatsim.architecture.rules import RULES
 from swatsim.architecture.yaml_reader import DEEPEST_NESTING, LARGEST_FILE_BYTES
+from swatsim.datapaths import datapaths
+from swatsim.keys.constraints import constraint_of
+from swatsim.keys.problems import shown
+from swatsim.keys.rule import HierarchyRule, Rule
 
 _INTRODUCTION = f"""\
 # Architecture files
@@ -65,6 +66,8 @@ def _key_lines() -> Iterator[str]:
     for path, field in all_keys():
         key = ".".join(map(str, path))
         named = named_of(field)
+        if path[:1] == ("datapath",):
+            continue
         if part_of(field) is None and named is None:
             section = str(path[0]) if len(path) > 1 else ""
             rows[section].append(_row(key, field))
@@ -72,6 +75,10 @@ def _key_lines() -> Iterator[str]:
         phrase = "" if named is None else f"\nExpected: {named.phrase}, each under {named.name_phrase}.\n"
         sections[key] = f"\n### `{key}`\n\n{field.description}\n{phrase}"
         rows[key] = []
+    for kind, module in datapaths().items():
+        key = f"datapath of kind {kind}"
+        sections[key] = f"\n### `datapath`, `kind: {kind}`\n\n{module.Keys.__doc__}\n"
+        rows[key] = [_row(f"datapath.{name}", field) for name, field in module.Keys.model_fields.items()]
     for key, heading in sections.items():
         yield heading
         yield "| key | value | default | meaning |\n|---|---|---|---|"
@@ -90,7 +97,8 @@ def _phrase(field: FieldInfo) -> str:
 
 
 def _rule_lines() -> Iterator[str]:
-    for rule in RULES:
+    families = [rule for module in datapaths().values() for rule in module.RULES]
+    for rule in (*families, *RULES):
         if isinstance(rule, HierarchyRule):
             yield f"| `memory` | {rule.expected} | always | {rule.reason} |"
             continue

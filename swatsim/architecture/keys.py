@@ -9,10 +9,12 @@ from typing import TypeAlias, get_args
 from pydantic import RootModel
 from pydantic.fields import FieldInfo
 
-from swatsim.architecture.constraints import Named, constraint_of
 from swatsim.architecture.model import Architecture
-from swatsim.architecture.part import Part
 from swatsim.architecture.yaml_reader import Path, dotted
+from swatsim.datapaths import datapaths
+from swatsim.keys.constraints import Named, constraint_of
+from swatsim.keys.machine import DatapathKeys
+from swatsim.keys.part import Part
 
 # The names that a mapping of free names has, by its path.
 Names: TypeAlias = Callable[[Path], Iterable[str]]
@@ -32,19 +34,30 @@ def named_of(field: FieldInfo) -> Named | None:
     return next(item for item in annotation.model_fields["root"].metadata if isinstance(item, Named))
 
 
-def model_at(path: Path) -> type[Part]:
-    """The model of the mapping of fixed keys at a path of keys."""
+def model_at(path: Path, kind: str | None = None) -> type[Part]:
+    """The model of the mapping of fixed keys at a path of keys; `kind` is that of the datapath."""
     model: type[Part] = Architecture
     names = iter(path)
-    for name in names:
+    for depth, name in enumerate(names):
         field = model.model_fields[str(name)]
-        part = part_of(field)
+        part = family_of(kind) if depth == 0 and name == "datapath" else part_of(field)
         if part is None and named_of(field) is not None and next(names, None) is not None:
             part = _part_of_each(field)
         if part is None:
             raise KeyError(dotted(path))
         model = part
     return model
+
+
+def family_of(kind: str | None) -> type[DatapathKeys]:
+    """The keys of a kind of datapath; of a kind that there is not, those that all have."""
+    found = datapaths().get(kind) if kind is not None else None
+    return DatapathKeys if found is None else found.Keys
+
+
+def kinds_phrase() -> str:
+    """What is expected of a datapath's kind."""
+    return f"one of {', '.join(datapaths())}"
 
 
 def expected_keys(model: type[Part]) -> dict[str, str]:
@@ -61,45 +74,45 @@ def named_at(path: Path) -> Named | None:
 
 
 def all_keys(
-    names: Names | None = None, model: type[Part] = Architecture, before: Path = ()
+    names: Names | None = None, kind: str | None = None, model: type[Part] = Architecture, before: Path = ()
 ) -> Iterator[tuple[Path, FieldInfo]]:
-    """Every key of the file with its declaration, those of nested mappings after the mapping's own.
+    """Every key of a file with this kind of datapath, and its declaration; those of a mapping after its own.
 
     Where names are the file's choice, `names` gives them; without it, one such as <level> stands for all.
     """
     for name, field in model.model_fields.items():
         path = (*before, name)
         yield path, field
-        part, named = part_of(field), named_of(field)
+        part, named = family_of(kind) if path == ("datapath",) else part_of(field), named_of(field)
         if part is not None:
-            yield from all_keys(names, part, path)
+            yield from all_keys(names, kind, part, path)
         if named is not None:
             for each in [f"<{named.one}>"] if names is None else names(path):
-                yield from all_keys(names, _part_of_each(field), (*path, each))
+                yield from all_keys(names, kind, _part_of_each(field), (*path, each))
 
 
-def default_of(path: Path) -> object:
+def default_of(path: Path, kind: str | None) -> object:
     """The value of a key such as ("datapath", "moves") that a file leaves out; PydanticUndefined if it must not."""
-    default: object = model_at(path[:-1]).model_fields[str(path[-1])].default
+    default: object = model_at(path[:-1], kind).model_fields[str(path[-1])].default
     return default
 
 
-def suggestion(path: Path, names: Names) -> str:
+def suggestion(path: Path, names: Names, kind: str | None) -> str:
     """Advice on an unknown key: the key that was probably meant, or all that exist beside it."""
     name = str(path[-1])
-    siblings = list(model_at(path[:-1]).model_fields)
+    siblings = list(model_at(path[:-1], kind).model_fields)
     close = get_close_matches(name, siblings, n=1)
     if close:
         return f"did you mean {dotted((*path[:-1], close[0]))}?"
-    elsewhere = [dotted(other) for other in _all_paths(names) if other[-1] == name]
+    elsewhere = [dotted(other) for other in _all_paths(names, kind) if other[-1] == name]
     if elsewhere:
         return f"did you mean {' or '.join(elsewhere)}?"
     return f"expected one of {', '.join(siblings)}"
 
 
-def _all_paths(names: Names) -> Iterator[Path]:
+def _all_paths(names: Names, kind: str | None) -> Iterator[Path]:
     """Every key, and every name of the file's choice."""
-    for path, field in all_keys(names):
+    for path, field in all_keys(names, kind):
         yield path
         if named_of(field) is not None:
             yield from ((*path, each) for each in names(path))
@@ -117,6 +130,5 @@ def _expected(field: FieldInfo) -> str:
     if part is not None:
         return f"the keys {', '.join(part.model_fields)}"
     constraint = named_of(field) or constraint_of(field.metadata)
-    if constraint is None:
-        raise TypeError("a field of the model has no constraint")
-    return constraint.phrase
+    # Of a datapath the kind says which keys; without it nothing more can be said.
+    return f"the key kind, {kinds_phrase()}, and those of that kind" if constraint is None else constraint.phrase

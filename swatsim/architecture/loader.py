@@ -12,17 +12,17 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from swatsim.architecture import constraints
-from swatsim.architecture.keys import default_of, expected_keys, model_at, suggestion
+from swatsim.architecture.keys import default_of, expected_keys, kinds_phrase, model_at, suggestion
 from swatsim.architecture.model import Architecture
 from swatsim.architecture.overrides import apply_overrides
-from swatsim.architecture.part import Part
-from swatsim.architecture.problems import Position, Problem, message, printable, shown
-from swatsim.architecture.rule import Key
-from swatsim.architecture.rules import CONTRADICTION, contradictions
+from swatsim.architecture.rules import CONTRADICTION, KIND, contradictions
 from swatsim.architecture.shipped import is_bare_name, shipped_file
 from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, Document, Path, dotted, read_yaml
 from swatsim.errors import ArchitectureError
+from swatsim.keys import constraints
+from swatsim.keys.part import Part
+from swatsim.keys.problems import Position, Problem, message, printable, shown
+from swatsim.keys.rule import Key
 
 
 def load_architecture(
@@ -75,9 +75,6 @@ def read_architecture(content: bytes, where: str, overrides: Mapping[str, object
     return architecture
 
 
-_KIND: Path = ("datapath", "kind")
-
-
 @dataclass(frozen=True, slots=True)
 class _Translator:
     """Turns what pydantic found into lines of the file and overrides."""
@@ -87,35 +84,34 @@ class _Translator:
     places: Mapping[Path, str]  # where overrides were put
 
     def translate(self, error: ValidationError) -> list[Problem]:
-        details = [detail for detail in error.errors(include_url=False) if detail["type"] != CONTRADICTION]
+        details = [_placed(detail) for detail in error.errors(include_url=False) if detail["type"] != CONTRADICTION]
         wrong = {detail["loc"] for detail in details} | self.document.unreadable
-        hidden = set(self.document.unreadable)
-        if any(detail["loc"] == _KIND and detail["type"] != "missing" for detail in details):
-            # The keys of a datapath belong to its kind: of an unknown kind, none can be judged.
-            hidden |= {path for path in wrong if path[:1] == _KIND[:1] and path != _KIND}
-            wrong.add(_KIND[:1])
-        told = [detail for detail in details if not _beneath(detail["loc"], hidden)]
+        if KIND in wrong:
+            wrong.add(KIND[:1])  # the keys of a datapath belong to its kind: of an unknown one, none can be judged
+        told = [detail for detail in details if not _beneath(detail["loc"], self.document.unreadable)]
         return [self._problem(detail) for detail in told] + list(self._contradictions(wrong))
 
     def _problem(self, detail: ErrorDetails) -> Problem:
         path, got = detail["loc"], detail["input"]
-        key = dotted(path)
+        key, kind = dotted(path), _kind(self.document.tree)
         match detail["type"]:
-            case "missing":
-                expected = expected_keys(model_at(path[:-1]))[str(path[-1])]
+            case "union_tag_invalid":
+                expected = kinds_phrase()
+            case "missing" | "union_tag_not_found":
+                expected = kinds_phrase() if path == KIND else expected_keys(model_at(path[:-1], kind))[str(path[-1])]
                 return self._at(path, f"{key}: missing, expected {expected}", self._key_position(path[:-1]))
             case "extra_forbidden":
-                advice = suggestion(path, partial(_names, self.document.tree))
+                advice = suggestion(path, partial(_names, self.document.tree), kind)
                 return self._at(path, f"{key}: unknown key, {advice}", self._key_position(path))
             case constraints.BAD_NAME:
                 *around, name, _ = path  # pydantic puts "[key]" behind the key
                 text = f"{dotted(tuple(around))}: got the name {shown(name)}, expected {detail['msg']}"
                 return self._at(path[:-1], text, self._key_position(path[:-1]))
-            case "model_type":
-                names = ", ".join(expected_keys(model_at(path)))
-                return self._at(path, f"{key}: got {shown(got)}, expected the keys {names}", self._position(path))
+            case "model_type" | "model_attributes_type":
+                expected = f"the keys {', '.join(expected_keys(model_at(path, kind)))}"
             case _:
-                return self._at(path, f"{key}: got {shown(got)}, expected {detail['msg']}", self._position(path))
+                expected = detail["msg"]
+        return self._at(path, f"{key}: got {shown(got)}, expected {expected}", self._position(path))
 
     def _contradictions(self, wrong: set[Path]) -> Iterator[Problem]:
         """Check the rules between keys, those whose keys are themselves in order, on what the file says."""
@@ -157,6 +153,25 @@ class _Translator:
         return self.document.keys.get(path) or self._position(path)
 
 
+def _placed(detail: ErrorDetails) -> ErrorDetails:
+    """The error at the path that the file has: pydantic puts a datapath's kind behind `datapath`."""
+    path, got = detail["loc"], detail["input"]
+    if path == KIND[:1] and detail["type"].startswith("union_tag"):
+        if detail["type"] == "union_tag_invalid":
+            got = got["kind"]
+        return {**detail, "loc": KIND, "input": got}
+    if path[:1] == KIND[:1] and len(path) > 1:
+        return {**detail, "loc": (*path[:1], *path[2:])}
+    return detail
+
+
+def _kind(tree: Any) -> str | None:
+    """The kind of datapath that the file asks for, if it says one."""
+    datapath = tree.get("datapath") if isinstance(tree, dict) else None
+    kind = datapath.get("kind") if isinstance(datapath, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
 def _beneath(path: Path, paths: set[Path]) -> bool:
     """Whether the path, or anything that holds it, is one of these."""
     return any(path[:depth] in paths for depth in range(1, len(path) + 1))
@@ -169,7 +184,7 @@ def _value(tree: Any, key: Path) -> object:
         if isinstance(value, Part):  # the default of a whole section
             value = getattr(value, str(name))
         else:
-            value = value[name] if name in value else default_of(key[:depth])
+            value = value[name] if name in value else default_of(key[:depth], _kind(tree))
     return value
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, RootModel
 
-from swatsim.architecture.constraints import Choice, Integer, Items, Named, Number, Text
-from swatsim.architecture.part import Part
+from swatsim.keys.constraints import Choice, Integer, Items, Named, Number, Text
+from swatsim.keys.part import Part
 
 # What a contraction moves, by its place in the machine.
 OPERANDS = ("rows", "columns", "results")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 
 from swatsim.architecture.memory import FEWEST_LEVELS, MOST_LEVELS, OPERANDS, path_of
-from swatsim.architecture.rule import HierarchyRule, Holds, Levels, Rule
+from swatsim.keys.rule import HierarchyRule, Holds, Levels, Rule
 
 
 def _named(names: Iterable[str]) -> list[Mapping[str, str]]:

@@ -1,19 +1,18 @@
-"""The machine that an architecture file describes: frozen, strictly typed, each key with its unit and range.
-
-A pass multiplies a *row operand*, which the rows of a tile keep, by a *column operand*, which is broadcast to them.
-"""
+"""The machine that an architecture file describes: frozen, strictly typed, each key with its unit and range."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import Field, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+from pydantic import Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
-from swatsim.architecture.constraints import Choice, Integer, Items, Number, Text
 from swatsim.architecture.memory import Memory
-from swatsim.architecture.part import Part
 from swatsim.architecture.rules import CONTRADICTION, contradictions
+from swatsim.datapaths import datapaths
+from swatsim.keys.constraints import Integer, Items, Number, Text
+from swatsim.keys.machine import DatapathKeys, Mapping, Tile
+from swatsim.keys.part import Part
 
 _PICOJOULES = Number(low=0, high=1_000_000)
 _PICOJOULES_EDGE = Number(low=0, high=1_000_000, null="mac_pj")
@@ -21,112 +20,16 @@ _SQUARE_MILLIMETRES = Number(low=0, high=1_000_000)
 _NODE = Integer(low=1, high=1000, null="not known")
 _SOURCE = Text(longest=1_000, one_line=False)
 
-Move: TypeAlias = Annotated[
-    tuple[Annotated[int, Integer(low=1, high=64)], Annotated[int, Integer(low=-63, high=63)]],
-    Items(what="integers: steps ahead, lanes aside", fewest=2, most=2),
-]
+
+class _Families:
+    """Told apart by `kind`, whatever modules there are."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        choices = {kind: handler.generate_schema(module.Keys) for kind, module in datapaths().items()}
+        return core_schema.tagged_union_schema(choices, discriminator="kind")
 
 
-class Tile(Part):
-    """One tile: rows × columns inner products of `lanes` multipliers each."""
-
-    rows: Annotated[int, Integer(low=1, high=1024)] = Field(
-        description="Rows: values of the row operand (filters, in a forward pass) that a tile works on at once."
-    )
-    columns: Annotated[int, Integer(low=1, high=1024)] = Field(
-        description="Columns: values of the column operand (windows, in a forward pass) that a tile works on at once."
-    )
-    lanes: Annotated[int, Integer(low=1, high=64)] = Field(
-        description="Lanes: multipliers of one inner product; a step of the reduction has one value for each."
-    )
-
-    @property
-    def macs_per_cycle(self) -> int:
-        """Multiplications a cycle of one tile at its peak."""
-        return self.rows * self.columns * self.lanes
-
-
-class LanesDatapath(Part):
-    """Inner products whose idle multipliers take a later value: what is skipped, from where, who waits for whom."""
-
-    kind: Annotated[Literal["lanes"], Choice(words=("lanes",))] = Field(
-        description="Family of the datapath; the keys beside it belong to the family."
-    )
-    skip: Annotated[
-        Literal["none", "rows", "columns", "sparser"], Choice(words=("none", "rows", "columns", "sparser"))
-    ] = Field(
-        description="Operand whose zeros are skipped: none (reach and barriers then have no effect), the one on the "
-        "rows, the one on the columns, or sparser: "
-        "whichever has more zeros is put on the rows and scheduled."
-    )
-    reach: Annotated[Literal["none", "moves", "crossbar"], Choice(words=("none", "moves", "crossbar"))] = Field(
-        description="Where an idle multiplier may take a value from: nowhere (with skip none), along the "
-        "listed moves, or anywhere in the chunk of steps."
-    )
-    moves: Annotated[tuple[Move, ...], Items(what="moves [steps ahead, lanes aside]", fewest=0, most=32)] = Field(
-        default=(),
-        description="With reach moves: [steps ahead, lanes aside] in order of preference; lane l takes from lane "
-        "(l + lanes aside) modulo the lanes. The largest number of steps ahead is the lookahead.",
-    )
-    order: Annotated[Literal["fixed", "most_candidates"], Choice(words=("fixed", "most_candidates"))] = Field(
-        default="fixed",
-        description="With reach moves: which idle lane chooses first: by lane_order, or the one with most candidates "
-        "(recounted after every choice, the lowest lane on a tie).",
-    )
-    lane_order: Annotated[
-        tuple[Annotated[int, Integer(low=0, high=63)], ...] | None,
-        Items(what="lanes", fewest=1, most=64, null="0, 1, 2, …"),
-    ] = Field(default=None, description="With order fixed: the lanes in the order in which they choose.")
-    chunk_steps: Annotated[int | None, Integer(low=1, high=65536, null="reach is not crossbar")] = Field(
-        default=None, description="With reach crossbar: steps among which a multiplier may choose."
-    )
-    lockstep: Annotated[Literal["row", "tile"], Choice(words=("row", "tile"))] = Field(
-        description="Who shares one schedule: row: each row advances by itself and rows wait for each other at the "
-        "barrier; tile: the rows of a tile advance together, and a step is dropped only when every row is empty."
-    )
-    barrier: Annotated[Literal["chunk", "buffer", "pass"], Choice(words=("chunk", "buffer", "pass"))] = Field(
-        description="When they wait for each other: after each chunk, after each buffer (the reduction of one group of "
-        "windows), or only at the end of the pass."
-    )
-    barrier_tiles: Annotated[int, Integer(low=1, high=65536)] = Field(
-        default=1,
-        description="Tiles that wait for each other at the barrier (all, where there are fewer); the others wait only "
-        "at the end of the pass.",
-    )
-    value_bytes: Annotated[int, Integer(low=1, high=16)] = Field(
-        default=2, description="Bytes of a stored value; the peak rate is at this width."
-    )
-    accumulator_bytes: Annotated[int, Integer(low=1, high=16)] = Field(default=4, description="Bytes of a partial sum.")
-
-
-# With a second family this becomes a union discriminated by `kind`; messages and overrides go by key, not by class.
-Datapath: TypeAlias = LanesDatapath
-
-_STEP_ORDERS = ("rsc", "rcs", "src", "scr", "crs", "csr")
-
-
-class Mapping(Part):
-    """How the work of a pass is cut and ordered."""
-
-    tile_split: Annotated[Literal["rows", "columns", "best"], Choice(words=("rows", "columns", "best"))] = Field(
-        description="What the tiles share out: the rows of the work (as DaDianNao), its columns, or best: the split of "
-        "fewest cycles, for the dense machine too."
-    )
-    flatten: Annotated[Literal["never", "auto"], Choice(words=("never", "auto"))] = Field(
-        description="Whether a layer with fewer channels than lanes lays taps and channels side by side in the lanes."
-    )
-    step_order: Annotated[Literal["rsc", "rcs", "src", "scr", "crs", "csr"], Choice(words=_STEP_ORDERS)] = Field(
-        description="Order of the reduction, outermost first: r kernel rows, s kernel columns, c channels in bricks of "
-        "one value a lane."
-    )
-    window_order: Annotated[Literal["npq", "nqp"], Choice(words=("npq", "nqp"))] = Field(
-        description="Order of the output positions, outermost first: n images, p output rows, q output columns."
-    )
-    overlap: Annotated[Literal["none", "prefetch"], Choice(words=("none", "prefetch"))] = Field(
-        default="prefetch",
-        description="Whether a pass may begin to load while the one before it still computes (prefetch), or begins "
-        "after its end (none).",
-    )
+Datapath: TypeAlias = Annotated[DatapathKeys, _Families()]
 
 
 class Streaming(Part):

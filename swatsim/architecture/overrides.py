@@ -8,9 +8,9 @@ from numbers import Integral
 from typing import Any
 
 from swatsim.architecture.keys import named_at
-from swatsim.architecture.problems import LONGEST_SHOWN, Problem, message, shown
 from swatsim.architecture.yaml_reader import Path, dotted, read_yaml
 from swatsim.errors import ArchitectureError
+from swatsim.keys.problems import LONGEST_SHOWN, Problem, message, shown
 
 
 def parse_override(text: str) -> tuple[str, object]:

@@ -7,8 +7,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from swatsim.architecture.problems import printable
 from swatsim.errors import ArchitectureError
+from swatsim.keys.problems import printable
 
 _SUFFIX = ".yaml"
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
-from swatsim.architecture.problems import Position, Problem, shown
+from swatsim.keys.problems import Position, Problem, shown
 
 LARGEST_FILE_BYTES = 1_000_000
 DEEPEST_NESTING = 16

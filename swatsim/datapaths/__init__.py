@@ -1,38 +1,35 @@
-"""The zero-skipping mechanisms, one module each, found by the `KIND` that it states.
-
-A module has `prepare(side, offset, per_tile, architecture) -> Schedules`: the schedules of one operand,
-made once and then combined for any split of the tiles.
-"""
+"""The zero-skipping mechanisms, one module each, found by the `KIND` that it states (docs/extending.md)."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from swatsim.architecture import Architecture
-from swatsim.mapping import Extent
-from swatsim.sides import Side
-
-
-class Schedules(Protocol):
-    """The schedules of all vectors of one operand."""
-
-    def set_cycles(self, extent: Extent, repeats: int) -> NDArray[np.int64]:
-        """Cycles [barrier set, group·rounds + round] with the vectors dealt to `extent`, each round repeated."""
+from swatsim.contraction import Contraction
+from swatsim.keys.machine import DatapathKeys, Machine
+from swatsim.keys.rule import Rule
+from swatsim.way import Schedule, Way, Ways
 
 
 class Datapath(Protocol):
-    """What a module of this package offers."""
+    """What a module of this package offers.
+
+    It may have `arrange(contraction, machine) -> Contraction` too, which is called before anything else: an order of
+    vectors in which they are stored and dealt.
+    """
 
     KIND: str
+    Keys: type[DatapathKeys]  # of its part of an architecture file
+    RULES: tuple[Rule, ...]  # combinations of keys that make no sense
 
-    def prepare(self, side: Side, offset: NDArray[np.int64], per_tile: int, architecture: Architecture) -> Schedules:
-        """Schedule the vectors of `side`, whose steps are offset[step, lane], `per_tile` of them in each tile."""
+    def ways(self, contraction: Contraction, machine: Machine[Any]) -> Ways:
+        """All ways in which the machine may run a contraction."""
+
+    def schedule(self, contraction: Contraction, machine: Machine[Any], ways: Sequence[Way]) -> tuple[Schedule, ...]:
+        """Run a contraction, or a part of its reduction, in each of these ways."""
 
 
 @cache
@@ -40,3 +37,9 @@ def datapaths() -> dict[str, Datapath]:
     """All mechanisms by kind."""
     modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
     return {module.KIND: module for module in modules}
+
+
+def arranged(contraction: Contraction, machine: Machine[Any]) -> Contraction:
+    """The contraction with its vectors in the order in which the machine has them."""
+    arrange = getattr(datapaths()[machine.datapath.kind], "arrange", None)
+    return contraction if arrange is None else arrange(contraction, machine)

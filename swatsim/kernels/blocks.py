@@ -39,9 +39,11 @@ class Results(NamedTuple):
 class Computation(NamedTuple):
     """Compute cycles, to be dealt to the blocks."""
 
-    sums: IntArray  # [part, barrier set, round]: of the scheduled side, from its first round on
-    columns_scheduled: bool
-    other_rounds: int  # of a group
+    # [part, barrier set, outer round, inner round]: from the first rounds on. Inner rounds of the one group that their
+    # outer round belongs to, or only none and all of them: the sum is then spread evenly.
+    sums: IntArray
+    columns_outer: bool
+    inner_rounds: int  # of a group
 
 
 class Tiling(NamedTuple):
@@ -80,15 +82,19 @@ def empty_blocks(blocks: int, levels: int) -> Blocks:
 
 @kernel
 def deal_cycles(computation: Computation, part: int, block: tuple[int, int, int, int], done: IntArray) -> int:
-    """Cycles until the slowest barrier set has done a block too; block: rounds (start, stop) of each side.
+    """Cycles until the slowest barrier set has done a block too; block: rounds (start, stop) of outer and inner side.
 
     A set runs on across the edges of blocks. `done` are the cycles of each set so far.
     """
     before = done.max()
+    rounds = computation.inner_rounds
     for barrier_set in range(done.shape[0]):
-        total = computation.sums[part, barrier_set, block[1]] - computation.sums[part, barrier_set, block[0]]
-        rounds = computation.other_rounds
-        done[barrier_set] += total * block[3] // rounds - total * block[2] // rounds
+        low, high = computation.sums[part, barrier_set, block[0]], computation.sums[part, barrier_set, block[1]]
+        if low.shape[0] == rounds + 1:
+            done[barrier_set] += high[block[3]] - high[block[2]] - low[block[3]] + low[block[2]]
+        else:
+            total = high[1] - low[1]
+            done[barrier_set] += total * block[3] // rounds - total * block[2] // rounds
     return int(done.max() - before)
 
 
@@ -123,7 +129,7 @@ def lay_block(
     row, column = (inner, outer) if tiling.columns_outside else (outer, inner)
     row += tiling.row_first + bundle * tiling.row_blocks
     column += tiling.column_first + bundle * tiling.column_blocks
-    if computation.columns_scheduled:
+    if computation.columns_outer:
         rounds = rounds_of(columns, column, rows, row, computation)
     else:
         rounds = rounds_of(rows, row, columns, column, computation)
@@ -144,13 +150,13 @@ def lay_block(
 
 @kernel
 def rounds_of(
-    scheduled: SideBlocks, own: int, other: SideBlocks, its: int, computation: Computation
+    outer: SideBlocks, own: int, inner: SideBlocks, its: int, computation: Computation
 ) -> tuple[int, int, int, int]:
-    """Start and stop of a block's rounds: of the scheduled side, and of the other one within a group."""
+    """Start and stop of a block's rounds: of the outer side, and of the inner one within a group."""
     start, stop = rounds_within(
-        other.start_round[its], other.stop_round[its], computation.other_rounds, other.groups[its]
+        inner.start_round[its], inner.stop_round[its], computation.inner_rounds, inner.groups[its]
     )
-    return scheduled.start_round[own], scheduled.stop_round[own], start, stop
+    return outer.start_round[own], outer.stop_round[own], start, stop
 
 
 @kernel

@@ -274,7 +274,7 @@ def whole_computation(computation: Computation) -> int:
     for barrier_set in range(computation.sums.shape[1]):
         cycles = 0
         for part in range(computation.sums.shape[0]):
-            cycles += computation.sums[part, barrier_set, computation.sums.shape[2] - 1]
+            cycles += computation.sums[part, barrier_set, -1, -1]
         slowest = max(slowest, cycles)
     return slowest
 

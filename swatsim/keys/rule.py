@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from swatsim.architecture.problems import shown
+from swatsim.keys.problems import shown
 
 Key: TypeAlias = tuple[str, ...]
 # What each level of the memory holds, outermost first.

@@ -20,6 +20,7 @@ from swatsim.reduction import WHOLE, Part
 from swatsim.schedule import Schedules, schedule
 from swatsim.sides import Order
 from swatsim.stored import StoredSizes, stored_sizes
+from swatsim.way import NO_LOSSES, Losses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class PassPlans:
     effectual_macs: int
     paper_macs: int  # the count of the SWAT paper: shapes and budgets alone
     scheduled: str  # operands whose zeros are skipped
+    losses: Losses  # of compute cycles, as its schedules attribute them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
 
     schedules = [schedule(contraction, architecture) for contraction in contracted(WHOLE)]
 
-    def plan(hierarchy: Hierarchy, *, dense: bool) -> tuple[Plan, str]:
+    def plan(hierarchy: Hierarchy, *, dense: bool) -> tuple[Plan, tuple[Mapped, ...]]:
         work = Work(
             name=f"{layer.spec.name}: {pass_name}" + (" (skipping off)" if dense else ""), schedules=schedules,
             tensor=RESULTS[pass_name],
@@ -100,14 +102,9 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
             each.multiplications(found.schedule) for each, found in zip(schedules, mapped, strict=True)
         )
         least = _compulsory(schedules, mapped, hierarchy)
-        planned = plan_pass(mapped, RESULTS[pass_name], multiplications, least, hierarchy)
-        skipped = [
-            tuple(getattr(each.contraction, side).role for side in found.schedule.way.skips)
-            for each, found in zip(schedules, mapped, strict=True)
-        ]
-        return planned, _scheduled(skipped, pass_name)
+        return plan_pass(mapped, RESULTS[pass_name], multiplications, least, hierarchy), mapped
 
-    actual, scheduled = plan(node.actual, dense=False)
+    actual, mapped = plan(node.actual, dense=False)
     shape = (replace(layer.spec, name="any", needs_input_grad=True), pass_name)
     if shape not in node.dense_plans:
         node.dense_plans[shape] = plan(node.dense, dense=True)[0]
@@ -115,7 +112,7 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         pass_name=pass_name, actual=actual, dense=node.dense_plans[shape],
         unskippable_macs=sum(each.ideal_positions for each in schedules), macs=sum(each.macs for each in schedules),
         effectual_macs=sum(each.effectual_macs for each in schedules), paper_macs=_paper_macs(layer, pass_name),
-        scheduled=scheduled,
+        scheduled=_scheduled(schedules, mapped, pass_name), losses=_losses(mapped),
     )  # fmt: skip
 
 
@@ -141,13 +138,22 @@ def _compulsory(schedules: Sequence[Schedules], mapped: Sequence[Mapped], hierar
     return found
 
 
-def _scheduled(skipped: Sequence[tuple[str, ...]], pass_name: str) -> str:
+def _scheduled(schedules: Sequence[Schedules], mapped: Sequence[Mapped], pass_name: str) -> str:
     """The operands that are skipped, over the contractions of a pass."""
     roles = {role.removesuffix("_grad"): role for role in OPERANDS[pass_name]}
-    found = {roles[role] for each in skipped for role in each}
-    if not all(skipped):
-        found.add("none")
+    found = set()
+    for each, chosen in zip(schedules, mapped, strict=True):
+        skips = chosen.schedule.way.skips
+        found |= {roles[getattr(each.contraction, side).role] for side in skips} if skips else {"none"}
     return "+".join(sorted(found)) or "none"
+
+
+def _losses(mapped: Sequence[Mapped]) -> Losses:
+    """What the schedules that were taken lose, over the parts of each reduction."""
+    lost = NO_LOSSES
+    for piece in (piece for each in mapped for piece in each.arena.pieces):
+        lost = lost.plus(piece.schedule.losses())
+    return lost
 
 
 def _paper_macs(layer: Layer, pass_name: str) -> int:

@@ -26,6 +26,7 @@ from swatsim.report import documentation, totals
 from swatsim.report.columns import CAUSES, columns_of
 from swatsim.report.delimited import to_csv
 from swatsim.report.document import to_json
+from swatsim.way import Losses
 
 LEVELS = ("dram", "central", "sb", "nbin", "nbout")  # of DaDianNao
 
@@ -262,7 +263,7 @@ def test_every_column_is_described():
     levels = ("dram", "central")
     names = {
         "<outermost>": levels[:1], "<level>": levels, "<direction>": DIRECTIONS, "<tensor>": TENSORS,
-        "<cause>": (*levels, *CAUSES),
+        "<cause>": (*levels, *CAUSES), "<loss>": Losses._fields,
     }  # fmt: skip
     described = [line.split("`")[1] for line in documentation.document().splitlines() if line.startswith("| `")]
     expanded = set(described[: described.index("format")])

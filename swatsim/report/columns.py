@@ -9,6 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, TypeAlias
 
 from swatsim.moves import DIRECTIONS, TENSORS, Move
+from swatsim.way import Losses
 
 if TYPE_CHECKING:
     from swatsim.energy import Energy
@@ -23,7 +24,7 @@ Reader: TypeAlias = Callable[["Row", "Energy"], Value]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column. A name with <level>, <direction>, <tensor> or <cause> stands for one column for each."""
+    """One column. A name with <level>, <direction>, <tensor>, <loss> or <cause> stands for one column for each."""
 
     name: str
     unit: str
@@ -91,6 +92,11 @@ _AFTER_TRAFFIC = (
 _STALL = _cycles(
     "stall_<cause>_cycles", "stalls by what is waited for: a level, `conflict` (of banks), `refresh` or `latency`"
 )
+_LOST = _cycles(
+    "lost_<loss>_cycles",
+    "what `compute_cycles` are more than `ideal_cycles`, by what they are lost to: `reach` (multipliers that find no "
+    "value), imbalance of `rows` and of `tiles`, `barriers`, `edges` (padding, what is idle in last rounds)",
+)
 _ENERGY = (
     _energy("energy_pj", "all levels and multipliers", lambda _, energy: energy.total.value),
     _energy("energy_low_pj", "the same at the lowest prices of the sources", lambda _, energy: energy.total.low),
@@ -124,7 +130,7 @@ _LEVEL_TENSOR = _bytes(
 )
 # In the order of the outputs; patterns stand where their columns do.
 DESCRIBED: tuple[Column, ...] = (
-    *_BEFORE_TRAFFIC, _OUTERMOST, *_AFTER_TRAFFIC, _STALL, *_ENERGY, _LEVEL_ENERGY, *_COSTS, *_ROOFLINE,
+    *_BEFORE_TRAFFIC, _OUTERMOST, *_AFTER_TRAFFIC, _LOST, _STALL, *_ENERGY, _LEVEL_ENERGY, *_COSTS, *_ROOFLINE,
     _LEVEL_TOTAL, _LEVEL_TENSOR,
 )  # fmt: skip
 
@@ -142,6 +148,9 @@ def columns_of(levels: tuple[str, ...]) -> dict[str, Reader]:
 def _expanded(column: Column, levels: tuple[str, ...]) -> Iterator[tuple[str, Reader]]:
     if column is _OUTERMOST:
         yield from _level_bytes(levels[0])
+    elif column is _LOST:
+        for loss in Losses._fields:
+            yield f"lost_{loss}_cycles", _lost(loss)
     elif column is _STALL:
         for cause in (*levels, *CAUSES):
             yield f"stall_{cause}_cycles", _stall(cause)
@@ -169,6 +178,10 @@ def _attribute(name: str) -> Reader:
         return value
 
     return read
+
+
+def _lost(loss: str) -> Reader:
+    return lambda row, _: int(getattr(row.losses, loss))
 
 
 def _stall(cause: str) -> Reader:

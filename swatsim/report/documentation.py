@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from swatsim.moves import DIRECTIONS, TENSORS
 from swatsim.report.columns import CAUSES, DESCRIBED
 from swatsim.report.document import FORMAT, VERSION
+from swatsim.way import Losses
 
 _DIRECTIONS = " or ".join(f"`{name}`" for name in DIRECTIONS)
 _TENSORS = ", ".join(f"`{name}`" for name in TENSORS)
 _CAUSES = ", ".join(f"`{name}`" for name in CAUSES)
+_LOSSES = ", ".join(f"`{name}`" for name in Losses._fields)
 
 _INTRODUCTION = f"""\
 # Reports
@@ -36,7 +38,7 @@ the ridge is at the bytes of both directions.
 ## Columns
 
 In the names, `<level>` is each level of the machine, outermost first, and `<outermost>` the first of them;
-`<direction>` is {_DIRECTIONS}; `<tensor>` is {_TENSORS}; `<cause>` is a level or
+`<direction>` is {_DIRECTIONS}; `<tensor>` is {_TENSORS}; `<loss>` is {_LOSSES}; `<cause>` is a level or
 {_CAUSES}. What has no value is null in JSON, empty in CSV and NaN in pandas.
 
 | column | unit | meaning |

@@ -8,12 +8,14 @@ from swatsim.report.machine import Machine
 from swatsim.report.records import Row
 from swatsim.streaming import StreamOperation
 from swatsim.timeline import PlacedPass
+from swatsim.way import Losses
 
 
 def pass_row(plans: PassPlans, actual: PlacedPass, dense: PlacedPass, machine: Machine) -> Row:
     """One pass of a layer."""
+    ideal = -(-plans.unskippable_macs // machine.peak_macs_per_cycle)
     return _row(actual, dense, (plans.actual, plans.dense), machine, {
-        "ideal_cycles": -(-plans.unskippable_macs // machine.peak_macs_per_cycle),
+        "ideal_cycles": ideal, "losses": plans.losses.within(actual.compute_cycles - ideal),
         "unskippable_macs": plans.unskippable_macs,
         "macs": plans.macs,
         "effectual_macs": plans.effectual_macs,
@@ -31,7 +33,11 @@ def stream_row(
 
 
 def _row(
-    actual: PlacedPass, dense: PlacedPass, plans: tuple[Plan, Plan], machine: Machine, counts: dict[str, int | str]
+    actual: PlacedPass,
+    dense: PlacedPass,
+    plans: tuple[Plan, Plan],
+    machine: Machine,
+    counts: dict[str, int | str | Losses],
 ) -> Row:
     return Row(
         layer=actual.layer, pass_name=actual.pass_name, machine=machine,

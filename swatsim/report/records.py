@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from swatsim.moves import DIRECTIONS, TENSORS, Move
 from swatsim.passes import PASSES, STREAMING
 from swatsim.report.columns import Value, columns_of
 from swatsim.report.machine import Machine
+from swatsim.way import NO_LOSSES, Losses
 
 Key = TypeVar("Key")
 
@@ -50,6 +52,7 @@ class Row:
     compulsory_dram_bytes: int  # each operand once as it is stored, the result once
     ideal_cycles: int = 0  # what cannot be skipped, packed perfectly on all multipliers
     unskippable_macs: int = 0  # what ideal_cycles is made of
+    losses: Losses = NO_LOSSES  # what compute_cycles are more than ideal_cycles, by cause
     macs: int = 0  # what the dense machine multiplies
     effectual_macs: int = 0  # both operands present
     paper_macs: int = 0  # the count of the SWAT paper
@@ -186,6 +189,7 @@ def add(name: str, rows: Sequence[Row], extra_paper_macs: int = 0) -> Row:
         moved_bytes=_sums(row.moved_bytes for row in rows),
         dense_moved_bytes=_sums(row.dense_moved_bytes for row in rows),
         stalls=_sums(row.stalls for row in rows), dense_stalls=_sums(row.dense_stalls for row in rows),
+        losses=functools.reduce(Losses.plus, (row.losses for row in rows), NO_LOSSES),
         bound_by=cycles_by_bound.most_common(1)[0][0], scheduled="+".join(sorted(scheduled)), is_total=True,
     )  # fmt: skip
 

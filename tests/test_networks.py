@@ -14,11 +14,12 @@ from swatsim.networks.builder import Builder
 # Parameters as the papers' and torchvision's models have them; multiplications of the forward pass.
 PUBLISHED_PARAMETERS = {
     "resnet18": 11_689_512, "resnet50": 25_557_032, "wrn-50-2": 68_883_240, "vgg16": 138_357_544,
-    "densenet121": 7_978_856, "mobilenet-v2": 3_504_872, "vit-tiny": 5_717_416,
+    "densenet121": 7_978_856, "mobilenet-v2": 3_504_872, "vit-tiny": 5_717_416, "alexnet": 60_965_224, "googlenet": 6_998_552,
 }  # fmt: skip
 PUBLISHED_MACS = {
     "resnet18": 1_814_073_344, "resnet50": 4_089_184_256, "wrn-50-2": 11_398_021_120, "vgg16": 15_470_264_320,
     "densenet121": 2_834_161_664, "mobilenet-v2": 300_774_272,
+    "alexnet": 724_406_816, "googlenet": 1_582_671_872,
 }  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def test_depthwise_layers_are_groups_of_one_channel():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "resnet51"}, "network: got 'resnet51', expected one of densenet121, "),
+        ({"name": "resnet51"}, "network: got 'resnet51', expected one of alexnet, densenet121, "),
         ({"name": "resnet50", "images": 0}, "images: got 0, expected at least 1"),
         ({"name": "resnet50", "classes": -1}, "classes: got -1, expected at least 1"),
         ({"name": "resnet50", "images": 1.5}, "images: got 1.5, expected an integer"),

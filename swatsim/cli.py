@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from swatsim import trace_commands
+from swatsim import compare_command, explain_command, trace_commands
+from swatsim.command_options import unique
 from swatsim.command_output import USER_ERROR, check_outputs, write_documents
 from swatsim.errors import SwatsimError
 from swatsim.passes import PASSES
+from swatsim.progress import progress_bar
 from swatsim.version import __version__
 
 if TYPE_CHECKING:
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
 
     from swatsim.report import Report
 
-Value = TypeVar("Value")
-
 # As swatsim.mapper and swatsim.report.table have them, which load too slowly for --help; a test compares.
 OBJECTIVES = ("cycles", "dram_bytes", "energy")
-SHOWN = ("cycles", "stalls", "traffic", "energy", "roofline", "mapping", "other", "footprint", "area")
+SHOWN = ("cycles", "losses", "stalls", "traffic", "energy", "roofline", "mapping", "other", "footprint", "area")
 INTERRUPTED = 130
 
 
@@ -35,6 +34,8 @@ def cli() -> None:
 
 
 cli.add_command(trace_commands.trace)
+cli.add_command(compare_command.compare)
+cli.add_command(explain_command.explain)
 
 
 @cli.command()
@@ -88,7 +89,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
         timeline_renderer(timeline_file)
     architecture = load_architecture(arch, overrides=unique("--set", map(parse_override, overrides)))
     trace = load_trace(trace_path)
-    with progress_bar() as progress:
+    with progress_bar("simulating", "layers") as progress:
         report = simulate(
             architecture, trace, layers=layers, passes=passes or PASSES, objective=objective,
             formats=unique("--format", map(parse_format, formats)), keep_timeline=timeline_file is not None,
@@ -103,16 +104,6 @@ def parse_format(text: str) -> tuple[str, str]:
     if not equals:
         raise SwatsimError(f"--format {text}: got no '=', expected TENSOR=FORMAT, such as weight=bitmap")
     return tensor.strip(), name.strip()
-
-
-def unique(option: str, pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
-    """What an option gave by key; raises SwatsimError where a key comes twice."""
-    found: dict[str, Value] = {}
-    for key, value in pairs:
-        if key in found:
-            raise SwatsimError(f"{option} {key}: got it twice, expected each key once")
-        found[key] = value
-    return found
 
 
 def write_outputs(report: Report, outputs: Mapping[str, str | None], show: str) -> None:
@@ -132,21 +123,6 @@ def write_outputs(report: Report, outputs: Mapping[str, str | None], show: str) 
         print_table(report, console, show)
 
     write_documents(outputs, render, table)
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error while the block runs, if that is a terminal."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TextColumn("layers"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("simulate", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def main(arguments: list[str] | None = None) -> Any:

@@ -81,18 +81,22 @@ def extents(machine: Machine[Any], split: Split) -> tuple[Extent, Extent]:
 def _steps(offset: NDArray[np.int64], taps: tuple[int, int] | None, machine: Machine[Any]) -> NDArray[np.int64]:
     lanes, step_order = machine.tile.lanes, machine.mapping.step_order
     if taps is None:
-        return _pad_to_lanes(offset, lanes).reshape(-1, lanes)
+        return _bricks(offset, machine).reshape(-1, lanes)
     elements = offset.shape[1]
     tap_axes = tuple("rs".index(letter) for letter in step_order if letter != "c")
     if machine.mapping.flatten == "auto" and elements < lanes and offset.shape[0] > 1:
         by_tap = offset.reshape(*taps, elements).transpose(*tap_axes, 2)
-        return _pad_to_lanes(by_tap.reshape(1, -1), lanes).reshape(-1, lanes)
+        return _bricks(by_tap.reshape(1, -1), machine).reshape(-1, lanes)
     axes = tuple("rsc".index(letter) for letter in step_order)
-    padded = _pad_to_lanes(offset, lanes)
-    bricks = padded.reshape(*taps, -1, lanes).transpose(*axes, 3)
+    bricks = _bricks(offset, machine).reshape(*taps, -1, lanes).transpose(*axes, 3)
     return np.ascontiguousarray(bricks).reshape(-1, lanes)
 
 
-def _pad_to_lanes(offset: NDArray[np.int64], lanes: int) -> NDArray[np.int64]:
-    missing = -offset.shape[1] % lanes
-    return np.pad(offset, ((0, 0), (0, missing)), constant_values=-1)
+def _bricks(offset: NDArray[np.int64], machine: Machine[Any]) -> NDArray[np.int64]:
+    """Deal the elements of each segment to the lanes [segment, brick, lane]; -1 where there are no more."""
+    lanes = machine.tile.lanes
+    padded = np.pad(offset, ((0, 0), (0, -offset.shape[1] % lanes)), constant_values=-1)
+    if machine.mapping.lane_channels == "blocked":
+        # A lane holds a contiguous part (Cnvlutin, ISCA 2016).
+        return np.ascontiguousarray(padded.reshape(len(offset), lanes, -1).swapaxes(1, 2))
+    return padded.reshape(len(offset), -1, lanes)

@@ -28,19 +28,32 @@ class Schedules:
     dense: tuple[Schedule, ...]
     rows: PresentCounts  # of the contraction's rows, whatever the orientation
     columns: PresentCounts
-    ideal_positions: int  # multiply positions that the machine cannot skip
+    skips: frozenset[tuple[str, ...]]  # the sides that the machine may skip by, in each of its ways
     macs: int
 
     @property
     def effectual_macs(self) -> int:
         """Multiply positions at which both operands are present."""
-        return _effectual(self.rows, self.columns)
+        return int((self.rows.by_element * self.columns.by_element).sum())
+
+    @property
+    def ideal_positions(self) -> int:
+        """Multiply positions that the machine cannot skip, in the way that skips most."""
+        return min((self._positions(skips) for skips in self.skips), default=self.macs)
 
     def multiplications(self, schedule: Schedule) -> int:
         """Multiplications that are carried out with one of the schedules: all that it does not skip."""
-        if schedule.multiplications is not None:
-            return schedule.multiplications
-        return self.ideal_positions if schedule.way.skips else self.macs
+        own = schedule.multiplications
+        return self._positions(schedule.way.skips) if own is None else own
+
+    def _positions(self, skips: tuple[str, ...]) -> int:
+        """Multiply positions at which the operands that are skipped by are present."""
+        if len(skips) > 1:
+            return self.effectual_macs
+        if not skips:
+            return self.macs
+        side, other = (self.rows, self.columns) if skips[0] == "rows" else (self.columns, self.rows)
+        return int(side.by_vector.sum()) * other.by_vector.shape[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +78,9 @@ def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:
     if ways.may_turn_off:
         # Where skipping saves too few cycles for what its memory traffic costs, it is off.
         actual += tuple(each for each in dense if each.compute_cycles == fewest)
-    rows, columns = count(contraction.rows), count(contraction.columns)
-    skips = {side for way in ways.skipping for side in way.skips}
-    positions = {
-        frozenset(): contraction.macs,
-        frozenset(("rows",)): int(rows.by_vector.sum()) * contraction.columns.vectors,
-        frozenset(("columns",)): int(columns.by_vector.sum()) * contraction.rows.vectors,
-        frozenset(("rows", "columns")): _effectual(rows, columns),
-    }
     return Schedules(
-        contraction=contraction, actual=actual or dense, dense=dense, rows=rows, columns=columns,
-        ideal_positions=positions[frozenset(skips)], macs=contraction.macs,
+        contraction=contraction, actual=actual or dense, dense=dense, rows=count(contraction.rows),
+        columns=count(contraction.columns), skips=frozenset(way.skips for way in ways.skipping), macs=contraction.macs,
     )  # fmt: skip
 
 
@@ -91,7 +96,3 @@ def count(side: Side) -> PresentCounts:
     for group in range(side.groups):
         count_present(side.present, side.base[group], side.offset.reshape(-1), by_vector[group], by_element[group])
     return PresentCounts(by_vector=by_vector, by_element=by_element)
-
-
-def _effectual(rows: PresentCounts, columns: PresentCounts) -> int:
-    return int((rows.by_element * columns.by_element).sum())

@@ -202,14 +202,53 @@ def layers(draw: st.DrawFn) -> OracleLayer:
 
 
 @st.composite
-def reaches(draw: st.DrawFn, lanes: int) -> dict[str, Any]:
+def reaches(draw: st.DrawFn, lanes: int, skip: str) -> dict[str, Any]:
     """The keys of the datapath that belong to its reach."""
-    if draw(st.booleans()):
-        return {
-            "reach": "crossbar", "lockstep": "row", "chunk_steps": draw(st.sampled_from((1, 2, 3, 4, 6, 32))),
+    patterns = [(n, m) for n, m in PATTERNS if lanes % m == 0]
+    reach = draw(st.sampled_from(("crossbar", "own_lane", "moves", "n_of_m")))
+    if skip == "both" or (reach == "n_of_m" and not patterns):
+        reach = draw(st.sampled_from(("crossbar", "own_lane")))
+    if reach == "moves":
+        keys = draw(moving(lanes))
+    elif reach == "n_of_m":
+        n, m = draw(st.sampled_from(patterns))
+        keys = {
+            "reach": reach, "n": n, "m": m, "lockstep": draw(st.sampled_from(("row", "tile"))),
             "barrier": draw(st.sampled_from(("chunk", "buffer", "pass"))),
         }  # fmt: skip
-    return draw(moving(lanes))
+    else:
+        keys = draw(selecting(reach, skip))
+    if keys["barrier"] in ("chunk", "buffer") and keys["lockstep"] != "lane":
+        keys["decouple_depth"] = draw(st.sampled_from((0, 0, 1, 2)))
+    if skip in ("rows", "both") and keys.get("balance", "none") == "none":
+        keys["balance"] = draw(st.sampled_from(("none", "greedy")))
+    return keys
+
+
+# n of every m lanes.
+PATTERNS = ((1, 2), (2, 4), (1, 4), (3, 4), (2, 3), (4, 8), (3, 8))
+
+
+@st.composite
+def selecting(draw: st.DrawFn, reach: str, skip: str) -> dict[str, Any]:
+    """What a lane may take anywhere in a chunk, its own values or all, and who waits then."""
+    lockstep = draw(
+        st.sampled_from(("row", "tile", "lane") if reach == "own_lane" and skip != "both" else ("row", "tile"))
+    )
+    barriers = ["chunk", "buffer"]
+    if reach == "own_lane":
+        barriers.append("step")
+    if lockstep != "lane":
+        barriers.append("pass")
+    barrier = draw(st.sampled_from(barriers))
+    balance = "none"
+    if lockstep == "row" and barrier in ("buffer", "pass") and skip != "both":
+        balance = draw(st.sampled_from(("none", "pair")))
+    return {
+        "reach": reach, "lockstep": lockstep, "barrier": barrier, "balance": balance,
+        "chunk_steps": None if barrier == "step" else draw(st.sampled_from((1, 2, 3, 4, 6, 32))),
+        "empty_chunk_cycles": draw(st.sampled_from((0, 0, 1, 2))),
+    }  # fmt: skip
 
 
 @st.composite
@@ -232,14 +271,15 @@ def moving(draw: st.DrawFn, lanes: int) -> dict[str, Any]:
 def machines(draw: st.DrawFn) -> Machine:
     """Every way to skip, reach, wait and map, on few multipliers."""
     lanes, tiles = draw(st.sampled_from((1, 2, 3, 4, 5, 8, 16, 16, 33, 64))), draw(st.sampled_from((1, 2, 3, 4, 6)))
-    skip = draw(st.sampled_from(("sparser", "sparser", "rows", "columns", "none")))
-    keys = {"reach": "none"} if skip == "none" else draw(reaches(lanes))
+    skip = draw(st.sampled_from(("sparser", "rows", "both", "columns", "rows", "none")))
+    keys = {"reach": "none"} if skip == "none" else draw(reaches(lanes, skip))
     return Machine(
         tiles=tiles, rows=draw(between(1, 4)), columns=draw(between(1, 4)), lanes=lanes, skip=skip, **keys,
         barrier_tiles=draw(between(1, tiles)), tile_split=draw(st.sampled_from(("rows", "columns", "best"))),
         flatten=draw(st.sampled_from(("never", "auto"))),
         step_order=draw(st.sampled_from(("rsc", "rcs", "src", "scr", "crs", "csr"))),
         window_order=draw(st.sampled_from(("npq", "nqp"))),
+        lane_channels=draw(st.sampled_from(("interleaved", "interleaved", "blocked"))),
     )  # fmt: skip
 
 
@@ -280,6 +320,62 @@ def contested(draw: st.DrawFn) -> tuple[OracleLayer, Machine]:
     return layer, machine
 
 
+# What a machine may do beside moves, each so that it decides the cycles of `uneven_work`.
+ROWS = {"reach": "crossbar", "lockstep": "row"}
+PAIRS = ROWS | {"skip": "both"}
+FEATURES: dict[str, dict[str, Any]] = {
+    "crossbar of a tile": {"reach": "crossbar", "lockstep": "tile", "chunk_steps": 3},
+    "own lane": {"reach": "own_lane", "lockstep": "row", "chunk_steps": 4},
+    "own lane, lanes apart": {"reach": "own_lane", "lockstep": "lane", "chunk_steps": 2, "empty_chunk_cycles": 1},
+    "own lane, lanes wait at chunks": {
+        "reach": "own_lane", "lockstep": "lane", "chunk_steps": 3, "barrier": "chunk", "empty_chunk_cycles": 2,
+    },
+    "own lane of a tile": {"reach": "own_lane", "lockstep": "tile", "chunk_steps": 3, "barrier": "chunk"},
+    "barrier after each step": {"reach": "own_lane", "lockstep": "row", "barrier": "step"},
+    "2 of 4": {"reach": "n_of_m", "n": 2, "m": 4, "lockstep": "row", "barrier": "chunk"},
+    "3 of 4 of a tile": {"reach": "n_of_m", "n": 3, "m": 4, "lockstep": "tile"},
+    "halves in pairs": ROWS | {"chunk_steps": 3, "balance": "pair"},
+    "halves of own lanes in pairs": {
+        "reach": "own_lane", "lockstep": "row", "chunk_steps": 3, "balance": "pair", "barrier": "pass",
+    },
+    "fullest first": ROWS | {"chunk_steps": 4, "balance": "greedy"},
+    "chunks ahead": ROWS | {"chunk_steps": 2, "barrier": "chunk", "decouple_depth": 2},
+    "buffers ahead": ROWS | {"chunk_steps": 9, "decouple_depth": 1},
+    "moves ahead": {"reach": "moves", "moves": ((1, 0), (2, 1)), "lockstep": "row", "decouple_depth": 1},
+    "short chunks that cost": ROWS | {"chunk_steps": 4, "barrier": "chunk", "empty_chunk_cycles": 2},
+    "pairs": PAIRS | {"chunk_steps": 3, "barrier": "chunk"},
+    "pairs without barriers": PAIRS | {"chunk_steps": 3, "barrier": "pass"},
+    "pairs ahead": PAIRS | {"chunk_steps": 9, "decouple_depth": 1},
+    "pairs by lane": PAIRS | {"reach": "own_lane", "chunk_steps": 3, "empty_chunk_cycles": 1},
+    "pairs of a tile": {"skip": "both", "reach": "crossbar", "lockstep": "tile", "chunk_steps": 4, "barrier": "chunk"},
+    "pairs, fullest first": PAIRS | {"chunk_steps": 4, "balance": "greedy"},
+}  # fmt: skip
+
+
+@st.composite
+def uneven_work(draw: st.DrawFn, feature: str) -> tuple[OracleLayer, Machine]:
+    """A linear layer whose vectors differ in how full they are, and a machine with the feature."""
+    keys = {"skip": "rows", "barrier": "buffer"} | FEATURES[feature]
+    if keys["skip"] == "rows" and keys.get("balance") != "greedy":
+        keys["skip"] = draw(st.sampled_from(("rows", "columns", "sparser")))
+    lanes, tiles = draw(st.sampled_from((4, 8))), draw(between(1, 4))
+    machine = Machine(
+        tiles=tiles, rows=draw(between(1, 3)), columns=draw(between(1, 3)), lanes=lanes, **keys,
+        barrier_tiles=draw(between(1, tiles)), tile_split=draw(st.sampled_from(("rows", "columns", "best"))),
+        lane_channels=draw(st.sampled_from(("interleaved", "blocked"))),
+    )  # fmt: skip
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    inputs, outputs, positions = draw(between(lanes, 10 * lanes)), draw(between(4, 14)), draw(between(4, 14))
+    density = draw(st.sampled_from((0.05, 0.15, 0.3)))
+    tensors = []
+    for shape in ((positions, inputs), (outputs, inputs), (positions, outputs)):
+        # Both along vectors and along the reduction, some are fuller than others.
+        fullness = random.choice((0.3, 1, 2.5), (shape[0], 1)) * random.choice((0.5, 1, 1.5), (1, shape[1]))
+        tensors.append(random.integers(1, 8, shape) * (random.random(shape) < density * fullness))
+    roles = zip(("input", "weight", "output_grad"), tensors, strict=True)
+    return OracleLayer(kind="linear", **dict(roles)), machine
+
+
 def overrides(machine: Machine) -> dict[str, Any]:
     """The machine as keys of an architecture; what belongs to another reach is unset."""
     moves = [list(move) for move in machine.moves] if machine.reach == "moves" else []
@@ -289,10 +385,13 @@ def overrides(machine: Machine) -> dict[str, Any]:
         "datapath.skip": machine.skip, "datapath.reach": machine.reach, "datapath.moves": moves,
         "datapath.order": machine.order,
         "datapath.lane_order": None if machine.lane_order is None else list(machine.lane_order),
-        "datapath.chunk_steps": machine.chunk_steps, "datapath.lockstep": machine.lockstep,
+        "datapath.chunk_steps": machine.chunk_steps, "datapath.empty_chunk_cycles": machine.empty_chunk_cycles,
+        "datapath.n": machine.n, "datapath.m": machine.m, "datapath.lockstep": machine.lockstep,
         "datapath.barrier": machine.barrier, "datapath.barrier_tiles": machine.barrier_tiles,
+        "datapath.decouple_depth": machine.decouple_depth, "datapath.balance": machine.balance,
         "mapping.tile_split": machine.tile_split, "mapping.flatten": machine.flatten,
         "mapping.step_order": machine.step_order, "mapping.window_order": machine.window_order,
+        "mapping.lane_channels": machine.lane_channels,
     }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ class Order:
     flatten: str
     step_order: str
     window_order: str
+    lane_channels: str = "interleaved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +162,13 @@ def value_at(tensor: np.ndarray, image: int, channel: int, h: int, w: int) -> in
     return int(tensor[image, channel, h, w]) if inside else 0
 
 
-def cut(elements: Sequence[tuple[int, ...]], lanes: int) -> list[list[Element]]:
-    """Steps of `lanes` elements, the last one padded."""
+def cut(elements: Sequence[tuple[int, ...]], order: Order) -> list[list[Element]]:
+    """Steps of as many elements as there are lanes, the last ones padded."""
+    lanes = order.lanes
     padded: list[Element] = [*elements, *[None] * (-len(elements) % lanes)]
+    if order.lane_channels == "blocked":
+        steps = len(padded) // lanes
+        return [padded[step::steps] for step in range(steps)]
     return [padded[start : start + lanes] for start in range(0, len(padded), lanes)]
 
 
@@ -173,12 +178,12 @@ def steps_of_taps(r_taps: Sequence[int], s_taps: Sequence[int], channels: int, o
     axes = {"r": r_taps, "s": s_taps, "c": range(-(-channels // order.lanes))}
     if order.flatten == "auto" and len(r_taps) * len(s_taps) > 1 and channels < order.lanes:
         taps = [{outer: i, inner: j} for i in axes[outer] for j in axes[inner]]
-        return cut([(tap["r"], tap["s"], channel) for tap in taps for channel in range(channels)], order.lanes)
+        return cut([(tap["r"], tap["s"], channel) for tap in taps for channel in range(channels)], order)
     steps: list[list[Element]] = []
     for indices in itertools.product(*(axes[axis] for axis in order.step_order)):
         at = dict(zip(order.step_order, indices, strict=True))
-        brick = [at["c"] * order.lanes + lane for lane in range(order.lanes)]
-        steps.append([(at["r"], at["s"], channel) if channel < channels else None for channel in brick])
+        brick = cut([(at["r"], at["s"], channel) for channel in range(channels)], order)[at["c"]]
+        steps.append(brick)
     return steps
 
 
@@ -308,7 +313,7 @@ def weight_grad(conv: Convolution, order: Order) -> Contraction:
     steps = []
     for image in range(images):
         positions = windows_in_order(1, *conv.shape_y[2:], order)
-        steps += cut([(image, p, q) for _, p, q in positions], order.lanes)
+        steps += cut([(image, p, q) for _, p, q in positions], order)
     sizes = {"r": kernel_h, "s": kernel_w, "c": per_group}
     shifts = [
         dict(zip(order.step_order, indices, strict=True))

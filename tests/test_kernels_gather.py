@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from kernel_cases import lane_sets, operands
 
-from swatsim.kernels.gather import count_in_chunks, count_present, gather_words
+from swatsim.kernels.gather import ChunkShape, count_in_chunks, count_present, gather_chunks, gather_words
 
 EMPTY = (np.zeros(1, np.uint8), np.zeros(0, np.int64), np.zeros((0, 16), np.int64))
 # Two vectors of one step of 64 lanes: the highest lane is the word's highest bit.
@@ -35,6 +35,19 @@ def test_count_in_chunks(case, chunk_steps):
     counts = np.full((len(base), len(range(0, len(offset), chunk_steps))), -7)
     count_in_chunks(present, base, offset, chunk_steps, counts)
     assert counts.tolist() == expected
+
+
+@given(operands(), st.integers(1, 9), st.data())
+def test_gather_chunks(case, chunk_steps, data):
+    present, base, offset = case
+    lanes = offset.shape[1]
+    word_steps = data.draw(st.integers(1, max(1, 64 // lanes)))
+    shape = (len(base), len(range(0, len(offset), chunk_steps)), -(-chunk_steps // word_steps))
+    words = np.full(shape, 0xDEAD, dtype=np.uint64)
+    gather_chunks(present, base, offset, ChunkShape(chunk_steps, word_steps), words)
+    expected = twins.packed_chunks(present.tolist(), base.tolist(), offset.tolist(), chunk_steps, word_steps)
+    bits = [[[{step * lanes + lane for step, lane in word} for word in chunk] for chunk in each] for each in expected]
+    assert [lane_sets(vector) for vector in words] == bits
 
 
 @given(operands())

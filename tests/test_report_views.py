@@ -17,11 +17,13 @@ from swatsim.report.view import WIDTH, View
 from swatsim.report.views import (
     cycles_view,
     energy_view,
+    losses_view,
     mapping_view,
     roofline_view,
     stalls_view,
     traffic_view,
 )
+from swatsim.way import Losses
 
 # 64 multipliers, 4 bytes of DRAM a cycle.
 BUSY = row(
@@ -63,6 +65,21 @@ def test_stalls_are_shares_of_the_cycles():
     found = by_heading(stalls_view(REPORT))
     assert [found[name] for name in ("compute", "dram", "latency", "prefetched")] == ["60%", "30%", "10%", "70"]
     assert "cache" not in found  # nothing waits for it anywhere
+
+
+def test_losses_are_shares_of_the_compute_cycles():
+    lost = Losses(reach=30, rows=24, tiles=18, barriers=12, edges=16)
+    report = report_rows.report([row(
+        cycles=1000, compute_cycles=600, ideal_cycles=500, losses=lost, dense_cycles=3000, dense_compute_cycles=2500,
+    ), STREAM])  # fmt: skip
+    expected = {
+        "layer": "conv", "pass": "forward", "compute": "600", "ideal": "500", "busy": "83%", "reach": "5%",
+        "rows": "4%", "tiles": "3%", "barriers": "2%", "edges": "3%", "stalls": "400",
+    }  # fmt: skip
+    assert by_heading(losses_view(report)) == expected
+    # Streaming work multiplies nothing, and so do not the totals that have it.
+    assert [cells[:2] for cells in losses_view(report).totals] == [("total", "forward")]
+    assert losses_view(report).totals[0][2:] == losses_view(report).lines[0][2:]
 
 
 def test_traffic_beside_the_least():

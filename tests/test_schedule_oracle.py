@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from free_memory import load_with_free_memory
 from hypothesis import event, given, settings
+from hypothesis import strategies as st
 from oracle import Machine, run_layer
-from oracle_cases import close_calls, contested, layers, machines, overrides
+from oracle_cases import FEATURES, close_calls, contested, layers, machines, overrides, uneven_work
 from oracle_vectors import PASS_OPERANDS, OracleLayer
 
 import swatsim
@@ -44,12 +45,18 @@ def architecture_of(machine: Machine) -> swatsim.Architecture:
 def machine_of(architecture: swatsim.Architecture) -> Machine:
     """What of a shipped architecture decides its cycles."""
     datapath, mapping = architecture.datapath, architecture.mapping
-    keys = ("skip", "reach", "moves", "order", "lane_order", "chunk_steps", "lockstep", "barrier", "barrier_tiles")
+    keys = (
+        "skip", "reach", "moves", "order", "lane_order", "chunk_steps", "empty_chunk_cycles", "n", "m", "lockstep",
+        "barrier", "barrier_tiles", "decouple_depth", "balance",
+    )  # fmt: skip
     return Machine(
         tiles=architecture.tiles,
         **{key: getattr(architecture.tile, key) for key in ("rows", "columns", "lanes")},
         **{key: getattr(datapath, key) for key in keys},
-        **{key: getattr(mapping, key) for key in ("tile_split", "flatten", "step_order", "window_order")},
+        **{
+            key: getattr(mapping, key)
+            for key in ("tile_split", "flatten", "step_order", "window_order", "lane_channels")
+        },
     )
 
 
@@ -57,6 +64,13 @@ def assert_counts_agree(rows: dict[str, Any], layer: OracleLayer, machine: Machi
     expected = run_layer(layer, machine, multiply=multiply)
     found = {name: {count: int(row[count]) for count in COUNTS} for name, row in rows.items()}
     assert found == {name: {count: getattr(each, count) for count in COUNTS} for name, each in expected.items()}
+    for name, row in rows.items():
+        lost = {key: int(row[key]) for key in row if key.startswith("lost_")}
+        assert len(lost) == 5
+        assert min(lost.values()) >= 0
+        assert sum(lost.values()) == row["compute_cycles"] - row["ideal_cycles"], lost
+        if multiply and row["compute_cycles"] < row["dense_compute_cycles"]:
+            assert row["multiplications"] == expected[name].multiplications, name
     for name, row in found.items():
         assert row["ideal_cycles"] <= row["compute_cycles"] <= row["dense_compute_cycles"], name
     for name, row in rows.items():
@@ -81,6 +95,14 @@ def test_operand_with_more_zeros_is_scheduled(case):
 @given(case=contested())
 def test_lanes_choose_as_in_the_oracle(case):
     layer, machine = case
+    assert_counts_agree(rows_of(layer, architecture_of(machine)), layer, machine)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+@settings(max_examples=settings().max_examples // 10)
+@given(data=st.data())
+def test_counts_of_each_feature(feature, data):
+    layer, machine = data.draw(uneven_work(feature))
     assert_counts_agree(rows_of(layer, architecture_of(machine)), layer, machine)
 
 
@@ -115,8 +137,13 @@ REAL_LAYERS = {
 }
 
 
+INNER_PRODUCTS = [
+    name for name in swatsim.shipped_architectures() if swatsim.load_architecture(name).datapath.kind == "lanes"
+]
+
+
 @pytest.mark.parametrize("name", REAL_LAYERS)
-@pytest.mark.parametrize("shipped", swatsim.shipped_architectures())
+@pytest.mark.parametrize("shipped", INNER_PRODUCTS)
 def test_shipped_architectures(shipped, name):
     kind, x, w, y, stride, padding, groups = REAL_LAYERS[name]
     layer = OracleLayer(

@@ -28,6 +28,18 @@ def chunk_counts(present, base, offset, chunk_steps):
     return found
 
 
+def packed_chunks(present, base, offset, chunk_steps, word_steps):
+    """[vector][chunk][word]: the set of (step of the word, lane) with a value."""
+    found = []
+    for steps in gather(present, base, offset):
+        chunks = [steps[first : first + chunk_steps] for first in range(0, len(steps), chunk_steps)]
+        words = [[chunk[first : first + word_steps] for first in range(0, chunk_steps, word_steps)] for chunk in chunks]
+        found.append([
+            [{(step, lane) for step, lanes in enumerate(word) for lane in lanes} for word in chunk] for chunk in words
+        ])  # fmt: skip
+    return found
+
+
 def present_counts(present, base, offset):
     """Values present in each vector, and vectors in which each element is present."""
     table = [[bool(present[start + distance]) for distance in offset] for start in base]
@@ -115,6 +127,52 @@ def surviving(rows, steps, lanes, longest, dropped_before):
     return dropped[dropped_before:].count(False), run
 
 
+# ------------------------------------------------------------------------------------------------- chunks of streams
+# A row is a list of sets of lanes, one a step.
+
+
+def chunked(steps, chunk_steps):
+    return [steps[first : first + chunk_steps] for first in range(0, len(steps), chunk_steps)]
+
+
+def united(rows, unit_rows):
+    """[unit][step]: what any of the rows of a unit has."""
+    units = [rows[first : first + unit_rows] for first in range(0, len(rows), unit_rows)]
+    return [[set().union(*step) for step in zip(*unit, strict=True)] for unit in units]
+
+
+def lane_counts(row, chunk_steps, lanes):
+    """[chunk][lane]: values of each lane."""
+    return [[sum(lane in step for step in chunk) for lane in range(lanes)] for chunk in chunked(row, chunk_steps)]
+
+
+def fullest_groups(row, group_lanes, chunk_steps):
+    """[chunk]: the most values of a group of neighbouring lanes in a step."""
+    found = []
+    for chunk in chunked(row, chunk_steps):
+        sizes = {}
+        for number, step in enumerate(chunk):
+            for lane in step:
+                sizes[number, lane // group_lanes] = sizes.get((number, lane // group_lanes), 0) + 1
+        found.append(max(sizes.values(), default=0))
+    return found
+
+
+def chunk_cycles(chunk, lanes, own_lane, fewest):
+    """Cycles of the values of one chunk, played out: in each, a lane takes one value of its own, or any."""
+    shared = deque((step, lane) for step, present in enumerate(chunk) for lane in present)
+    queues = [shared] * lanes
+    if own_lane:
+        queues = [deque(value for value in shared if value[1] == lane) for lane in range(lanes)]
+    cycles = 0
+    while any(queues) or cycles < fewest:
+        for queue in queues:
+            if queue:
+                queue.popleft()
+        cycles += 1
+    return cycles
+
+
 # ---------------------------------------------------------------------------------------------------------- barriers
 
 
@@ -163,6 +221,124 @@ def buffer_cycles(cycles, after, groups, units, slots, set_slots, repeats):
         return [cycles[group][unit][before]]
 
     return run_slots(one_buffer, groups, units, slots, set_slots, repeats)
+
+
+def play(queues, depth, start=0):
+    """Cycle by cycle, {slot: [(number, cycles), ...]} of segments in order: {number: when it had ended everywhere}.
+
+    A segment may begin when all of the set have ended those whose numbers are smaller by more than `depth`.
+    """
+    waiting = {slot: deque(queue) for slot, queue in queues.items()}
+    running = {}
+    ended = {}
+    now = start
+    while True:
+        begun = True
+        while begun:  # several may take no time
+            begun = False
+            for slot, (number, end) in list(running.items()):
+                if end == now:
+                    del running[slot]
+                    ended[number] = now
+            open_numbers = [number for number, _ in running.values()]
+            open_numbers += [queue[0][0] for slot, queue in waiting.items() if queue and slot not in running]
+            for slot, queue in waiting.items():
+                if queue and slot not in running and queue[0][0] - depth <= min(open_numbers):
+                    number, cycles = queue.popleft()
+                    running[slot] = (number, now + cycles)
+                    begun = True
+        if not running and not any(waiting.values()):
+            return ended
+        now += 1
+
+
+def elastic_cycles(works, groups, units, waiting, repeats):
+    """{(set, group, round): cycles} where slots may be `depth` segments ahead; `works` as in `run_slots`."""
+    slots, set_slots, depth = waiting
+    queues, last_of_round = {}, {}
+    numbers = dict.fromkeys(range(-(-slots // set_slots)), 0)
+    for group in range(groups):
+        for turn, working in enumerate(deal(units, slots)):
+            for _ in range(repeats):
+                lengths = {}
+                for slot, unit in working:
+                    barrier_set = slot // set_slots
+                    cycles = works(group, unit, slot)
+                    lengths[barrier_set] = len(cycles)
+                    numbered = [(numbers[barrier_set] + number, each) for number, each in enumerate(cycles)]
+                    queues.setdefault(barrier_set, {}).setdefault(slot, []).extend(numbered)
+                for barrier_set, length in lengths.items():
+                    numbers[barrier_set] += length
+            for barrier_set, number in numbers.items():
+                last_of_round[barrier_set, group, turn] = number
+    taken = {}
+    for barrier_set in numbers:
+        ended = play(queues.get(barrier_set, {}), depth)
+        before = 0
+        for (which, group, turn), number in last_of_round.items():
+            if which == barrier_set:
+                now = max((end for each, end in ended.items() if each < number), default=0)
+                taken[which, group, turn] = now - before
+                before = now
+    return taken
+
+
+def elastic_buffer_cycles(cycles, after, groups, units, waiting, repeats):
+    """As `elastic_cycles`, of buffers [group][unit][segment][run] that depend on the run that their slot brings."""
+    runs = dict.fromkeys(range(waiting[0]), 0)
+
+    def one_buffer(group, unit, slot):
+        before = runs[slot]
+        runs[slot] = after[group][unit][before]
+        return [segment[before] for segment in cycles[group][unit]]
+
+    return elastic_cycles(one_buffer, groups, units, waiting, repeats)
+
+
+def pair_cycles(rows, columns, rule, dealing):
+    """({(set, group, row round, column round): cycles}, {slot: cycles of its own work}) of pairs of rows and columns.
+
+    rows and columns are [group][unit][chunk][step] sets of lanes; rule is (lanes, own_lane, fewest by chunk); dealing a
+    dict by the names of the kernel's.
+    """
+    per_tile = dealing["rows"] * dealing["columns"]
+    queues, numbers, ends, busy = {}, {}, {}, {}
+    for group in range(len(rows)):
+        row_rounds = deal(len(rows[group]), dealing["rows"] * dealing["row_tiles"])
+        for row_round, own_rows in enumerate(row_rounds):
+            for column_round, own_columns in enumerate(
+                deal(len(columns[group]), dealing["columns"] * dealing["column_tiles"])
+            ):
+                lengths = {}
+                for (row_slot, row), (column_slot, column) in [(one, two) for one in own_rows for two in own_columns]:
+                    row_tile, row_place = divmod(row_slot, dealing["rows"])
+                    column_tile, column_place = divmod(column_slot, dealing["columns"])
+                    slot = (column_tile * dealing["row_tiles"] + row_tile) * per_tile
+                    slot += row_place * dealing["columns"] + column_place
+                    work = []
+                    for number, chunks in enumerate(zip(rows[group][row], columns[group][column], strict=True)):
+                        both = [first & second for first, second in zip(*chunks, strict=True)]
+                        work.append(chunk_cycles(both, rule[0], rule[1], rule[2][number]))
+                    busy[slot] = busy.get(slot, 0) + sum(work)
+                    work = work if dealing["by_chunk"] else [sum(work)]
+                    barrier_set = slot // dealing["set_slots"]
+                    first = numbers.get(barrier_set, 0)
+                    lengths[barrier_set] = len(work)
+                    numbered = [(first + number, each) for number, each in enumerate(work)]
+                    queues.setdefault(barrier_set, {}).setdefault(slot, []).extend(numbered)
+                for barrier_set, length in lengths.items():
+                    numbers[barrier_set] = numbers.get(barrier_set, 0) + length
+                    ends[barrier_set, group, row_round, column_round] = numbers[barrier_set]
+    taken = {}
+    for barrier_set, queue in queues.items():
+        ended = play(queue, dealing["depth"])
+        before = 0
+        for key, number in ends.items():
+            if key[0] == barrier_set:
+                now = max((end for each, end in ended.items() if each < number), default=0)
+                taken[key] = now - before
+                before = now
+    return taken, busy
 
 
 # ------------------------------------------------------------------------------------------------------------ engines

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.kernels.compile import kernel
+
+
+class ChunkShape(NamedTuple):
+    """How many steps a chunk has, and how many of them a word."""
+
+    chunk_steps: int
+    word_steps: int
 
 
 @kernel
@@ -25,6 +34,35 @@ def gather_words(
                 if address >= 0:
                     word |= np.uint64(present[start + address]) << np.uint64(lane)
             words[vector, step] = word
+
+
+@kernel
+def gather_chunks(
+    present: NDArray[np.uint8],
+    base: NDArray[np.int64],
+    offset: NDArray[np.int64],
+    shape: ChunkShape,
+    words: NDArray[np.uint64],
+) -> None:
+    """Set words[vector, chunk, word] to the values of a chunk, some steps a word; offset as in `gather_words`.
+
+    Lane i of the k-th step of a word is bit k · lanes + i.
+    """
+    steps, lanes = offset.shape
+    for vector in range(base.shape[0]):
+        start = base[vector]
+        for chunk in range(words.shape[1]):
+            last = min((chunk + 1) * shape.chunk_steps, steps)
+            for number in range(words.shape[2]):
+                first = chunk * shape.chunk_steps + number * shape.word_steps
+                word, bit = np.uint64(0), 0
+                for step in range(first, min(first + shape.word_steps, last)):
+                    for lane in range(lanes):
+                        address = offset[step, lane]
+                        if address >= 0:
+                            word |= np.uint64(present[start + address]) << np.uint64(bit)
+                        bit += 1
+                words[vector, chunk, number] = word
 
 
 @kernel

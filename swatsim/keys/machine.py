@@ -64,6 +64,11 @@ class Mapping(Part):
     window_order: Annotated[Literal["npq", "nqp"], Choice(words=("npq", "nqp"))] = Field(
         description="Order of the output positions, outermost first: n images, p output rows, q output columns."
     )
+    lane_channels: Annotated[Literal["interleaved", "blocked"], Choice(words=("interleaved", "blocked"))] = Field(
+        default="interleaved",
+        description="Which of a tap's channels a lane holds: interleaved: those that are its number modulo the lanes, "
+        "or blocked: a contiguous part, the first lane the first.",
+    )
     overlap: Annotated[Literal["none", "prefetch"], Choice(words=("none", "prefetch"))] = Field(
         default="prefetch",
         description="Whether a pass may begin to load while the one before it still computes (prefetch), or begins "

@@ -12,12 +12,21 @@ from swatsim.report.records import Row
 from swatsim.report.report import Report
 from swatsim.report.step_views import area_view, footprint_view, other_view
 from swatsim.report.view import WIDTH, View
-from swatsim.report.views import cycles_view, energy_view, mapping_view, roofline_view, stalls_view, traffic_view
+from swatsim.report.views import (
+    cycles_view,
+    energy_view,
+    losses_view,
+    mapping_view,
+    roofline_view,
+    stalls_view,
+    traffic_view,
+)
 
 SYNTHETIC = "The trace is synthetic: its masks were drawn at random, nobody trained them."
 # What `swatsim run --show` may name, the default first.
 VIEWS: dict[str, Callable[[Report], View]] = {
     "cycles": cycles_view,
+    "losses": losses_view,
     "stalls": stalls_view,
     "traffic": traffic_view,
     "energy": energy_view,

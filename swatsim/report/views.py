@@ -1,15 +1,17 @@
-"""The tables of layers and passes: cycles, stalls, traffic, energy, roofline and mapping."""
+"""The tables of layers and passes: cycles, losses, stalls, traffic, energy, roofline and mapping."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from swatsim.moves import DIRECTIONS
 from swatsim.report.columns import CAUSES
 from swatsim.report.quantities import NOTHING, bytes_text, cycles_text, joules_text, rate_text, share_text, times_text
-from swatsim.report.records import Row
+from swatsim.report.records import OTHER, Row
 from swatsim.report.report import Report
 from swatsim.report.view import WIDTH, Parts, View, columns_width, fitting, heading
+from swatsim.way import Losses
 
 _LONGEST_NAME = 21  # of a layer, before columns give way to it
 
@@ -40,6 +42,32 @@ def _cycles_cells(record: Row) -> tuple[str, ...]:
         bytes_text(record.dram_bytes),
         record.bound_by,
     )
+
+
+def losses_view(report: Report) -> View:
+    """What the compute cycles are more than the ideal, by cause; streaming work multiplies nothing and is left out."""
+
+    def cells(record: Row) -> tuple[str, ...]:
+        parts = (record.ideal_cycles, *record.losses)
+        return (
+            cycles_text(record.compute_cycles),
+            cycles_text(record.ideal_cycles),
+            *(share_text(part, record.compute_cycles) for part in parts),
+            cycles_text(record.stall_cycles),
+        )
+
+    view = _view(
+        report,
+        ("compute", "ideal", "busy", *Losses._fields, "stalls"),
+        cells,
+        notes=(
+            "ideal: what cannot be skipped, packed perfectly on all multipliers; busy: its share of the compute "
+            "cycles. The others are lost to: reach (multipliers that find no value), imbalance of rows and of tiles, "
+            "barriers, edges (padding, what is idle in last rounds). stalls: cycles beside the compute cycles.",
+        ),
+    )
+    streaming = (OTHER, "step")
+    return replace(view, totals=tuple(cells for cells in view.totals if cells[1] not in streaming))
 
 
 def stalls_view(report: Report) -> View:

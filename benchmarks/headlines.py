@@ -1,0 +1,321 @@
+"""What papers say of their machines, and what ours give for it: measured by `python -m benchmarks.validation --update`.
+
+Each headline is a published speedup with the workload nearest to its own that there is. Compute cycles, as the papers'
+figures of datapaths are; a ratio over another machine is at equal multipliers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import NamedTuple
+
+import swatsim
+from benchmarks.compute import Cycles, network_cycles, total
+from benchmarks.workloads import pruned, two_of_four, uniform
+from swatsim.architecture import Architecture
+from swatsim.layer import Layer
+from swatsim.passes import PASSES
+
+TRACES = Path(__file__).parent.parent / "traces"
+FORWARD = ("forward",)
+
+
+class Claim(NamedTuple):
+    """One published figure and ours."""
+
+    machine: str
+    published: float
+    text: str  # what the paper says of it, as the table has it
+    workload: str  # of ours
+    cause: str  # of the difference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """A claim, how ours is measured, and whether that is quick enough for every run of the tests."""
+
+    claim: Claim
+    measure: Callable[[], float]
+    quick: bool
+
+
+HEADLINES: dict[str, Headline] = {}
+
+
+def headline(key: str, claim: Claim, *, quick: bool = False) -> Callable[[Callable[[], float]], Callable[[], float]]:
+    """Add a claim with the function that measures ours."""
+
+    def add(measure: Callable[[], float]) -> Callable[[], float]:
+        HEADLINES[key] = Headline(claim=claim, measure=measure, quick=quick)
+        return measure
+
+    return add
+
+
+# --------------------------------------------------------------------------------------------------------- machines
+
+
+@cache
+def machine(name: str, **overrides: object) -> Architecture:
+    """A shipped architecture; `datapath__skip` stands for datapath.skip."""
+    return swatsim.load_architecture(
+        name, overrides={key.replace("__", "."): value for key, value in overrides.items()}
+    )
+
+
+def dense_1024() -> Architecture:
+    """1024 multipliers that skip nothing, in the split of tiles that is best for each layer."""
+    return machine("dadiannao-dense", tiles=4, mapping__tile_split="best")
+
+
+# -------------------------------------------------------------------------------------------------------- workloads
+
+
+def trace_layers(name: str) -> Iterator[Layer]:
+    """The layers of a shipped trace that are no linear ones."""
+    trace = swatsim.load_trace(TRACES / name)
+    for index, spec in enumerate(trace.specs):
+        if spec.kind != "linear":
+            yield trace.layer(index)
+
+
+@cache
+def cycles_of_trace(architecture: Architecture, name: str, passes: tuple[str, ...] = PASSES) -> Cycles:
+    """All of some passes of a trace's convolutions."""
+    return total(network_cycles(architecture, trace_layers(name), passes), passes)
+
+
+@cache
+def cycles_of_pruned(architecture: Architecture, network: str) -> Cycles:
+    """Inference of a pruned network."""
+    return network_cycles(architecture, pruned(network), FORWARD)["forward"]
+
+
+@cache
+def cycles_of_uniform(architecture: Architecture, network: str, input: float, weight: float) -> Cycles:
+    """Inference of a network whose layers all have the same densities."""
+    return network_cycles(architecture, uniform(network, input=input, weight=weight), FORWARD)["forward"]
+
+
+def over(slow: tuple[Architecture, Cycles], fast: tuple[Architecture, Cycles]) -> float:
+    """How much faster the second is, at equal multipliers."""
+    one, other = (cycles.actual * architecture.macs_per_cycle for architecture, cycles in (slow, fast))
+    return one / other
+
+
+def mean(values: Iterable[float]) -> float:
+    """Geometric mean."""
+    found = list(values)
+    return float(prod(found) ** (1 / len(found)))
+
+
+# ------------------------------------------------------------------------------------------------------------- SCNN
+
+
+@headline(
+    "scnn-dense",
+    Claim(
+        "scnn", 0.79, "79 % of the dense machine's speed at densities 1.0/1.0",
+        "GoogLeNet's convolutions, all values present, over a dense machine of 1024 multipliers",
+        "",
+    ),
+)  # fmt: skip
+def _scnn_dense() -> float:
+    return _scnn_over_dense(1.0)
+
+
+@headline(
+    "scnn-sparse",
+    Claim(
+        "scnn", 24.0, "24x at densities 0.1/0.1", "the same with a tenth of the weights and of the inputs, at random", ""
+    ),
+)  # fmt: skip
+def _scnn_sparse() -> float:
+    return _scnn_over_dense(0.1)
+
+
+@headline(
+    "scnn-even",
+    Claim("scnn", 1.0, "as fast as dense at about 0.85/0.85", "the same with 0.85 of both", ""),
+)  # fmt: skip
+def _scnn_even() -> float:
+    return _scnn_over_dense(0.85)
+
+
+def _scnn_over_dense(density: float) -> float:
+    scnn, dense = machine("scnn"), dense_1024()
+    return over(
+        (dense, cycles_of_uniform(dense, "googlenet", 1.0, 1.0)),
+        (scnn, cycles_of_uniform(scnn, "googlenet", density, density)),
+    )
+
+
+@headline(
+    "scnn-vgg16",
+    Claim("scnn", 3.52, "3.52x over dense, VGG-16 pruned", "VGG-16 at the densities of Han et al., positions random", ""),
+)  # fmt: skip
+def _scnn_vgg16() -> float:
+    return _scnn_pruned("vgg16")
+
+
+@headline(
+    "scnn-alexnet",
+    Claim("scnn", 2.37, "2.37x over dense, AlexNet pruned", "AlexNet at the densities of Han et al., positions random", ""),
+)  # fmt: skip
+def _scnn_alexnet() -> float:
+    return _scnn_pruned("alexnet")
+
+
+def _scnn_pruned(network: str) -> float:
+    scnn, dense = machine("scnn"), dense_1024()
+    return over((dense, cycles_of_pruned(dense, network)), (scnn, cycles_of_pruned(scnn, network)))
+
+
+# ---------------------------------------------------------------------------------------------------------- the others
+
+
+@headline(
+    "ant",
+    Claim(
+        "ant", 3.71, "3.71x over an SCNN-like machine at 90 %, training", "a step of traces/resnet50-90, three passes", ""
+    ),
+)  # fmt: skip
+def _ant() -> float:
+    scnn, ant = machine("scnn"), machine("ant")
+    return over((scnn, cycles_of_trace(scnn, "resnet50-90")), (ant, cycles_of_trace(ant, "resnet50-90")))
+
+
+@headline(
+    "ant-useless",
+    Claim(
+        "ant", 0.90, "up to 90 % of weight_grad's products are useless (in SCNN)",
+        "share in weight_grad of traces/resnet50-90 on arch/scnn.yaml", "",
+    ),
+)  # fmt: skip
+def _useless() -> float:
+    found = cycles_of_trace(machine("scnn"), "resnet50-90", ("weight_grad",))
+    return 1 - found.positions / found.products
+
+
+@headline(
+    "cnvlutin",
+    Claim(
+        "cnvlutin", 1.37, "1.37x over DaDianNao (1.24 to 1.55), inference, all layers",
+        "mean of AlexNet, GoogLeNet and VGG-16 at their mean of 44 % zeros in all inputs but the images, positions random",
+        "",
+    ),
+)  # fmt: skip
+def _cnvlutin() -> float:
+    return mean(_cnvlutin_on(network) for network in ("alexnet", "googlenet", "vgg16"))
+
+
+def _cnvlutin_on(network: str) -> float:
+    architecture = machine("cnvlutin")
+    layers = list(uniform(network, input=0.56, weight=1.0))
+    first = next(uniform(network, input=1.0, weight=1.0))
+    return network_cycles(architecture, [first, *layers[1:]], FORWARD)["forward"].speedup
+
+
+@headline(
+    "cnvlutin-trace",
+    Claim("cnvlutin", 1.37, "the same", "forward of traces/resnet50, whose natural zeros cluster by channel", ""),
+    quick=False,
+)
+def _cnvlutin_trace() -> float:
+    return cycles_of_trace(machine("cnvlutin"), "resnet50", FORWARD).speedup
+
+
+@headline(
+    "sparten",
+    Claim("sparten", 4.7, "4.7x over dense, inference", "mean of pruned AlexNet and VGG-16", ""),
+)
+def _sparten() -> float:
+    return mean(cycles_of_pruned(machine("sparten"), network).speedup for network in ("alexnet", "vgg16"))
+
+
+@headline(
+    "sparten-one-sided",
+    Claim(
+        "sparten", 1.8, "1.8x over one-sided sparsity", "the same, over itself skipping the inputs' zeros only", ""
+    ),
+)  # fmt: skip
+def _sparten_one_sided() -> float:
+    both, one = machine("sparten"), machine("sparten", datapath__skip="columns", datapath__balance="none")
+    return mean(
+        over((one, cycles_of_pruned(one, network)), (both, cycles_of_pruned(both, network)))
+        for network in ("alexnet", "vgg16")
+    )
+
+
+@headline("sparten-scnn", Claim("sparten", 3.0, "3x over SCNN", "the same, over arch/scnn.yaml", ""))
+def _sparten_over_scnn() -> float:
+    sparten, scnn = machine("sparten"), machine("scnn")
+    return mean(
+        over((scnn, cycles_of_pruned(scnn, network)), (sparten, cycles_of_pruned(sparten, network)))
+        for network in ("alexnet", "vgg16")
+    )
+
+
+@headline(
+    "tensordash",
+    Claim("tensordash", 1.95, "1.95x, training, all layers", "three passes of traces/resnet50-dense", ""),
+)
+def _tensordash() -> float:
+    return cycles_of_trace(machine("tensordash"), "resnet50-dense").speedup
+
+
+@headline(
+    "bit-tactical",
+    Claim(
+        "bit-tactical", 5.05, "5.05x for TCLp, whose back end skips bits too", "mean of pruned AlexNet and VGG-16", ""
+    ),
+)  # fmt: skip
+def _bit_tactical() -> float:
+    return mean(cycles_of_pruned(machine("bit-tactical"), network).speedup for network in ("alexnet", "vgg16"))
+
+
+@headline(
+    "cambricon-x",
+    Claim("cambricon-x", 7.23, "7.23x over DianNao, inference", "mean of pruned AlexNet and VGG-16", ""),
+)
+def _cambricon_x() -> float:
+    return mean(cycles_of_pruned(machine("cambricon-x"), network).speedup for network in ("alexnet", "vgg16"))
+
+
+@headline(
+    "procrustes",
+    Claim("procrustes", 4.0, "up to 4x, training", "three passes of traces/resnet50-90", ""),
+)
+def _procrustes() -> float:
+    return cycles_of_trace(machine("procrustes"), "resnet50-90").speedup
+
+
+@headline(
+    "sparsetrain",
+    Claim("sparsetrain", 2.7, "2.7x, training (AlexNet, ResNet)", "three passes of traces/resnet18-cifar/rigl-90-end", ""),
+)  # fmt: skip
+def _sparsetrain() -> float:
+    return cycles_of_trace(machine("sparsetrain"), "resnet50-dense").speedup
+
+
+@headline(
+    "sigma",
+    Claim("sigma", 5.7, "5.7x over a systolic array, sparse GEMMs of training", "", ""),
+)
+def _sigma() -> float:
+    sigma, systolic = machine("sigma"), machine("systolic")
+    return over((systolic, cycles_of_trace(systolic, "resnet50")), (sigma, cycles_of_trace(sigma, "resnet50")))
+
+
+@headline(
+    "sparse-tensor-core",
+    Claim("sparse-tensor-core", 2.0, "2x", "weights of which no four neighbours have more than two", ""),
+    quick=True,
+)
+def _sparse_tensor_core() -> float:
+    layer = two_of_four("2:4", (128, 1152, 1024), 0.5, 1.0)
+    return network_cycles(machine("sparse-tensor-core"), [layer], FORWARD)["forward"].speedup

@@ -1,0 +1,309 @@
+"""Cartesian products: a PE multiplies a few values of an image by a few of the other operand, each by each.
+
+Both operands have two coordinates, here *outer* and *inner*. Those of the image are tiled over the PEs; the values of
+the other operand lie at *places*, each with one value per row (a filter). A pair adds to one *result* or to none.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.kernels.compile import kernel
+
+IntArray = NDArray[np.int64]
+
+# Which places are fetched for a group of values of the image.
+ALL, RANGE, EXACT = 0, 1, 2
+
+
+class Axis(NamedTuple):
+    """Which coordinates and places of one axis meet, and which PE has them; an empty range ends before its start."""
+
+    result: IntArray  # [coordinate, place]: coordinate of the result, -1 where the pair falls outside
+    met: IntArray  # [coordinate, 2]: first and last place with a result
+    phase: IntArray  # [coordinate]: coordinates of one phase are worked on together
+    phase_places: IntArray  # [phase, 2]: first and last place that a phase is paired with
+    tile_start: IntArray  # [tile + 1]: first coordinate
+    tile_places: IntArray  # [tile, 2]: first and last place that a tile has
+
+
+class Operand(NamedTuple):
+    """The other operand; row r has a value at a place of list l where present[base[r] + offset[l, place]]."""
+
+    present: NDArray[np.uint8]
+    base: IntArray  # [row]
+    offset: IntArray  # [list, outer place · inner places + inner place]: one list for each channel, or one for all
+
+
+class Banks(NamedTuple):
+    """The accumulator bank of a result."""
+
+    of: NDArray[np.int32]  # [class of row, class of result]
+    row: IntArray  # [row]: its class
+    result: IntArray  # [outer, inner coordinate]: class
+    banks: int
+
+
+class Array(NamedTuple):
+    """The PEs that work on one image."""
+
+    grid: tuple[int, int]  # of PEs; an image that has more tiles is worked on in bands of so many
+    per_step: tuple[int, int]  # values of the image and of the other operand
+    block_rows: int  # rows that a PE works on at once
+    blocks_at_once: int  # each on a grid of its own
+    fetched: int  # ALL, RANGE or EXACT
+
+
+class Work(NamedTuple):
+    """What an image costs."""
+
+    cycles: IntArray  # [round of blocks, channel]: of the slowest PE, band after band
+    pe_cycles: IntArray  # [block of rows, tile]: all channels
+    products: IntArray  # [2]: multiplied, and inside of the results
+
+
+class Lists(NamedTuple):
+    """The values of the other operand, place by place, rows in order."""
+
+    start: IntArray  # [block of rows, place + 1]
+    row_class: IntArray  # [value]
+
+
+class Pairs(NamedTuple):
+    """The places that meet a group of values of the image, in order, and the classes of results there."""
+
+    place: IntArray  # [pair of places]
+    results: IntArray  # [pair of places]: how many values meet it
+    result_class: IntArray  # [pair of places, value]
+
+
+@kernel
+def list_values(operand: Operand, which: int, block_rows: int, banks: Banks, lists: Lists) -> None:
+    """Collect the values that are present in one list."""
+    found = 0
+    for block in range(lists.start.shape[0]):
+        last_row = min((block + 1) * block_rows, operand.base.shape[0])
+        for place in range(operand.offset.shape[1]):
+            lists.start[block, place] = found
+            for row in range(block * block_rows, last_row):
+                if operand.present[operand.base[row] + operand.offset[which, place]]:
+                    lists.row_class[found] = banks.row[row]
+                    found += 1
+        lists.start[block, operand.offset.shape[1]] = found
+
+
+@kernel
+def gather_phase(
+    plane: NDArray[np.uint8], axes: tuple[Axis, Axis], tile: tuple[int, int], phase: tuple[int, int], found: IntArray
+) -> int:
+    """Set found[value] = (outer, inner) coordinate of the values of one tile and phase; return how many."""
+    outer, inner = axes
+    count = 0
+    for y in range(outer.tile_start[tile[0]], outer.tile_start[tile[0] + 1]):
+        if outer.phase[y] != phase[0]:
+            continue
+        for x in range(inner.tile_start[tile[1]], inner.tile_start[tile[1] + 1]):
+            if plane[y, x] and inner.phase[x] == phase[1]:
+                found[count, 0], found[count, 1] = y, x
+                count += 1
+    return count
+
+
+@kernel
+def meeting_range(axis: Axis, which: int, group: IntArray, whole: tuple[int, int]) -> tuple[int, int]:
+    """First and last place within `whole` between which lies all that a group meets on one axis (`which`)."""
+    first, last = whole[1] + 1, whole[0] - 1
+    for value in range(group.shape[0]):
+        coordinate = group[value, which]
+        if axis.met[coordinate, 0] <= axis.met[coordinate, 1]:
+            first = min(first, axis.met[coordinate, 0])
+            last = max(last, axis.met[coordinate, 1])
+    return max(first, whole[0]), min(last, whole[1])
+
+
+@kernel
+def pair_group(
+    axes: tuple[Axis, Axis], group: IntArray, rectangle: tuple[int, int, int, int], banks: Banks, pairs: Pairs
+) -> int:
+    """Find the places of a rectangle (first, last outer; first, last inner) that meet a group; return how many."""
+    outer, inner = axes
+    places = inner.result.shape[1]
+    meeting = np.empty(group.shape[0], dtype=np.int64)
+    count = 0
+    for outer_place in range(rectangle[0], rectangle[1] + 1):
+        values = 0
+        for value in range(group.shape[0]):
+            if outer.result[group[value, 0], outer_place] >= 0:
+                meeting[values] = value
+                values += 1
+        if values == 0:
+            continue
+        for inner_place in range(rectangle[2], rectangle[3] + 1):
+            results = 0
+            for index in range(values):
+                value = meeting[index]
+                inner_result = inner.result[group[value, 1], inner_place]
+                if inner_result >= 0:
+                    outer_result = outer.result[group[value, 0], outer_place]
+                    pairs.result_class[count, results] = banks.result[outer_result, inner_result]
+                    results += 1
+            if results > 0:
+                pairs.place[count] = outer_place * places + inner_place
+                pairs.results[count] = results
+                count += 1
+    return count
+
+
+@kernel
+def fetched_before(
+    start: IntArray, rectangle: tuple[int, int, int, int], places: int, exact: bool, pairs: IntArray, before: IntArray
+) -> int:
+    """Set before[pair] = values fetched before those at place pairs[pair]; return how many are fetched in all."""
+    fetched = 0
+    pair = 0
+    if exact:
+        for pair in range(pairs.shape[0]):
+            before[pair] = fetched
+            fetched += start[pairs[pair] + 1] - start[pairs[pair]]
+        return fetched
+    for outer_place in range(rectangle[0], rectangle[1] + 1):
+        first, last = outer_place * places + rectangle[2], outer_place * places + rectangle[3]
+        while pair < pairs.shape[0] and pairs[pair] <= last:
+            before[pair] = fetched + start[pairs[pair]] - start[first]
+            pair += 1
+        if first <= last:
+            fetched += start[last + 1] - start[first]
+    return fetched
+
+
+@kernel
+def conflict_cycles(
+    start: IntArray, row_class: IntArray, pairs: Pairs, before: IntArray, per_step: int, banks: Banks
+) -> tuple[int, int]:
+    """Cycles that steps take beyond one each because results share a bank, and the results.
+
+    Only steps with results are walked through: a step whose products all fall outside takes one cycle.
+    """
+    used = np.zeros(banks.banks, dtype=np.int32)
+    fullest = 1
+    extra = 0
+    inside = 0
+    current = -1
+    for pair in range(before.shape[0]):
+        place, results = pairs.place[pair], pairs.results[pair]
+        step = before[pair] // per_step
+        left = per_step - (before[pair] - step * per_step)
+        inside += results * (start[place + 1] - start[place])
+        for value in range(start[place], start[place + 1]):
+            if left == 0:
+                step += 1
+                left = per_step
+            if step != current:
+                extra += fullest - 1
+                fullest = 1
+                used[:] = 0
+                current = step
+            left -= 1
+            bank_of = banks.of[row_class[value]]
+            for result in range(results):
+                bank = bank_of[pairs.result_class[pair, result]]
+                used[bank] += 1
+                fullest = max(fullest, used[bank])
+    return extra + fullest - 1, inside
+
+
+@kernel
+def multiply_phase(
+    axes: tuple[Axis, Axis], values: IntArray, whole: tuple[int, int, int, int], lists: Lists,
+    settings: tuple[Array, Banks, Pairs, IntArray], cycles: tuple[IntArray, IntArray],
+) -> None:  # fmt: skip
+    """Multiply the values of a tile and phase by the places of `whole`; cycles: [block] and products, added to."""
+    array, banks, pairs, before = settings
+    at_once, per_step = array.per_step
+    spent, products = cycles
+    places = axes[1].result.shape[1]
+    for first in range(0, values.shape[0], at_once):
+        group = values[first : first + at_once]
+        outer = meeting_range(axes[0], 0, group, (whole[0], whole[1]))
+        inner = meeting_range(axes[1], 1, group, (whole[2], whole[3]))
+        met = (outer[0], outer[1], inner[0], inner[1])
+        count = pair_group(axes, group, met, banks, pairs)
+        rectangle = whole if array.fetched == ALL else met
+        for block in range(spent.shape[0]):
+            start = lists.start[block]
+            fetched = fetched_before(
+                start, rectangle, places, array.fetched == EXACT, pairs.place[:count], before[:count]
+            )
+            extra, inside = conflict_cycles(start, lists.row_class, pairs, before[:count], per_step, banks)
+            spent[block] += -(-fetched // per_step) + extra
+            # Where each pair is checked by itself, those that fall outside are not multiplied.
+            products[0] += inside if array.fetched == EXACT else fetched * group.shape[0]
+            products[1] += inside
+
+
+@kernel
+def multiply_tile(
+    plane: NDArray[np.uint8], axes: tuple[Axis, Axis], tile: tuple[int, int], lists: Lists,
+    settings: tuple[Array, Banks, Pairs, IntArray], scratch: tuple[IntArray, IntArray, IntArray],
+) -> None:  # fmt: skip
+    """One channel on one PE; scratch: values found, and as `cycles` of `multiply_phase`."""
+    found, spent, products = scratch
+    spent[:] = 0
+    for outer_phase in range(axes[0].phase_places.shape[0]):
+        outer = axes[0].phase_places[outer_phase]
+        first_outer = max(outer[0], axes[0].tile_places[tile[0], 0])
+        last_outer = min(outer[1], axes[0].tile_places[tile[0], 1])
+        if first_outer > last_outer:
+            continue
+        for inner_phase in range(axes[1].phase_places.shape[0]):
+            inner = axes[1].phase_places[inner_phase]
+            first_inner = max(inner[0], axes[1].tile_places[tile[1], 0])
+            last_inner = min(inner[1], axes[1].tile_places[tile[1], 1])
+            if first_inner > last_inner:
+                continue
+            count = gather_phase(plane, axes, tile, (outer_phase, inner_phase), found)
+            whole = (first_outer, last_outer, first_inner, last_inner)
+            multiply_phase(axes, found[:count], whole, lists, settings, (spent, products))
+
+
+@kernel
+def multiply_image(
+    image: NDArray[np.uint8], axes: tuple[Axis, Axis], operand: Operand, banks: Banks, array: Array, work: Work
+) -> None:
+    """Add the work of image[channel, outer, inner]; Source: SCNN (ISCA 2017), §3."""
+    blocks, tiles = (
+        -(-operand.base.shape[0] // array.block_rows),
+        (axes[0].tile_places.shape[0], axes[1].tile_places.shape[0]),
+    )
+    places = operand.offset.shape[1]
+    lists = Lists(
+        np.empty((blocks, places + 1), dtype=np.int64), np.empty(operand.base.shape[0] * places, dtype=np.int64)
+    )
+    pairs = Pairs(
+        np.empty(places, dtype=np.int64), np.empty(places, dtype=np.int64),
+        np.empty((places, array.per_step[0]), dtype=np.int64),
+    )  # fmt: skip
+    found = np.empty((image.shape[1] * image.shape[2], 2), dtype=np.int64)
+    spent = np.empty(blocks, dtype=np.int64)
+    slowest = np.empty(work.cycles.shape[0], dtype=np.int64)
+    settings = (array, banks, pairs, np.empty(places, dtype=np.int64))
+    for channel in range(image.shape[0]):
+        if channel < operand.offset.shape[0]:
+            list_values(operand, channel, array.block_rows, banks, lists)
+        for outer_band in range(0, tiles[0], array.grid[0]):
+            for inner_band in range(0, tiles[1], array.grid[1]):
+                slowest[:] = 0
+                for outer_tile in range(outer_band, min(outer_band + array.grid[0], tiles[0])):
+                    for inner_tile in range(inner_band, min(inner_band + array.grid[1], tiles[1])):
+                        tile = (outer_tile, inner_tile)
+                        scratch = (found, spent, work.products)
+                        multiply_tile(image[channel], axes, tile, lists, settings, scratch)
+                        for block in range(blocks):
+                            work.pe_cycles[block, outer_tile * tiles[1] + inner_tile] += spent[block]
+                            turn = block // array.blocks_at_once
+                            slowest[turn] = max(slowest[turn], spent[block])
+                for turn in range(slowest.shape[0]):
+                    work.cycles[turn, channel] += slowest[turn]

@@ -1,0 +1,62 @@
+"""What rows have left in each chunk of steps, where idle lanes take values from anywhere in it.
+
+words[row, step] has bit i set where lane i of the step has a value, as `gather.gather_words` reads them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swatsim.kernels.compile import kernel
+
+ONE = np.uint64(1)
+# Bits are counted in pairs, fours and eights, then summed over the bytes.
+_PAIRS, _FOURS, _EIGHTS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
+_BYTE = np.uint64(0xFF)
+
+
+@kernel
+def ones(word: np.uint64) -> np.int64:
+    """How many bits of a word are set."""
+    word = word - ((word >> np.uint64(1)) & _PAIRS)
+    word = (word & _FOURS) + ((word >> np.uint64(2)) & _FOURS)
+    word = (word + (word >> np.uint64(4))) & _EIGHTS
+    word = word + (word >> np.uint64(8))
+    word = word + (word >> np.uint64(16))
+    word = word + (word >> np.uint64(32))
+    return np.int64(word & _BYTE)
+
+
+@kernel
+def unite_rows(words: NDArray[np.uint64], unit_rows: int, united: NDArray[np.uint64]) -> None:
+    """Set united[unit, step]: the lanes that have a value in any of the `unit_rows` rows of the unit."""
+    united[:] = 0
+    for row in range(words.shape[0]):
+        for step in range(words.shape[1]):
+            united[row // unit_rows, step] |= words[row, step]
+
+
+@kernel
+def count_by_lane(words: NDArray[np.uint64], chunk_steps: int, counts: NDArray[np.int64]) -> None:
+    """Set counts[row, chunk, lane]: the values of each lane in each chunk of steps."""
+    counts[:] = 0
+    for row in range(words.shape[0]):
+        for step in range(words.shape[1]):
+            word = words[row, step]
+            for lane in range(counts.shape[2]):
+                counts[row, step // chunk_steps, lane] += np.int64(word >> np.uint64(lane) & ONE)
+
+
+@kernel
+def fullest_group(words: NDArray[np.uint64], group_lanes: int, chunk_steps: int, fullest: NDArray[np.int64]) -> None:
+    """Set fullest[row, chunk]: the most values that `group_lanes` neighbouring lanes of a step have."""
+    fullest[:] = 0
+    mask = ~np.uint64(0) >> np.uint64(64 - group_lanes)
+    for row in range(words.shape[0]):
+        for step in range(words.shape[1]):
+            rest = words[row, step]
+            chunk = step // chunk_steps
+            for _ in range(64 // group_lanes):
+                fullest[row, chunk] = max(fullest[row, chunk], ones(rest & mask))
+                rest >>= np.uint64(group_lanes) & np.uint64(63)

@@ -1,0 +1,184 @@
+"""Cycles of the datapath family `outer` are those of the oracle, which computes the convolution to get them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pytest
+from free_memory import load_with_free_memory
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from oracle_cases import Axis, axes, between, tensors
+from oracle_outer import OuterMachine, effectual, run_pass
+from oracle_vectors import PASS_OPERANDS, OracleLayer, definition
+
+import swatsim
+from benchmarks.published_counts import PUBLISHED, SHAPES, layer
+from benchmarks.reference_scnn import our_counts, reference_counts
+from swatsim.contraction import contract
+from swatsim.datapaths import outer
+from swatsim.sides import Order
+
+# A case is an execution of all of its multiplications, several times over.
+FEWER = settings(max_examples=settings().max_examples // 3)
+
+
+@st.composite
+def small_layers(draw: st.DrawFn) -> OracleLayer:
+    """Every kind of layer, so small that the oracle can multiply all pairs."""
+    kind = draw(st.sampled_from(("conv2d", "conv2d", "conv2d", "conv1d", "conv_transpose2d", "linear")))
+    sides, groups = (Axis(1, 1, 1, 1, 0, 0), Axis(1, 1, 1, 1, 0, 0)), 1
+    if kind == "linear":
+        leading, inputs, outputs = (draw(between(1, 5)),), draw(between(1, 5)), draw(between(1, 12))
+        x, w, y = (*leading, inputs), (outputs, inputs), (*leading, outputs)
+    else:
+        sides = (sides[0], draw(axes(9))) if kind == "conv1d" else (draw(axes(6)), draw(axes(6)))
+        groups, images = draw(st.sampled_from((1, 1, 2))), draw(between(1, 2))
+        channels, filters = draw(between(1, 2)), draw(between(1, 12 // groups))
+        kept = slice(1, 2) if kind == "conv1d" else slice(0, 2)
+        x = (images, channels * groups, *(side.size for side in sides[kept]))
+        w = (filters * groups, channels, *(side.kernel for side in sides[kept]))
+        y = (images, filters * groups, *(side.positions for side in sides[kept]))
+        if kind == "conv_transpose2d":
+            x, y = y, x
+    return OracleLayer(
+        kind=kind, input=draw(tensors(x)), weight=draw(tensors(w)), output_grad=draw(tensors(y)), groups=groups,
+        stride=tuple(side.stride for side in sides), dilation=tuple(side.dilation for side in sides),
+        padding=(sides[0].before, sides[0].after, sides[1].before, sides[1].after),
+    )  # fmt: skip
+
+
+@st.composite
+def outer_machines(draw: st.DrawFn) -> OuterMachine:
+    banks = draw(st.sampled_from((1, 2, 3, 8, 32)))
+    exchange = st.sampled_from(("added", "overlapped", "none"))
+    return OuterMachine(
+        grid=draw(st.sampled_from(((1, 1), (2, 2), (2, 3), (1, 4), (4, 2)))),
+        image_values=draw(st.sampled_from((1, 2, 4))), other_values=draw(st.sampled_from((1, 3, 4))),
+        entries=draw(st.sampled_from((32, 36, 100))), banks=banks,
+        bank_hash=draw(st.sampled_from(("scnn", "scnn", "modulo"))),
+        anticipate=draw(st.sampled_from(("none", "range", "exact"))),
+        halo=draw(exchange), merge=draw(exchange), link=draw(st.sampled_from((1, 1, 3))),
+        split=draw(st.sampled_from(("columns", "columns", "best", "rows"))), width_outside=draw(st.booleans()),
+    )  # fmt: skip
+
+
+def overrides(machine: OuterMachine) -> dict[str, Any]:
+    return {
+        "tiles": machine.pes, "tile.rows": machine.other_values, "tile.columns": machine.image_values,
+        "datapath.grid": list(machine.grid), "datapath.accumulator_entries": machine.entries,
+        "datapath.accumulator_banks": machine.banks, "datapath.bank_hash": machine.bank_hash,
+        "datapath.anticipate": machine.anticipate, "datapath.halo": machine.halo, "datapath.merge": machine.merge,
+        "datapath.link_values_per_cycle": machine.link, "mapping.tile_split": machine.split,
+        "mapping.step_order": "csr" if machine.width_outside else "crs",
+        "mapping.window_order": "nqp" if machine.width_outside else "npq",
+    }  # fmt: skip
+
+
+def product_layer(layer: OracleLayer) -> swatsim.Layer:
+    return swatsim.Layer.from_arrays(
+        "layer", kind=layer.kind, input=layer.input, weight=layer.weight, output_grad=layer.output_grad,
+        stride=layer.stride, padding=layer.padding, dilation=layer.dilation, groups=layer.groups,
+    )  # fmt: skip
+
+
+def scheduled(layer: OracleLayer, pass_name: str, architecture: swatsim.Architecture) -> list[tuple[Any, Any]]:
+    """(skipping, dense) of each contraction."""
+    order = Order(architecture.mapping.step_order, architecture.mapping.window_order)
+    found = []
+    for contraction in contract(product_layer(layer), pass_name, order):
+        ways = outer.ways(contraction, architecture)
+        skipping, dense = outer.schedule(contraction, architecture, (*ways.skipping, *ways.dense))
+        found.append((skipping, dense))
+    return found
+
+
+@FEWER
+@given(layer=small_layers(), machine=outer_machines())
+def test_counts_are_those_of_the_executed_schedule(layer, machine):
+    event(f"{layer.kind}, {machine.anticipate}, {machine.split}")
+    architecture = load_with_free_memory("scnn", overrides(machine))
+    for pass_name in PASS_OPERANDS:
+        executed = run_pass(layer, pass_name, machine)
+        np.testing.assert_array_equal(executed.result, definition(layer, pass_name))
+        assert sum(skipping.inside for skipping, _ in executed.contractions) == effectual(layer, pass_name)
+        found = scheduled(layer, pass_name, architecture)
+        for (skipping, dense), (expected, expected_dense) in zip(found, executed.contractions, strict=True):
+            assert skipping.compute_cycles == expected.cycles, pass_name
+            assert dense.compute_cycles == expected_dense.cycles, pass_name
+            assert skipping.multiplications == expected.products, pass_name
+            assert dense.multiplications == expected_dense.products, pass_name
+            multipliers = machine.image_values * machine.other_values
+            losses = skipping.losses()
+            assert losses.tiles == expected.tile_waits // machine.pes
+            assert losses.barriers == expected.channel_waits // machine.pes
+            idle = expected.working * multipliers - expected.products
+            assert losses.reach == idle // (machine.pes * multipliers)
+
+
+@FEWER
+@given(layer=small_layers(), machine=outer_machines())
+def test_bounds_and_fallback(layer, machine):
+    """What conflicts make slower than the dense machine is run with skipping off."""
+    architecture = load_with_free_memory("scnn", overrides(machine))
+    report = swatsim.simulate(architecture, swatsim.Trace("t", [product_layer(layer)]))
+    for row in report.layer_records:
+        found = scheduled(layer, row.pass_name, architecture)
+        dense = sum(dense.compute_cycles for _, dense in found)
+        assert row.dense_compute_cycles == dense
+        assert row.compute_cycles == sum(min(each.compute_cycles for each in pair) for pair in found)
+        assert row.ideal_cycles <= row.compute_cycles <= dense
+
+
+@pytest.mark.parametrize("anticipate", ["none", "range", "exact"])
+def test_a_linear_layer_reaches_a_quarter_of_the_peak(anticipate):
+    """SCNN, §6 (as quoted): one activation of a channel leaves three of four multipliers of each PE idle."""
+    layer = OracleLayer(
+        kind="linear", input=np.ones((1, 32), int), weight=np.ones((64 * 8, 32), int),
+        output_grad=np.ones((1, 64 * 8), int),
+    )  # fmt: skip
+    architecture = load_with_free_memory("scnn", {"datapath.anticipate": anticipate})
+    ((skipping, dense),) = scheduled(layer, "forward", architecture)
+    assert skipping.compute_cycles == dense.compute_cycles == 4 * 32 * 512 // 1024
+
+
+def test_an_empty_tensor_costs_only_the_halo():
+    layer = OracleLayer(
+        kind="conv2d", input=np.zeros((1, 3, 8, 8), int), weight=np.ones((5, 3, 3, 3), int),
+        output_grad=np.ones((1, 5, 8, 8), int), padding=(1, 1, 1, 1),
+    )  # fmt: skip
+    architecture = load_with_free_memory("scnn", {"mapping.tile_split": "columns"})
+    ((skipping, _),) = scheduled(layer, "forward", architecture)
+    assert skipping.compute_cycles == 2 * 5  # tiles of 2 x 2, and halos of one coordinate on each side
+
+
+@functools.cache
+def multiplied(anticipate: str) -> int:
+    """Products of a weight gradient of ones, under tiles of 4 x 4."""
+    layer = OracleLayer(
+        kind="conv2d", input=np.ones((1, 1, 32, 32), int), weight=np.ones((1, 1, 3, 3), int),
+        output_grad=np.ones((1, 1, 30, 30), int),
+    )  # fmt: skip
+    architecture = load_with_free_memory("scnn", {"datapath.anticipate": anticipate, "mapping.tile_split": "columns"})
+    ((skipping, _),) = scheduled(layer, "weight_grad", architecture)
+    return skipping.multiplications
+
+
+def test_anticipation_drops_useless_products():
+    """Along an axis, the 4 coordinates of six inner tiles meet 6 gradients, those of the two at the edges 4."""
+    held = 6 * 4 * 6 + 2 * 4 * 4
+    assert multiplied("none") == held**2
+    # A group is a row of a tile, and 30 gradients meet 3 rows each.
+    assert multiplied("range") == held * 3 * 30
+    assert multiplied("exact") == (3 * 30) ** 2
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_counts_of_the_reference(name):
+    """By the reference's pairs its counts, by the convolution's the same, but where an odd padding meets a stride."""
+    published = tuple(PUBLISHED[key][name] for key in ("scnn", "scnn dense", "scnn products"))
+    assert reference_counts(layer(name)) == published
+    ours = {"D3": (33300, 33300, 7617600), "S2": (10436, 33300, 773424)}
+    assert our_counts(layer(name)) == ours.get(name, published)

@@ -66,13 +66,13 @@ def test_frozen_and_hashable() -> None:
         ("kind: lanes", "kind: outr", f"9:9: datapath.kind: got 'outr', expected one of {KINDS}"),
         (
             "skip: rows",
-            "skip: both",
-            "10:9: datapath.skip: got 'both', expected one of none, rows, columns, sparser",
+            "skip: all",
+            "10:9: datapath.skip: got 'all', expected one of none, rows, columns, sparser, both",
         ),
         (
             "reach: moves",
-            "reach: own_lane",
-            "11:10: datapath.reach: got 'own_lane', expected one of none, moves, crossbar",
+            "reach: own_lanes",
+            "11:10: datapath.reach: got 'own_lanes', expected one of none, moves, own_lane, crossbar, n_of_m",
         ),
         (
             "[1, 0]]",
@@ -201,7 +201,7 @@ def test_every_error_at_once_sorted_by_line() -> None:
         "arch/foo.yaml:13:29: datapath.moves[2][0]: got 99, expected an integer from 1 to 64",
         "arch/foo.yaml:13:33: datapath.moves[2][1]: got 'x', expected an integer from -63 to 63",
         "arch/foo.yaml:15:12: datapath.barrier: got 'chunk', expected buffer or pass with datapath.reach moves: "
-        "chunks belong to reach crossbar",
+        "moves look ahead across all steps, which are in no chunks",
         "arch/foo.yaml:18:12: got the alias *auto, expected the value itself",
         "arch/foo.yaml:24:3: memory: got the name 'SB', expected a name of at most 32 small letters, digits and _, "
         "a letter first, and none of compute, conflict, refresh, latency, total, mac",
@@ -234,7 +234,7 @@ def test_a_value_that_cannot_be_read_is_told_once() -> None:
 def test_surprise_booleans_are_words(word: str) -> None:
     assert scalar(word) == word
     assert errors(edited(("skip: rows", f"skip: {word}"))) == [
-        f"arch/foo.yaml:10:9: datapath.skip: got '{word}', expected one of none, rows, columns, sparser"
+        f"arch/foo.yaml:10:9: datapath.skip: got '{word}', expected one of none, rows, columns, sparser, both"
     ]
 
 

@@ -17,11 +17,16 @@ CROSSBAR = {"datapath.reach": "crossbar", "datapath.moves": [], "datapath.chunk_
 NONE = {"datapath.skip": "none", "datapath.reach": "none", "datapath.moves": []}
 
 # (what is right, what makes it wrong, the message after the override)
+OWN_LANE: dict[str, object] = {
+    "datapath.reach": "own_lane", "datapath.chunk_steps": 16, "datapath.lockstep": "lane", "datapath.barrier": "buffer",
+}  # fmt: skip
+TWO_OF_FOUR: dict[str, object] = {"datapath.reach": "n_of_m", "datapath.n": 2, "datapath.m": 4}
+
 BROKEN: list[tuple[dict[str, object], dict[str, object], str]] = [
     (
         NONE,
         {"datapath.skip": "rows"},
-        "datapath.reach: got 'none', expected moves or crossbar with datapath.skip rows: "
+        "datapath.reach: got 'none', expected moves, own_lane, crossbar or n_of_m with datapath.skip rows: "
         "without a reach, a skipped zero leaves its multiplier idle",
     ),
     (
@@ -56,15 +61,106 @@ BROKEN: list[tuple[dict[str, object], dict[str, object], str]] = [
     ),
     (
         CROSSBAR,
+        {"datapath.lockstep": "lane"},
+        "datapath.lockstep: got 'lane', expected row or tile with datapath.reach crossbar: "
+        "a lane that takes from others cannot advance by itself",
+    ),
+    (
+        {},
+        {"datapath.skip": "both"},
+        "datapath.reach: got 'moves', expected own_lane or crossbar with datapath.skip both: "
+        "moves and patterns are of one operand's zeros, whatever it meets",
+    ),
+    (
+        OWN_LANE,
+        {"datapath.chunk_steps": None},
+        "datapath.chunk_steps: got null, expected an integer with datapath.reach own_lane: "
+        "a lane runs ahead within a chunk of so many steps",
+    ),
+    (
+        OWN_LANE,
+        {"datapath.barrier": "step"},
+        "datapath.chunk_steps: got 16, expected 1 or null with datapath.barrier step: "
+        "where all wait after every step, none runs ahead",
+    ),
+    (
+        OWN_LANE,
+        {"datapath.barrier": "pass"},
+        "datapath.barrier: got 'pass', expected step, chunk or buffer with datapath.lockstep lane: "
+        "the lanes of a row add up one result at a time",
+    ),
+    (
+        OWN_LANE,
+        {"datapath.decouple_depth": 1},
+        "datapath.decouple_depth: got 1, expected 0 with datapath.lockstep lane: "
+        "the lanes of a row add up one result at a time",
+    ),
+    (
+        OWN_LANE | {"datapath.lockstep": "row"},
+        {"datapath.skip": "both", "datapath.lockstep": "lane"},
+        "datapath.lockstep: got 'lane', expected row or tile with datapath.skip both: "
+        "what a row and a column have in common is found for all lanes at once",
+    ),
+    (
+        TWO_OF_FOUR,
+        {"datapath.n": None},
+        "datapath.n: got null, expected an integer with datapath.reach n_of_m: it says how many of a group are kept",
+    ),
+    (
+        TWO_OF_FOUR,
+        {"datapath.m": None},
+        "datapath.m: got null, expected an integer with datapath.reach n_of_m: it says how many lanes make a group",
+    ),
+    (
+        TWO_OF_FOUR,
+        {"datapath.n": 4},
+        "datapath.n: got 4, expected fewer than 4 (datapath.m): where all of a group are kept, nothing is skipped",
+    ),
+    (
+        TWO_OF_FOUR,
+        {"datapath.m": 5},
+        "datapath.m: got 5, expected a divisor of 16 (tile.lanes): a step has whole groups",
+    ),
+    (
+        {},
+        {"datapath.barrier": "step"},
+        "datapath.barrier: got 'step', expected chunk, buffer or pass with datapath.reach moves: "
+        "where all wait after every step, nothing is taken from a later one",
+    ),
+    (
+        CROSSBAR | {"datapath.barrier": "chunk"},
+        {"datapath.decouple_depth": 2, "datapath.barrier": "pass"},
+        "datapath.decouple_depth: got 2, expected 0 with datapath.barrier pass: one is ahead by chunks or by buffers",
+    ),
+    (
+        CROSSBAR,
+        {"datapath.skip": "both", "datapath.balance": "pair"},
+        "datapath.balance: got 'pair', expected none or greedy with datapath.skip both: "
+        "how full a half is depends on what it meets",
+    ),
+    (
+        {"datapath.lockstep": "row"},
+        {"datapath.balance": "pair"},
+        "datapath.balance: got 'pair', expected none or greedy with datapath.reach moves: "
+        "two halves are one after the other in no order of steps that moves or patterns know",
+    ),
+    (
+        CROSSBAR | {"datapath.balance": "pair"},
         {"datapath.lockstep": "tile"},
-        "datapath.lockstep: got 'tile', expected row with datapath.reach crossbar: "
-        "each row's crossbar selects by that row's own values, so rows cannot share a schedule",
+        "datapath.balance: got 'pair', expected none or greedy with datapath.lockstep tile: "
+        "each row runs the halves that it was given",
+    ),
+    (
+        CROSSBAR | {"datapath.balance": "pair"},
+        {"datapath.barrier": "chunk"},
+        "datapath.balance: got 'pair', expected none or greedy with datapath.barrier chunk: "
+        "a pair is even only as a whole",
     ),
     (
         {},
         {"datapath.barrier": "chunk"},
         "datapath.barrier: got 'chunk', expected buffer or pass with datapath.reach moves: "
-        "chunks belong to reach crossbar",
+        "moves look ahead across all steps, which are in no chunks",
     ),
     (
         {},
@@ -97,6 +193,12 @@ WHOLE: list[dict[str, object]] = [
     NONE,
     CROSSBAR,
     CROSSBAR | {"datapath.barrier": "chunk"},
+    CROSSBAR | {"datapath.lockstep": "tile", "datapath.skip": "both"},
+    CROSSBAR | {"datapath.barrier": "chunk", "datapath.decouple_depth": 2},
+    CROSSBAR | {"datapath.balance": "pair"},
+    OWN_LANE,
+    OWN_LANE | {"datapath.barrier": "step", "datapath.chunk_steps": None},
+    TWO_OF_FOUR,
     {"datapath.moves": [[1, -15], [1, 15], [64, 0]]},
     {"tile.lanes": 3, "datapath.lane_order": [2, 0, 1]},
     {"datapath.order": "most_candidates"},

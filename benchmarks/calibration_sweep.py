@@ -101,7 +101,8 @@ def candidates() -> Iterator[Candidate]:
 def _single_changes() -> Iterator[tuple[str, object]]:
     values: dict[str, Sequence[object]] = {
         "datapath.skip": ("rows", "columns", "both"), "datapath.chunk_steps": (8, 16, 24, 28, 40, 48, 64),
-        "datapath.barrier": ("buffer", "pass"), "datapath.barrier_tiles": (1, 2, 4, 16), "datapath.decouple_depth": (1, 2),
+        "datapath.barrier": ("buffer", "pass"), "datapath.barrier_tiles": (1, 2, 4, 16),
+        "datapath.decouple_depth": (1, 2),
         "mapping.tile_split": ("rows", "columns"), "mapping.flatten": ("never",), "mapping.window_order": ("nqp",),
         "mapping.step_order": ("rsc", "csr"),
     }  # fmt: skip

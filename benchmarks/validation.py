@@ -137,11 +137,13 @@ def _headline_table(ours: dict[str, float]) -> Iterator[str]:
     yield "\n"
     for name, each in HEADLINES.items():
         if each.claim.cause:
-            yield f"- **{name}**: {each.claim.cause.format(**{key.replace('-', '_'): value for key, value in ours.items()})}\n"
+            values = {key.replace("-", "_"): value for key, value in ours.items()}
+            yield f"- **{name}**: {each.claim.cause.format(**values)}\n"
 
 
 def _sparseloop_table(ours: list[dict[str, int]]) -> Iterator[str]:
-    yield "| M, K, N, activations | dense | ours | 2:4 | ours | dual-side | ours | |\n|---|---:|---:|---:|---:|---:|---:|---:|\n"
+    yield "| M, K, N, activations | dense | ours | 2:4 | ours | dual-side | ours | |\n"
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|\n"
     for each, found in zip(sparseloop.PRODUCTS, ours, strict=True):
         pairs = [(each.dense, found["dense"]), (each.two_of_four, found["two_of_four"])]
         cells = " | ".join(

@@ -14,7 +14,8 @@ from swatsim.networks.builder import Builder
 # Parameters as the papers' and torchvision's models have them; multiplications of the forward pass.
 PUBLISHED_PARAMETERS = {
     "resnet18": 11_689_512, "resnet50": 25_557_032, "wrn-50-2": 68_883_240, "vgg16": 138_357_544,
-    "densenet121": 7_978_856, "mobilenet-v2": 3_504_872, "vit-tiny": 5_717_416, "alexnet": 60_965_224, "googlenet": 6_998_552,
+    "densenet121": 7_978_856, "mobilenet-v2": 3_504_872, "vit-tiny": 5_717_416,
+    "alexnet": 60_965_224, "googlenet": 6_998_552,
 }  # fmt: skip
 PUBLISHED_MACS = {
     "resnet18": 1_814_073_344, "resnet50": 4_089_184_256, "wrn-50-2": 11_398_021_120, "vgg16": 15_470_264_320,

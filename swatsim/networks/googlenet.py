@@ -1,7 +1,7 @@
 """GoogLeNet.
 
-Source: Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, table 1. Without its auxiliary classifiers and local
-response normalisations; poolings that round up have a border of 1 instead, which gives the same shapes.
+Source: Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, table 1. Without its auxiliary classifiers and
+local response normalisations; poolings that round up have a border of 1 instead, which gives the same shapes.
 """
 
 from __future__ import annotations

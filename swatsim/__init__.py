@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from swatsim import torch as torch
     from swatsim.architecture import Architecture, load_architecture, shipped_architectures
     from swatsim.bits import BitTensor
+    from swatsim.comparison import Comparison, compare
     from swatsim.errors import SwatsimError
     from swatsim.layer import Layer, LayerSpec
     from swatsim.report import Report
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Architecture": "swatsim.architecture",
     "BitTensor": "swatsim.bits",
+    "Comparison": "swatsim.comparison",
     "GraphNode": "swatsim.trace",
     "Layer": "swatsim.layer",
     "LayerSpec": "swatsim.layer",
@@ -36,14 +38,15 @@ _HOMES = {
     "Trace": "swatsim.trace",
     "TraceMetadata": "swatsim.trace",
     "TraceWriter": "swatsim.trace",
+    "compare": "swatsim.comparison",
     "load_architecture": "swatsim.architecture",
     "load_trace": "swatsim.trace",
     "shipped_architectures": "swatsim.architecture",
     "simulate": "swatsim.simulation",
 }
 __all__ = [
-    "Architecture", "BitTensor", "GraphNode", "Layer", "LayerSpec", "Report", "SwatsimError", "Trace", "TraceMetadata",
-    "TraceWriter", "load_architecture", "load_trace", "shipped_architectures", "simulate",
+    "Architecture", "BitTensor", "Comparison", "GraphNode", "Layer", "LayerSpec", "Report", "SwatsimError", "Trace",
+    "TraceMetadata", "TraceWriter", "compare", "load_architecture", "load_trace", "shipped_architectures", "simulate",
 ]  # fmt: skip
 
 

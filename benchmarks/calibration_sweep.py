@@ -76,7 +76,8 @@ def candidates() -> Iterator[Candidate]:
         yield Candidate(part=start, label="as it is", changed=found)
         for key, value in _single_changes():
             # Windows, the columns of a forward pass, cannot be sorted; and both takes as long as all others together.
-            if {**BASE, **found}[key] != value and (not found or value not in ("columns", "both")):
+            slow_or_refused = bool(found) and key == "datapath.skip" and value != "rows"
+            if {**BASE, **found}[key] != value and not slow_or_refused:
                 yield Candidate(part=start, label=f"{key}: {_written(value)}", changed={**found, key: value})
     for (rows, columns), steps, balance, (barrier, order) in itertools.product(
         ((16, 1), (8, 2), (4, 4), (2, 8), (1, 16)), (8, 16, 24, 32, 48, 64), ("none", "greedy"),

@@ -17,9 +17,10 @@ from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction, contract
 from swatsim.datapaths.outer.exchange import round_cycles
 from swatsim.datapaths.outer.geometry import Pairing, geometry, pair
-from swatsim.datapaths.outer.work import array_of, count
+from swatsim.datapaths.outer.work import count
 from swatsim.layer import Layer
 from swatsim.sides import Order
+from swatsim.way import Split
 
 
 class Counts(NamedTuple):
@@ -31,8 +32,9 @@ class Counts(NamedTuple):
 
 
 def machine() -> Architecture:
-    """The shipped one, which shares out nothing but positions, as the reference does."""
-    return swatsim.load_architecture("scnn", overrides={"mapping.tile_split": "columns"})
+    """The shipped one as the reference has it: it shares out nothing but positions, and waits at each channel."""
+    keys = {"mapping.tile_split": "columns", "datapath.barrier": "channel", "datapath.minimum_rows": 1}
+    return swatsim.load_architecture("scnn", overrides=keys)
 
 
 def reference_pairing(contraction: Contraction, axis: int) -> Pairing:
@@ -63,11 +65,9 @@ def _counts(of: Layer, *, reference: bool) -> Counts:
     architecture = machine()
     (contraction,) = contract(of, "forward", Order("crs", "npq"))
     pairing = (reference_pairing(contraction, 0), reference_pairing(contraction, 1)) if reference else pair(contraction)
-    grid = (architecture.datapath.grid[0], architecture.datapath.grid[1])
-    shape = geometry(contraction, architecture.datapath, grid, pairing)
-    array = array_of(shape, contraction, architecture, 1)
-    found = [count(contraction, shape, array, architecture, dense=dense) for dense in (False, True)]
-    cycles = [int(round_cycles(each.cycles, contraction, shape, array, architecture.datapath).sum()) for each in found]
+    shape = geometry(contraction, architecture, Split(row_tiles=1, column_tiles=architecture.tiles), pairing)
+    found = [count(contraction, shape, architecture, dense=dense) for dense in (False, True)]
+    cycles = [int(round_cycles(each.cycles, contraction, shape, architecture.datapath).sum()) for each in found]
     return Counts(cycles[0], cycles[1], found[0].inside)
 
 

@@ -26,6 +26,8 @@ class OuterMachine:
     banks: int = 8
     bank_hash: str = "scnn"
     anticipate: str = "none"
+    minimum_rows: int = 1
+    barrier: str = "channel"
     halo: str = "added"
     merge: str = "overlapped"
     link: int = 1
@@ -63,8 +65,8 @@ class Tally:
     products: int = 0
     inside: int = 0
     working: int = 0  # PE-cycles
-    tile_waits: int = 0
-    channel_waits: int = 0
+    waited: int = 0  # cycles without exchanges
+    once: int = 0  # the same if PEs waited once a round
     sums: dict[tuple[int, ...], int] = field(default_factory=lambda: defaultdict(int))
 
 
@@ -213,9 +215,10 @@ def place_job(job: Job, machine: OuterMachine, grids: int) -> Placement | None:
         def sums_of(high: int, across: int) -> int:
             return upward(job.results[0], grid[0] * high) * upward(job.results[1], grid[1] * across)
 
-        while sums_of(*bands) > machine.entries and upward(job.results[0], grid[0] * bands[0]) > 1:
+        room = machine.entries // min(machine.minimum_rows, upward(job.rows, grids))
+        while sums_of(*bands) > room and upward(job.results[0], grid[0] * bands[0]) > 1:
             bands[0] += 1
-        while sums_of(*bands) > machine.entries:
+        while sums_of(*bands) > room:
             bands[1] += 1
         sums = sums_of(*bands)
     assert sums <= machine.entries
@@ -356,7 +359,7 @@ def exchange_cycles(job: Job, machine: OuterMachine, placement: Placement, rows:
         alone = tiles[axis] <= 1
         edges.append((0 if alone else max(most, 0), placement.tile[axis], 0 if alone else max(-least, 0)))
     corners = [edges[0][i] * edges[1][j] for i, j in itertools.product(range(3), range(3)) if (i, j) != (1, 1)]
-    return upward(max(corners) * rows, machine.link)
+    return upward(max(corners) * placement.bands[0] * placement.bands[1] * rows, machine.link)
 
 
 def with_exchange(kind: str, work: int, exchange: int) -> int:
@@ -374,34 +377,42 @@ def run_job(job: Job, machine: OuterMachine, placement: Placement, *, everything
             range(start, min(start + placement.block_rows, job.rows))
             for start in range(first, min(first + at_once, job.rows), placement.block_rows)
         ]
-        inner = channels if job.weight_grad else images
-        work_of = [0] * inner  # cycles of each round of the columns
+        spent: dict[tuple, dict] = defaultdict(dict)  # [image, band, channel][block, tile]
         for image in range(images):
             for band in itertools.product(range(placement.bands[0]), range(placement.bands[1])):
                 corner = [band[axis] * placement.grid[axis] for axis in (0, 1)]
                 tiles = [(corner[0] + y, corner[1] + x) for y, x in np.ndindex(placement.grid)]
-                own = {(block.start, tile): 0 for block in blocks for tile in tiles}
-                waited = 0
-                for channel in range(channels):
-                    spent = {}
-                    for block, tile in itertools.product(blocks, tiles):
-                        held: dict[tuple[int, tuple[int, int]], int] = {}
-                        spent[block.start, tile] = run_pe(
-                            job, machine, tile, placement, (image, channel), block, held, tally, everything
-                        )
-                        assert not job.weight_grad or len(held) <= machine.entries
-                        for (row, result), value in held.items():
-                            tally.sums[job.into(image, channel, row, result)] += value
-                    for key, cycles in spent.items():
-                        own[key] += cycles
-                    waited += max(spent.values())
-                    work_of[channel if job.weight_grad else image] += max(spent.values())
-                tally.working += sum(own.values())
-                tally.tile_waits += max(own.values()) * machine.pes - sum(own.values())
-                tally.channel_waits += (waited - max(own.values())) * machine.pes
+                for channel, block, tile in itertools.product(range(channels), blocks, tiles):
+                    held: dict[tuple[int, tuple[int, int]], int] = {}
+                    spent[image, band, channel][block.start, tile] = run_pe(
+                        job, machine, tile, placement, (image, channel), block, held, tally, everything
+                    )
+                    assert not job.weight_grad or len(held) <= machine.entries
+                    for (row, result), value in held.items():
+                        tally.sums[job.into(image, channel, row, result)] += value
+        work_of, once_of = waits(spent, which=2 if job.weight_grad else 0)
+        tally.working += sum(sum(each.values()) for each in spent.values())
+        tally.once += sum(once_of)
+        if machine.barrier == "round":
+            work_of = once_of
+        tally.waited += sum(work_of)
         exchange = exchange_cycles(job, machine, placement, len(blocks[0]))
         tally.cycles += sum(with_exchange(kind, work, exchange) for work in work_of)
     return tally
+
+
+def waits(spent: dict[tuple, dict], which: int) -> tuple[list[int], list[int]]:
+    """Cycles of each round of the columns, whose number is `which` of the keys: PEs wait at each key, or once a band."""
+    each: dict[int, int] = defaultdict(int)
+    together: dict[tuple, dict] = defaultdict(lambda: defaultdict(int))
+    for key, of_pe in spent.items():
+        each[key[which]] += max(of_pe.values())
+        for pe, cycles in of_pe.items():
+            together[key[which], key[1]][pe] += cycles
+    once: dict[int, int] = defaultdict(int)
+    for (number, _), of_pe in together.items():
+        once[number] += max(of_pe.values())
+    return [each[number] for number in sorted(each)], [once[number] for number in sorted(each)]
 
 
 def allowed_grids(machine: OuterMachine) -> list[int]:
@@ -455,7 +466,7 @@ def by_contraction(conv: Convolution) -> list[list[Job]]:
 
 
 def total(tallies: list[Tally]) -> Tally:
-    names = ("cycles", "products", "inside", "working", "tile_waits", "channel_waits")
+    names = ("cycles", "products", "inside", "working", "waited", "once")
     return Tally(**{name: sum(getattr(each, name) for each in tallies) for name in names})
 
 

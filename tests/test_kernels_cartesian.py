@@ -72,9 +72,8 @@ class Case(NamedTuple):
 @st.composite
 def cases(draw):
     random = draw(randoms())
-    grid, bands = [tuple(draw(st.sampled_from((1, 1, 2))) for _ in range(2)) for _ in range(2)]
     results = (draw(between(1, 4)), draw(between(1, 4)))
-    both = tuple(draw(lines(random, grid[axis] * bands[axis], results[axis])) for axis in (0, 1))
+    both = tuple(draw(lines(random, draw(st.sampled_from((1, 2, 3))), results[axis])) for axis in (0, 1))
     channels, rows, banks = draw(between(1, 3)), draw(between(1, 9)), draw(between(1, 5))
     lists = draw(st.sampled_from((1, channels)))
     places = [line.result.shape[1] for line in both]
@@ -85,8 +84,8 @@ def cases(draw):
         bank=random.integers(0, banks, (3, 4)), row_class=random.integers(0, 3, rows),
         result_class=random.integers(0, 4, results),
         array=Array(
-            grid=grid, per_step=(draw(between(1, 4)), draw(between(1, 4))), block_rows=draw(between(1, 4)),
-            blocks_at_once=draw(between(1, 3)), fetched=draw(st.sampled_from((ALL, RANGE, EXACT))),
+            per_step=(draw(between(1, 4)), draw(between(1, 4))), block_rows=draw(between(1, 4)),
+            fetched=draw(st.sampled_from((ALL, RANGE, EXACT))),
         ),
     )  # fmt: skip
 
@@ -133,7 +132,7 @@ def twin_phase(case, channel, block, positions, bounds):
 
 
 def twin(case):
-    """As `Work`, by dictionaries of the block or round, the channel and the tile."""
+    """As `Work`: by block, channel and tile."""
     array, (outer, inner) = case.array, case.lines
     blocks = chunks(range(case.present.shape[3]), array.block_rows)
     tiles = (len(outer.tile_places), len(inner.tile_places))
@@ -155,22 +154,11 @@ def twin(case):
                     cycles, *found = twin_phase(case, channel, block, positions, bounds)
                     spent[number, channel, t, u] += cycles
                     products += found
-    pe_cycles = [
-        [sum(spent[number, channel, t, u] for channel in range(case.image.shape[0])) for t, u in np.ndindex(tiles)]
-        for number in range(len(blocks))
-    ]
-    rounds = chunks(range(len(blocks)), array.blocks_at_once)
-    slowest = np.zeros((len(rounds), case.image.shape[0]), int)
-    for (turn, channel), (band, across) in (
-        (at, (band, across))
-        for at in np.ndindex(slowest.shape)
-        for band in chunks(range(tiles[0]), array.grid[0])
-        for across in chunks(range(tiles[1]), array.grid[1])
-    ):
-        slowest[turn, channel] += max(
-            spent[number, channel, t, u] for number in rounds[turn] for t in band for u in across
-        )
-    return slowest, pe_cycles, products
+    shape = (len(blocks), case.image.shape[0], *tiles)
+    return [
+        [[spent[number, channel, *tile] for tile in np.ndindex(tiles)] for channel in range(shape[1])]
+        for number in range(shape[0])
+    ], products
 
 
 @FEWER
@@ -185,10 +173,7 @@ def test_multiply_image(case):
     )  # fmt: skip
     banks = Banks(case.bank.astype(np.int32), case.row_class, case.result_class, int(case.bank.max()) + 1)
     expected = twin(case)
-    work = Work(
-        np.zeros(expected[0].shape, np.int64), np.zeros((len(expected[1]), len(expected[1][0])), np.int64),
-        np.zeros(2, np.int64),
-    )  # fmt: skip
+    work = Work(np.full(np.shape(expected[0]), -7), np.zeros(2, np.int64))
     axes = (case.lines[0].axis(), case.lines[1].axis())
     multiply_image(case.image.astype(np.uint8), axes, operand, banks, case.array, work)
     for found, wanted in zip(work, expected, strict=True):

@@ -279,6 +279,20 @@ def test_values_everywhere_take_the_dense_cycles(skip, keys):
     assert found.ideal_positions == found.macs
 
 
+@given(randoms(), st.sampled_from(("rows", "columns", "both")))
+@FEWER
+def test_fewer_values_are_never_slower_to_a_crossbar(random, skip):
+    rows, columns = random.random((7, 40)) < 0.8, random.random((5, 40)) < 0.8
+    keys = {"skip": skip, "reach": "crossbar", "barrier": "chunk", "chunk_steps": 4, "lockstep": "tile"}
+    machine = machine_with(**keys, tile__rows=2, tile__columns=2, tile__lanes=4)
+    found = [
+        schedule(rows_against(rows * kept, columns * kept), machine) for kept in (np.ones(40), random.random(40) < 0.5)
+    ]
+    full, half = (min(each.compute_cycles for each in one.actual) for one in found)
+    assert half <= full
+    assert found[1].ideal_positions <= found[0].ideal_positions
+
+
 def test_what_is_slower_than_the_dense_machine_is_not_run():
     """The fullest half with the one of fewest values, of 2 cycles each, where a row has 3 steps."""
     keys = {"skip": "rows", "reach": "crossbar", "barrier": "buffer", "chunk_steps": 1, "balance": "pair"}

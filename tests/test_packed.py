@@ -86,6 +86,13 @@ def test_nothing_to_load_takes_nothing():
     assert cycles_of(["x..."], np.array([[0, 1, 1, 1]])) == 0
 
 
+def test_rows_stay_on_a_tie():
+    """Both operands are half zeros; the 4 non-zeros of the rows are one fold, the 12 of the columns would be three."""
+    columns = np.array([[1, 0, 1, 0], [0, 1, 0, 1]] * 3)
+    assert cycles_of(["xx..", "..xx"], columns, stationary="sparser") == 2 + 6 + 3
+    assert cycles_of(["xx..", "..xx"], columns, stationary="columns") == 3 * (2 + 2 + 3)
+
+
 # SIGMA's sparse products, 80 % and 30 % zeros, against a systolic array of 128 x 128: (rows that stay, columns that
 # stream, reduction), and the gain that is read off the bars of its Fig. 12b (docs/datapaths/packed.md has all ten).
 GAINS = {(128, 2048, 4096): 4.5, (84, 1024, 4096): 6.0, (256, 256, 2048): 6.0}

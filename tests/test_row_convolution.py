@@ -52,6 +52,22 @@ def test_rows_longer_than_a_word():
         assert int(row["compute_cycles"]) == run_pass(layer, name, machine).cycles
 
 
+def test_order_of_kernel_rows_and_channels():
+    """Elements get other kernel rows with the other order, and the slowest one has other cycles."""
+    random = np.random.default_rng(6)
+    full = np.array([0.9, 0.1, 0.5])[None, :, None, None] * np.array([1, 0.2, 0.9, 0.3, 1])[:, None]
+    x = (random.random((1, 3, 5, 5)) < full).astype(np.int64)
+    weight, gradient = np.ones((1, 3, 3, 3), np.int64), np.ones((1, 1, 3, 3), np.int64)
+    layer = OracleLayer(kind="conv2d", input=x, weight=weight, output_grad=gradient)
+    cycles = {}
+    for order in ("crs", "rcs"):
+        machine = Elements(columns=2, step_order=order, lanes=1)
+        rows = rows_of(layer, load_with_free_memory("sparsetrain", machine.overrides()))
+        cycles[order] = int(rows["weight_grad"]["compute_cycles"])
+        assert cycles[order] == run_pass(layer, "weight_grad", machine).cycles
+    assert cycles["crs"] != cycles["rcs"]
+
+
 def layer_of(image: list[str], gradient: list[str], kernel: int) -> OracleLayer:
     x, g = (
         np.array([[letter != "." for letter in row] for row in rows]).astype(np.int64) for rows in (image, gradient)

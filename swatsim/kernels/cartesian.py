@@ -48,21 +48,18 @@ class Banks(NamedTuple):
 
 
 class Array(NamedTuple):
-    """The PEs that work on one image."""
+    """What a PE does at once."""
 
-    grid: tuple[int, int]  # of PEs; an image that has more tiles is worked on in bands of so many
     per_step: tuple[int, int]  # values of the image and of the other operand
-    block_rows: int  # rows that a PE works on at once
-    blocks_at_once: int  # each on a grid of its own
+    block_rows: int  # rows that the accumulators hold results of
     fetched: int  # ALL, RANGE or EXACT
 
 
 class Work(NamedTuple):
     """What an image costs."""
 
-    cycles: IntArray  # [round of blocks, channel]: of the slowest PE, band after band
-    pe_cycles: IntArray  # [block of rows, tile]: all channels
-    products: IntArray  # [2]: multiplied, and inside of the results
+    cycles: IntArray  # [block of rows, channel, outer tile · inner tiles + inner tile]
+    products: IntArray  # [2]: multiplied, and of these inside of the results
 
 
 class Lists(NamedTuple):
@@ -273,11 +270,9 @@ def multiply_tile(
 def multiply_image(
     image: NDArray[np.uint8], axes: tuple[Axis, Axis], operand: Operand, banks: Banks, array: Array, work: Work
 ) -> None:
-    """Add the work of image[channel, outer, inner]; Source: SCNN (ISCA 2017), §3."""
-    blocks, tiles = (
-        -(-operand.base.shape[0] // array.block_rows),
-        (axes[0].tile_places.shape[0], axes[1].tile_places.shape[0]),
-    )
+    """Set the cycles of image[channel, outer, inner] and add to its products; Source: SCNN (ISCA 2017), §3."""
+    blocks, _, tiles = work.cycles.shape
+    inner_tiles = axes[1].tile_places.shape[0]
     places = operand.offset.shape[1]
     lists = Lists(
         np.empty((blocks, places + 1), dtype=np.int64), np.empty(operand.base.shape[0] * places, dtype=np.int64)
@@ -286,24 +281,14 @@ def multiply_image(
         np.empty(places, dtype=np.int64), np.empty(places, dtype=np.int64),
         np.empty((places, array.per_step[0]), dtype=np.int64),
     )  # fmt: skip
-    found = np.empty((image.shape[1] * image.shape[2], 2), dtype=np.int64)
-    spent = np.empty(blocks, dtype=np.int64)
-    slowest = np.empty(work.cycles.shape[0], dtype=np.int64)
+    scratch = (
+        np.empty((image.shape[1] * image.shape[2], 2), dtype=np.int64), np.empty(blocks, dtype=np.int64), work.products
+    )  # fmt: skip
     settings = (array, banks, pairs, np.empty(places, dtype=np.int64))
     for channel in range(image.shape[0]):
         if channel < operand.offset.shape[0]:
             list_values(operand, channel, array.block_rows, banks, lists)
-        for outer_band in range(0, tiles[0], array.grid[0]):
-            for inner_band in range(0, tiles[1], array.grid[1]):
-                slowest[:] = 0
-                for outer_tile in range(outer_band, min(outer_band + array.grid[0], tiles[0])):
-                    for inner_tile in range(inner_band, min(inner_band + array.grid[1], tiles[1])):
-                        tile = (outer_tile, inner_tile)
-                        scratch = (found, spent, work.products)
-                        multiply_tile(image[channel], axes, tile, lists, settings, scratch)
-                        for block in range(blocks):
-                            work.pe_cycles[block, outer_tile * tiles[1] + inner_tile] += spent[block]
-                            turn = block // array.blocks_at_once
-                            slowest[turn] = max(slowest[turn], spent[block])
-                for turn in range(slowest.shape[0]):
-                    work.cycles[turn, channel] += slowest[turn]
+        for tile in range(tiles):
+            where = (tile // inner_tiles, tile % inner_tiles)
+            multiply_tile(image[channel], axes, where, lists, settings, scratch)
+            work.cycles[:, channel, tile] = scratch[1]

@@ -30,6 +30,11 @@ class Keys(DatapathKeys):
     accumulator_entries: Annotated[int, Integer(low=1, high=1 << 24)] = Field(
         description="Partial sums that a PE holds: they say how many rows it works on at once."
     )
+    minimum_rows: Annotated[int, Integer(low=1, high=1024)] = Field(
+        default=1,
+        description="Rows that a PE works on at once at least, if there are as many: an image whose tiles have results "
+        "for fewer is worked on in bands, in forward and input_grad.",
+    )
     accumulator_banks: Annotated[int, Integer(low=1, high=1024)] = Field(
         description="Banks of the accumulators: each takes one sum a cycle, and a step waits for the fullest."
     )
@@ -43,6 +48,11 @@ class Keys(DatapathKeys):
         description="Which values of the other operand a group of the image's meets: all (products outside the result "
         "are thrown away), those between the first and last coordinate that any of the group needs, along each axis, "
         "or those with a result, each pair being checked.",
+    )
+    barrier: Annotated[Literal["channel", "round"], Choice(words=("channel", "round"))] = Field(
+        default="channel",
+        description="When PEs wait for each other: after each channel of an image, or only after each round: all "
+        "channels of an image, in weight_grad all images of a channel.",
     )
     halo: Exchange = Field(
         default="added",
@@ -77,6 +87,13 @@ RULES: tuple[Rule, ...] = (
         holds=lambda banks, entries: banks <= entries,
         expected="at most {datapath.accumulator_entries}",
         reason="a bank holds at least one sum",
+    ),
+    Rule(
+        key="datapath.minimum_rows",
+        others=("datapath.accumulator_entries",),
+        holds=lambda rows, entries: rows <= entries,
+        expected="at most {datapath.accumulator_entries}",
+        reason="a row has at least one sum in a PE",
     ),
     Rule(
         key="tile.lanes",

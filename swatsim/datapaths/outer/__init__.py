@@ -11,13 +11,12 @@ from collections.abc import Sequence
 
 from swatsim.contraction import Contraction
 from swatsim.datapaths.outer.exchange import round_cycles
-from swatsim.datapaths.outer.geometry import Geometry, geometry, largest_area, sub_grid
-from swatsim.datapaths.outer.work import array_of, count
-from swatsim.kernels.cartesian import Array
+from swatsim.datapaths.outer.geometry import geometry, largest_area, sub_grid
+from swatsim.datapaths.outer.work import count
 from swatsim.keys.machine import Machine
 from swatsim.keys.outer import RULES, Keys
 from swatsim.mapping import splits
-from swatsim.way import Extent, Losses, Schedule, Split, Way, Ways
+from swatsim.way import Extent, Losses, Schedule, Way, Ways
 
 __all__ = ["KIND", "RULES", "Keys", "schedule", "ways"]
 
@@ -41,29 +40,25 @@ def schedule(contraction: Contraction, machine: Machine[Keys], ways: Sequence[Wa
 
 
 def _schedule(contraction: Contraction, machine: Machine[Keys], way: Way) -> Schedule:
-    shape, array = _prepare(contraction, machine, way.split)
-    found = count(contraction, shape, array, machine, dense=not way.skips)
-    tiles, rows = machine.tiles, contraction.rows
+    shape = geometry(contraction, machine, way.split)
+    found = count(contraction, shape, machine, dense=not way.skips)
     results = shape.results[0] * shape.results[1]
     # In weight_grad all PEs have sums of the same results, else each those of its own tile.
     per_tile = results if contraction.taps is None else largest_area(shape.results, shape.grid)
     columns = Extent(per_tile=per_tile, tiles=way.split.column_tiles, at_once=results)
-    cycles = round_cycles(found.cycles, contraction, shape, array, machine.datapath)
-    multipliers = tiles * machine.tile.macs_per_cycle
+    cycles = round_cycles(found.cycles, contraction, shape, machine.datapath)
+    multipliers = machine.tile.macs_per_cycle
 
     def losses() -> Losses:
-        idle = found.pe_cycles * machine.tile.macs_per_cycle - found.products
-        return Losses(reach=idle // multipliers, tiles=found.waits[0] // tiles, barriers=found.waits[1] // tiles)
+        idle = found.working * multipliers - found.products
+        return Losses(
+            reach=idle // (machine.tiles * multipliers),
+            tiles=found.once - -(-found.working // machine.tiles),
+            barriers=int(found.cycles.sum()) - found.once,
+        )
 
     return Schedule(
-        way=way, rows=rows, columns=contraction.columns,
-        extents=(Extent.of(array.block_rows, array.blocks_at_once), columns),
+        way=way, rows=contraction.rows, columns=contraction.columns,
+        extents=(Extent.of(shape.block_rows, shape.blocks_at_once), columns),
         cycles=cycles.reshape(1, -1, cycles.shape[2]), losses=losses, multiplications=found.products,
     )  # fmt: skip
-
-
-def _prepare(contraction: Contraction, machine: Machine[Keys], split: Split) -> tuple[Geometry, Array]:
-    grid = sub_grid(contraction, machine, split)
-    assert grid is not None, "only splits with a grid are offered"
-    shape = geometry(contraction, machine.datapath, grid)
-    return shape, array_of(shape, contraction, machine, split.row_tiles)

@@ -7,21 +7,16 @@ from numpy.typing import NDArray
 
 from swatsim.contraction import Contraction
 from swatsim.datapaths.outer.geometry import Geometry
-from swatsim.kernels.cartesian import Array
 from swatsim.keys.outer import Keys
 
 IntArray = NDArray[np.int64]
 
 
-def round_cycles(cycles: IntArray, contraction: Contraction, shape: Geometry, array: Array, datapath: Keys) -> IntArray:
-    """Cycles [group, round of rows, round of columns] from those of [group, image, round of rows, channel].
-
-    A round of columns is an image, in weight_grad a channel, to whose sums all images add.
-    """
+def round_cycles(work: IntArray, contraction: Contraction, shape: Geometry, datapath: Keys) -> IntArray:
+    """Let each of cycles work[group, round of rows, round of columns] exchange its sums."""
     weight_grad = contraction.taps is None
-    work: IntArray = cycles.sum(axis=1) if weight_grad else cycles.sum(axis=3).transpose(0, 2, 1)
-    first = np.arange(work.shape[1]) * array.block_rows * array.blocks_at_once
-    rows = np.minimum(contraction.rows.vectors - first, array.block_rows)
+    first = np.arange(work.shape[1]) * shape.block_rows * shape.blocks_at_once
+    rows = np.minimum(contraction.rows.vectors - first, shape.block_rows)
     kind = datapath.merge if weight_grad else datapath.halo
     if kind == "none":
         return work

@@ -36,12 +36,15 @@ class Geometry:
 
     axes: tuple[Axis, Axis]  # of height and width
     order: tuple[IntArray, IntArray]  # [place], as in `Pairing`
-    grid: tuple[int, int]  # of PEs
-    tile: tuple[int, int]  # coordinates of a PE, the border included
+    grid: tuple[int, int]  # of PEs, for each of `blocks_at_once` blocks of rows
+    bands: tuple[int, int]  # an image is worked on in so many, each on the grid
+    tile: tuple[int, int]  # coordinates of a PE in a band, the border included
     results: tuple[int, int]
     block_rows: int
-    halo: int  # sums of a row that a PE sends to the neighbour that gets most
+    blocks_at_once: int
+    halo: int  # sums of a row that a PE sends to the neighbour that gets most, in all bands
     used: tuple[int, int]  # PEs of the grid that have something
+    width_outside: bool  # whether the width is walked through outside of the height
 
 
 def pair(contraction: Contraction) -> tuple[Pairing, Pairing]:
@@ -71,29 +74,21 @@ def _pair_axis(contraction: Contraction, axis: int) -> Pairing:
 
 
 def geometry(
-    contraction: Contraction, datapath: Keys, grid: tuple[int, int], pairing: tuple[Pairing, Pairing] | None = None
+    contraction: Contraction, machine: Machine[Keys], split: Split, pairing: tuple[Pairing, Pairing] | None = None
 ) -> Geometry:
-    """Tile the image over a grid of PEs.
+    """Tile the image over the grid of PEs that a split leaves for it.
 
     Raises MappingError where a PE cannot hold the sums of one row.
     """
-    windows, entries = contraction.windows, datapath.accumulator_entries
-    bands = (1, 1)
-    if contraction.taps is None:
-        results = (windows.starts[0].size, windows.starts[1].size)
-        block_rows = entries // (results[0] * results[1])
-        if block_rows == 0:
-            needed = f"{results[0]} x {results[1]} taps, of which a PE has to hold all sums in weight_grad"
-            raise MappingError(f"got {needed}, expected at most datapath.accumulator_entries = {entries}")
-    else:
-        results = windows.counts
-        bands = _bands(results, grid, entries)
-        block_rows = entries // largest_area(results, (grid[0] * bands[0], grid[1] * bands[1]))
+    grid, rows = sub_grid(contraction, machine, split), contraction.rows.vectors
+    assert grid is not None, "only splits with a grid are offered"
+    share = -(-rows // split.row_tiles)
+    results, bands, held = _held(contraction, machine.datapath, grid, share)
     sizes = contraction.image.shape[2:]
     pairings = pair(contraction) if pairing is None else pairing
     axes, tile = [], []
     for axis in (0, 1):
-        before, after = windows.span(axis, sizes[axis])
+        before, after = contraction.windows.span(axis, sizes[axis])
         tiles = grid[axis] * bands[axis]
         tile.append(-(-(before + sizes[axis] + after) // tiles))
         start = np.clip(np.arange(tiles + 1) * tile[axis] - before, 0, sizes[axis])
@@ -102,9 +97,27 @@ def geometry(
         min(int(np.count_nonzero(np.diff(axis.tile_start))), part) for axis, part in zip(axes, grid, strict=True)
     )
     return Geometry(
-        axes=(axes[0], axes[1]), order=(pairings[0].order, pairings[1].order), grid=grid, tile=(tile[0], tile[1]),
-        results=results, block_rows=block_rows, halo=_halo(windows, tile, axes), used=(used[0], used[1]),
+        axes=(axes[0], axes[1]), order=(pairings[0].order, pairings[1].order), grid=grid, bands=bands,
+        tile=(tile[0], tile[1]), results=results, used=(used[0], used[1]),
+        block_rows=min(held, share), blocks_at_once=split.row_tiles,
+        halo=_halo(contraction.windows, tile, axes) * bands[0] * bands[1],
+        width_outside=machine.mapping.window_order == "nqp",
     )  # fmt: skip
+
+
+def _held(
+    contraction: Contraction, datapath: Keys, grid: tuple[int, int], share: int
+) -> tuple[tuple[int, int], tuple[int, int], int]:
+    """Results along both axes, bands, and of how many rows a PE can hold the sums; `share` is what it gets at most."""
+    windows, entries = contraction.windows, datapath.accumulator_entries
+    if contraction.taps is not None:
+        bands = _bands(windows.counts, grid, entries // min(datapath.minimum_rows, share))
+        return windows.counts, bands, entries // largest_area(windows.counts, (grid[0] * bands[0], grid[1] * bands[1]))
+    results = (windows.starts[0].size, windows.starts[1].size)
+    if results[0] * results[1] > entries:
+        needed = f"{results[0]} x {results[1]} taps, of which a PE has to hold all sums in weight_grad"
+        raise MappingError(f"got {needed}, expected at most datapath.accumulator_entries = {entries}")
+    return results, (1, 1), entries // (results[0] * results[1])
 
 
 def largest_area(results: tuple[int, int], grid: tuple[int, int]) -> int:
@@ -113,7 +126,7 @@ def largest_area(results: tuple[int, int], grid: tuple[int, int]) -> int:
 
 
 def _bands(results: tuple[int, int], grid: tuple[int, int], entries: int) -> tuple[int, int]:
-    """Bands along each axis, so that the sums of one row fit into a PE; along the height as far as that goes."""
+    """Bands along each axis, so that a PE has at most `entries` results; along the height as far as that goes."""
     along = -(-results[1] // grid[1])
     if along <= entries:
         tallest = entries // along

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,103 +21,120 @@ FETCHED = {"none": ALL, "range": RANGE, "exact": EXACT}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """What the PEs do in the slowest PE's cycles."""
+    """What the PEs do until the slowest ones are done."""
 
-    cycles: IntArray  # [group, image, round of rows, channel]
-    waits: tuple[int, int]  # PE-cycles until the PE with most in a round is done, and those between channels
-    pe_cycles: int
+    cycles: IntArray  # [group, round of rows, round of columns: an image, or in weight_grad a channel]
+    once: int  # cycles, if PEs waited for each other only at the end of each round
+    working: int  # PE-cycles
     products: int  # multiplied
     inside: int  # of these, those that add to a result
 
 
-def array_of(shape: Geometry, contraction: Contraction, machine: Machine[Keys], row_tiles: int) -> Array:
-    """The PEs as the kernel sees them; grids that share the rows have about as many each."""
-    swapped = _swapped(machine)
-    return Array(
-        grid=shape.grid[::-1] if swapped else shape.grid,
-        per_step=(machine.tile.columns, machine.tile.rows),
-        block_rows=min(shape.block_rows, -(-contraction.rows.vectors // row_tiles)),
-        blocks_at_once=row_tiles,
-        fetched=FETCHED[machine.datapath.anticipate],
-    )
-
-
-def _swapped(machine: Machine[Keys]) -> bool:
-    """Whether the width is the outer axis."""
-    return machine.mapping.window_order == "nqp"
-
-
-def count(contraction: Contraction, shape: Geometry, array: Array, machine: Machine[Keys], *, dense: bool) -> Count:
+def count(contraction: Contraction, shape: Geometry, machine: Machine[Keys], *, dense: bool) -> Count:
     """Multiply all images and groups; the dense machine does the same for each channel, which is counted once."""
-    swapped = _swapped(machine)
-    axes = shape.axes[::-1] if swapped else shape.axes
-    banks = _banks(machine.datapath, shape.results, contraction.rows.vectors, swapped)
-    image, rows = contraction.image, contraction.rows
-    images, channels = image.shape[0], image.shape[1] // rows.groups
-    offsets = _offsets(contraction, shape, swapped)
-    work = []
-    for group in range(1 if dense else rows.groups):
-        for number in range(1 if dense else images):
-            if dense:
-                plane = np.ones((1, *image.shape[2:]), dtype=np.uint8)
-                operand = Operand(np.ones(1, np.uint8), np.zeros_like(rows.base[0]), np.zeros_like(offsets[0][:1]))
-            else:
-                plane = image[number, group * channels : (group + 1) * channels].view(np.uint8)
-                operand = Operand(rows.present, rows.base[group], offsets[number % len(offsets)])
-            plane = np.ascontiguousarray(plane.swapaxes(1, 2) if swapped else plane)
-            done = _empty(array, rows.vectors, plane.shape[0], axes)
-            multiply_image(plane, axes, operand, banks, array, done)
-            work.append(done)
-    cycles = np.stack([done.cycles for done in work])
-    times = rows.groups * images * channels if dense else 1
-    whole = (rows.groups, images, cycles.shape[1], channels)
+    image, weight_grad = contraction.image, contraction.taps is None
+    groups, images, channels = contraction.rows.groups, image.shape[0], image.shape[1] // contraction.rows.groups
+    setting = _setting(contraction, shape, machine)
+    together, each = [], []
+    working, products = 0, np.zeros(2, dtype=np.int64)
+    for group in range(1 if dense else groups):
+        found = (
+            _multiply(contraction, shape, setting, None if dense else (group, number), products)
+            for number in range(1 if dense else images)
+        )
+        rounds = (_weight_grad_rounds if weight_grad else _image_rounds)(found, shape)
+        together.append(rounds[0])
+        each.append(rounds[1])
+        working += rounds[2]
+    cycles = np.stack(each if machine.datapath.barrier == "channel" else together)
+    once, times = int(np.sum(together)), 1
     if dense:
-        cycles = np.broadcast_to(cycles[:, None], whole)
-    totals = times * np.sum([_totals(done, array, axes) for done in work], axis=0)
+        columns, within = (channels, images) if weight_grad else (images, channels)
+        cycles = np.broadcast_to(cycles * within, (groups, cycles.shape[1], columns))
+        times = groups * images * channels
     return Count(
-        cycles=cycles.reshape(whole), waits=(int(totals[0]), int(totals[1])), pe_cycles=int(totals[2]),
-        products=times * sum(int(done.products[0]) for done in work),
-        inside=times * sum(int(done.products[1]) for done in work),
+        cycles=cycles, once=times * once, working=times * working,
+        products=times * int(products[0]), inside=times * int(products[1]),
     )  # fmt: skip
 
 
-def _empty(array: Array, rows: int, channels: int, axes: tuple[Axis, Axis]) -> Work:
-    blocks = -(-rows // array.block_rows)
-    tiles = axes[0].tile_places.shape[0] * axes[1].tile_places.shape[0]
-    return Work(
-        cycles=np.zeros((-(-blocks // array.blocks_at_once), channels), dtype=np.int64),
-        pe_cycles=np.zeros((blocks, tiles), dtype=np.int64),
-        products=np.zeros(2, dtype=np.int64),
+class _Setting(NamedTuple):
+    axes: tuple[Axis, Axis]  # outer and inner
+    offsets: list[IntArray]
+    banks: Banks
+    array: Array
+
+
+def _setting(contraction: Contraction, shape: Geometry, machine: Machine[Keys]) -> _Setting:
+    return _Setting(
+        axes=shape.axes[::-1] if shape.width_outside else shape.axes,
+        offsets=_offsets(contraction, shape),
+        banks=_banks(machine.datapath, shape, contraction.rows.vectors),
+        array=Array((machine.tile.columns, machine.tile.rows), shape.block_rows, FETCHED[machine.datapath.anticipate]),
     )
 
 
-def _totals(work: Work, array: Array, axes: tuple[Axis, Axis]) -> tuple[int, int, int]:
-    """PE-cycles: waiting for the PE with most in a round and band, for others in single channels, and working."""
-    blocks = work.pe_cycles.shape[0]
-    tiles = [axis.tile_places.shape[0] for axis in axes]
-    cycles = work.pe_cycles.reshape(blocks, *tiles)
-    bands = [range(0, count, part) for count, part in zip(tiles, array.grid, strict=True)]
-    most = sum(
-        int(cycles[block : block + array.blocks_at_once, y : y + array.grid[0], x : x + array.grid[1]].max())
-        for block in range(0, blocks, array.blocks_at_once) for y in bands[0] for x in bands[1]
-    )  # fmt: skip
-    pes = array.blocks_at_once * array.grid[0] * array.grid[1]
-    working = int(cycles.sum())
-    return most * pes - working, (int(work.cycles.sum()) - most) * pes, working
+def _multiply(
+    contraction: Contraction, shape: Geometry, setting: _Setting, which: tuple[int, int] | None, products: IntArray
+) -> IntArray:
+    """Cycles [block of rows, channel, tile] of a group of an image, or of ones in both operands' place."""
+    image, rows = contraction.image, contraction.rows
+    if which is None:
+        plane = np.ones((1, *image.shape[2:]), dtype=np.uint8)
+        operand = Operand(np.ones(1, np.uint8), np.zeros_like(rows.base[0]), np.zeros_like(setting.offsets[0][:1]))
+    else:
+        group, number = which
+        channels = image.shape[1] // rows.groups
+        plane = image[number, group * channels : (group + 1) * channels].view(np.uint8)
+        operand = Operand(rows.present, rows.base[group], setting.offsets[number % len(setting.offsets)])
+    plane = np.ascontiguousarray(plane.swapaxes(1, 2) if shape.width_outside else plane)
+    tiles = setting.axes[0].tile_places.shape[0] * setting.axes[1].tile_places.shape[0]
+    cycles = np.zeros((-(-rows.vectors // shape.block_rows), plane.shape[0], tiles), dtype=np.int64)
+    multiply_image(plane, setting.axes, operand, setting.banks, setting.array, Work(cycles, products))
+    return cycles
 
 
-def _offsets(contraction: Contraction, shape: Geometry, swapped: bool) -> list[IntArray]:
+def _image_rounds(found: Iterable[IntArray], shape: Geometry) -> tuple[IntArray, IntArray, int]:
+    """Cycles [round of rows, image] with PEs waiting once a round, and at each channel; PE-cycles."""
+    together, each, working = [], [], 0
+    for cycles in found:
+        together.append(_slowest(cycles.sum(axis=1, keepdims=True), shape)[:, 0])
+        each.append(_slowest(cycles, shape).sum(axis=1))
+        working += int(cycles.sum())
+    return np.stack(together, axis=1), np.stack(each, axis=1), working
+
+
+def _weight_grad_rounds(found: Iterable[IntArray], shape: Geometry) -> tuple[IntArray, IntArray, int]:
+    """The same with [round of rows, channel]: all images add to the sums of a channel."""
+    total, each = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    for cycles in found:
+        total, each = total + cycles, each + _slowest(cycles, shape)
+    return _slowest(total, shape), each, int(total.sum())
+
+
+def _slowest(cycles: IntArray, shape: Geometry) -> IntArray:
+    """Of the PEs that work side by side, [round of rows, channel], from [block of rows, channel, tile]."""
+    blocks, channels, _ = cycles.shape
+    at_once = shape.blocks_at_once
+    (grid, bands) = (pair[::-1] if shape.width_outside else pair for pair in (shape.grid, shape.bands))
+    padded = np.pad(cycles, ((0, -blocks % at_once), (0, 0), (0, 0)))
+    parted = padded.reshape(-1, at_once, channels, bands[0], grid[0], bands[1], grid[1])
+    slowest: IntArray = parted.max(axis=(1, 4, 6)).sum(axis=(2, 3))
+    return slowest
+
+
+def _offsets(contraction: Contraction, shape: Geometry) -> list[IntArray]:
     """Offsets [list, place] of the row operand: for all images, or in weight_grad for each."""
     offset = contraction.rows.offset
     if contraction.taps is None:
         return [offset[image : image + 1] for image in range(offset.shape[0])]
     taps = shape.order[0][:, None] * contraction.taps[1] + shape.order[1]
-    return [np.ascontiguousarray(offset[(taps.T if swapped else taps).reshape(-1)].T)]
+    return [np.ascontiguousarray(offset[(taps.T if shape.width_outside else taps).reshape(-1)].T)]
 
 
-def _banks(datapath: Keys, results: tuple[int, int], rows: int, swapped: bool) -> Banks:
+def _banks(datapath: Keys, shape: Geometry, rows: int) -> Banks:
     """Source: SCNN's hash as an independent simulator has it."""
-    number = datapath.accumulator_banks
+    number, results = datapath.accumulator_banks, shape.results
     y, x, row = np.arange(results[0])[:, None], np.arange(results[1]), np.arange(rows)
     if datapath.bank_hash == "modulo":
         row_class, result_class = row * results[0] * results[1] % number, (y * results[1] + x) % number
@@ -127,5 +146,5 @@ def _banks(datapath: Keys, results: tuple[int, int], rows: int, swapped: bool) -
         of = (mixed + ((height & 1) << 3) + ((width & 1) << 2) + (filters & 3)) % number
     return Banks(
         of=of.astype(np.int32), row=row_class, banks=number,
-        result=np.ascontiguousarray(result_class.T if swapped else result_class),
+        result=np.ascontiguousarray(result_class.T if shape.width_outside else result_class),
     )  # fmt: skip

@@ -85,7 +85,7 @@ SPARSELOOP = {
 
 @pytest.mark.parametrize("case", SPARSELOOP)
 def test_sparseloops_estimates(case):
-    """The dense cycles are the same; with zeros ours are those expected of pieces of 8 x 16, up to 17 % from theirs."""
+    """The dense cycles are the same; with zeros ours are those expected of pieces of 8 x 16, up to 20 % from theirs."""
     rows, elements, columns, density = case
     random = np.random.default_rng(1)
     weight = (random.random((rows, elements)) < 0.25).astype(np.int64)

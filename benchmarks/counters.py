@@ -33,7 +33,7 @@ WATCHED: tuple[tuple[str, str, Measure], ...] = (
     ("swatsim.datapaths.lanes.gather_words", "words gathered", lambda *given: given[3].size),
     ("swatsim.datapaths.lanes.schedule_units", "buffers scheduled", lambda *given: given[3].shape[0]),
     ("swatsim.datapaths.lanes.count_in_chunks", "chunks counted", lambda *given: given[4].size),
-    ("swatsim.schedule.count_present", "positions counted", lambda *given: given[1].size * given[2].size),
+    ("swatsim.presence.count_present", "positions counted", lambda *given: given[1].size * given[2].size),
     ("swatsim.mapper.search", "pairs of cuts searched", lambda *given: prod(each.blocks.size for each in given[1])),
     ("swatsim.demand.touched_bytes", "blocks measured", lambda *given: given[-1].size),
     ("swatsim.stream_plan.run_blocks", "blocks of streams tried", lambda *given: given[0].compute.size),

@@ -16,7 +16,8 @@ from swatsim.errors import MappingError
 from swatsim.held import HeldSide
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.search import CYCLES, DRAM_BYTES, ENERGY, Choice, result_sizes, room_needed, search
-from swatsim.schedule import Schedules, count, schedule_part
+from swatsim.presence import count
+from swatsim.schedule import Schedules, schedule_part
 from swatsim.way import Schedule
 
 IntArray = NDArray[np.int64]

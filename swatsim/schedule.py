@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction
 from swatsim.datapaths import datapaths
-from swatsim.kernels.gather import count_present
-from swatsim.sides import Side
+from swatsim.presence import PresentCounts, count
 from swatsim.way import Schedule
 
 
@@ -34,7 +30,7 @@ class Schedules:
     @property
     def effectual_macs(self) -> int:
         """Multiply positions at which both operands are present."""
-        return int((self.rows.by_element * self.columns.by_element).sum())
+        return self.rows.met(self.columns)
 
     @property
     def ideal_positions(self) -> int:
@@ -54,14 +50,6 @@ class Schedules:
             return self.macs
         side, other = (self.rows, self.columns) if skips[0] == "rows" else (self.columns, self.rows)
         return int(side.by_vector.sum()) * other.by_vector.shape[1]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PresentCounts:
-    """How many values of one side are present."""
-
-    by_vector: NDArray[np.int64]  # [group, vector]: elements present in the vector
-    by_element: NDArray[np.int64]  # [group, element of the reduction]: vectors in which it is present
 
 
 def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:
@@ -87,12 +75,3 @@ def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:
 def schedule_part(part: Contraction, like: Sequence[Schedule], architecture: Architecture) -> tuple[Schedule, ...]:
     """Schedule a part of a contraction's reduction in the ways of the whole."""
     return datapaths()[architecture.datapath.kind].schedule(part, architecture, [each.way for each in like])
-
-
-def count(side: Side) -> PresentCounts:
-    """Count what is present in each vector, and in each element of the reduction."""
-    by_vector = np.empty((side.groups, side.vectors), dtype=np.int64)
-    by_element = np.empty((side.groups, side.offset.size), dtype=np.int64)
-    for group in range(side.groups):
-        count_present(side.present, side.base[group], side.offset.reshape(-1), by_vector[group], by_element[group])
-    return PresentCounts(by_vector=by_vector, by_element=by_element)

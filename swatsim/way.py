@@ -84,6 +84,21 @@ class Losses(NamedTuple):
 NO_LOSSES = Losses()
 
 
+def waiting(totals: NDArray[np.int64], tasks: NDArray[np.int64], compute_cycles: int) -> tuple[int, int, int]:
+    """Cycles lost because places [tile, place] with equally many tasks have unequal work.
+
+    `totals` are the cycles of each place, `tasks` how many it got. Returns what the rows of a tile lose, what the tiles
+    lose, and what is lost by waiting more often than once. Places that got fewer tasks than others lose those at the
+    average cost of a task, which is in none of the three.
+    """
+    busy, dealt, free = int(totals.sum()), int(tasks.sum()), int(totals.max())
+    absent = (int(tasks.max()) * tasks.size - dealt) * busy // max(1, dealt * tasks.size)
+    slowest = int(totals.max(axis=1).sum()) // totals.shape[0]
+    between_tiles, within_tiles = free - slowest, slowest - busy // totals.size
+    rest = max(0, absent - between_tiles)
+    return max(0, within_tiles - rest), max(0, between_tiles - absent), compute_cycles - free
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """Compute cycles of one contraction on the machine; memory stalls are `timeline`'s.

@@ -13,7 +13,7 @@ from twins_memory import sides_of, stored_size
 from swatsim.contraction import contract
 from swatsim.formats import FORMATS
 from swatsim.held import HeldSide
-from swatsim.schedule import count
+from swatsim.presence import count
 from swatsim.sides import Order as ProductOrder
 
 

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from swatsim.contraction import Contraction
-from swatsim.kernels.losses import count_met, waiting
 from swatsim.kernels.matrix_outer import count_pieces, multiply_pieces
 from swatsim.keys.constraints import Choice, Integer
 from swatsim.keys.machine import DatapathKeys, Machine
 from swatsim.keys.rule import Rule
 from swatsim.mapping import splits
+from swatsim.presence import count_met
 from swatsim.sides import Side
-from swatsim.way import Extent, Losses, Schedule, Way, Ways
+from swatsim.way import Extent, Losses, Schedule, Way, Ways, waiting
 
 KIND = "matrix_outer"
 
@@ -107,8 +107,7 @@ def _run(contraction: Contraction, cycles: NDArray[np.int64], way: Way, machine:
     rounds = by_tile.max(axis=0, keepdims=True) if datapath.barrier == "block" else by_tile
 
     def losses() -> Losses:
-        sides = [(side.present, side.base, side.offset) for side in (contraction.rows, contraction.columns)]
-        needed = count_met(*sides) if way.skips else contraction.macs
+        needed = count_met(contraction.rows, contraction.columns) if way.skips else contraction.macs
         return _losses(by_tile, needed, int(rounds.sum(axis=(1, 2)).max()), machine)
 
     return Schedule(

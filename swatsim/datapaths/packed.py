@@ -16,11 +16,11 @@ from pydantic import Field
 from swatsim.contraction import Contraction
 from swatsim.kernels.folds import run_folds
 from swatsim.kernels.gather import count_present
-from swatsim.kernels.losses import Values, count_by_element, count_met
 from swatsim.keys.constraints import Choice, Integer
 from swatsim.keys.machine import DatapathKeys, Machine
 from swatsim.keys.rule import Rule
 from swatsim.mapping import splits
+from swatsim.presence import count, count_met
 from swatsim.sides import Side
 from swatsim.way import Extent, Losses, Schedule, Way, Ways
 
@@ -91,17 +91,12 @@ def schedule(contraction: Contraction, machine: Machine[Keys], ways: Sequence[Wa
 
 def _useful(stationary: Side, streaming: Side) -> NDArray[np.int64]:
     """Values of each vector [group, vector] that are present, and present at least once in what streams past."""
-    counts = np.empty_like(stationary.base)
+    counts, partners = np.empty_like(stationary.base), count(streaming).by_element
     for group in range(stationary.groups):
-        partners = count_by_element(_values(streaming), group)
-        offset = stationary.offset.reshape(-1)[partners > 0]
+        offset = stationary.offset.reshape(-1)[partners[group] > 0]
         by_element = np.empty(offset.size, dtype=np.int64)
         count_present(stationary.present, stationary.base[group], offset, counts[group], by_element)
     return counts
-
-
-def _values(side: Side) -> Values:
-    return side.present, side.base, side.offset
 
 
 def _run(sides: tuple[Side, Side], counts: NDArray[np.int64], way: Way, machine: Machine[Keys]) -> Schedule:
@@ -119,7 +114,7 @@ def _run(sides: tuple[Side, Side], counts: NDArray[np.int64], way: Way, machine:
     run_folds(first, loads, streamed, datapath.reduction_cycles, datapath.between_folds == "overlap", cycles[0])
 
     def losses() -> Losses:
-        idle = int(counts.sum()) * columns.vectors - count_met(_values(rows), _values(columns)) if way.skips else 0
+        idle = int(counts.sum()) * columns.vectors - count_met(rows, columns) if way.skips else 0
         return Losses(
             reach=idle // (multipliers * split.column_tiles),
             barriers=int(cycles.sum()) - loads.size * int(streamed.sum()),

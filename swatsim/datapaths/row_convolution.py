@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from swatsim.contraction import Contraction
-from swatsim.kernels.losses import count_met, waiting
 from swatsim.kernels.row_convolution import meet_rows
 from swatsim.keys.constraints import Choice
 from swatsim.keys.machine import DatapathKeys, Machine
 from swatsim.keys.rule import Rule
 from swatsim.mapping import splits
-from swatsim.way import Extent, Losses, Schedule, Split, Way, Ways
+from swatsim.presence import count_met
+from swatsim.way import Extent, Losses, Schedule, Split, Way, Ways, waiting
 
 KIND = "row_convolution"
 WORD_BITS = 64
@@ -72,6 +72,7 @@ def ways(contraction: Contraction, machine: Machine[Keys]) -> Ways:
     return Ways(
         skipping=tuple(Way(split=split, skips=skips) for split in skipping),
         dense=tuple(Way(split=split) for split in splits(machine)),
+        may_turn_off=True,  # a split that needs much less memory traffic may be worth more than the zeros
     )
 
 
@@ -251,7 +252,7 @@ def _losses(
         )
         needed = present * rows.vectors
     elif way.skips:
-        needed = count_met((rows.present, rows.base, rows.offset), (columns.present, columns.base, columns.offset))
+        needed = count_met(rows, columns)
     else:
         needed = contraction.macs
     split, tile = way.split, machine.tile

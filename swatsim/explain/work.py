@@ -14,9 +14,10 @@ from swatsim.contraction import Contraction, contract
 from swatsim.datapaths import arranged, datapaths
 from swatsim.layer import Layer, LayerSpec
 from swatsim.passes import OPERANDS, REVERSED
+from swatsim.presence import count
 from swatsim.report import Row
 from swatsim.report.explanation import Factor, Imbalance, Operand, Product, Share, Work
-from swatsim.schedule import count, schedule
+from swatsim.schedule import schedule
 from swatsim.sides import Order
 from swatsim.way import Extent, Schedule, Way
 

@@ -14,7 +14,6 @@ from swatsim.datapaths.lanes.units import (
     fewest_cycles,
     losses_between,
     pack_side,
-    present_by_element,
     steps_of_chunk,
 )
 from swatsim.kernels.gather import ChunkShape
@@ -22,6 +21,7 @@ from swatsim.kernels.pairs import PairDealing, PairRule, wait_for_pairs
 from swatsim.keys.lanes import Keys
 from swatsim.keys.machine import Machine
 from swatsim.mapping import Mapping, extents
+from swatsim.presence import count_met
 from swatsim.way import Losses, Schedule, Way
 
 IntArray = NDArray[np.int64]
@@ -56,7 +56,7 @@ def pack(mapping: Mapping, machine: Machine[Keys]) -> Packed:
     unit_vectors = (machine.tile.rows, machine.tile.columns) if together else (1, 1)
     rows = pack_side(mapping.rows, mapping.row_offset, shape, unit_vectors[0])
     columns = pack_side(mapping.columns, mapping.column_offset, shape, unit_vectors[1])
-    met = int((present_by_element(mapping.rows) * present_by_element(mapping.columns)).sum())
+    met = count_met(mapping.rows, mapping.columns)
     multiplied = int((rows.by_position() * columns.by_position()).sum()) if together else met
     return Packed(
         rows=rows, columns=columns, at_once=at_once,

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from swatsim.kernels.barrier import wait_at_buffers, wait_at_segments
 from swatsim.kernels.elastic import Waiting, wait_elastically
-from swatsim.kernels.gather import ChunkShape, count_present, gather_chunks
+from swatsim.kernels.gather import ChunkShape, gather_chunks
 from swatsim.kernels.streams import unite_rows
 from swatsim.keys.lanes import Keys
 from swatsim.keys.machine import Machine
+from swatsim.presence import count
 from swatsim.sides import Side
 from swatsim.way import Extent, Losses
 
@@ -159,15 +160,6 @@ def pack_side(side: Side, offset: IntArray, shape: ChunkShape, unit_rows: int) -
     return PackedSide(words=words.reshape(side.groups, -1, *inside), unit_vectors=unit_vectors)
 
 
-def present_by_element(side: Side) -> IntArray:
-    """Vectors in which each element of the reduction is present [group, element]."""
-    by_vector = np.empty(side.vectors, dtype=np.int64)
-    by_element = np.empty((side.groups, side.offset.size), dtype=np.int64)
-    for group in range(side.groups):
-        count_present(side.present, side.base[group], side.offset.reshape(-1), by_vector, by_element[group])
-    return by_element
-
-
 def values_of_a_vector(side: Side) -> Fraction:
     """Values of one vector, on average."""
-    return Fraction(int(present_by_element(side).sum()), side.base.size)
+    return Fraction(int(count(side).by_vector.sum()), side.base.size)

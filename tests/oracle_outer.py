@@ -24,6 +24,7 @@ class OuterMachine:
     other_values: int = 4
     entries: int = 64
     banks: int = 8
+    bank_queue: int = 0
     bank_hash: str = "scnn"
     anticipate: str = "none"
     minimum_rows: int = 1
@@ -173,6 +174,8 @@ def input_grad_job(conv: Convolution, group: int, phase: tuple[int, int]) -> Ite
 
 # ------------------------------------------------------------------------------------------------------ execution
 
+Queues = dict[int, deque]  # bank -> (element of the result, product), in the order of arrival
+
 
 def upward(a: int, b: int) -> int:
     return -(-a // b)
@@ -253,10 +256,9 @@ def between(places: list[int], wanted: list[int]) -> list[int]:
 
 def run_pe(
     job: Job, machine: OuterMachine, tile: tuple[int, int], placement: Placement,
-    at: tuple[int, int], rows: range, accumulators: dict[tuple[int, tuple[int, int]], int], tally: Tally,
-    everything: bool,
+    at: tuple[int, int], rows: range, queues: Queues, tally: Tally, everything: bool,
 ) -> int:  # fmt: skip
-    """One channel of one image on one PE: multiply, and add to the accumulators; return the cycles."""
+    """One channel of one image on one PE; return the cycles, in which not all products may have been added."""
     image, channel = at
     own = [
         [y for y in range(job.image.shape[2 + axis]) if (y + job.span[axis][0]) // placement.tile[axis] == tile[axis]]
@@ -288,7 +290,7 @@ def run_pe(
             )
             while others:
                 step = [others.popleft() for _ in range(min(machine.other_values, len(others)))]
-                cycles += run_step(job, machine, group, step, accumulators, tally)
+                cycles += run_step(job, machine, at, group, step, queues, tally)
     return cycles
 
 
@@ -316,11 +318,9 @@ def result_of(job: Job, position: tuple[int, int], place: tuple[int, int]) -> tu
 
 
 def run_step(
-    job: Job, machine: OuterMachine, group: list, step: list,
-    accumulators: dict[tuple[int, tuple[int, int]], int], tally: Tally,
-) -> int:  # fmt: skip
-    """Multiply each by each; then each bank adds one product a cycle."""
-    queues: dict[int, deque] = defaultdict(deque)
+    job: Job, machine: OuterMachine, channel: tuple[int, int], group: list, step: list, queues: Queues, tally: Tally
+) -> int:
+    """Multiply each by each; then each bank adds one product a cycle, until few enough wait."""
     for position, value in group:
         for place, row, other in step:
             result = result_of(job, position, place)
@@ -329,15 +329,20 @@ def run_step(
                 continue
             tally.products += 1
             tally.inside += 1
-            queues[bank_of(row, result, job, machine)].append((row, result, value * other))
+            queues[bank_of(row, result, job, machine)].append((job.into(*channel, row, result), value * other))
     cycles = 0
-    while cycles == 0 or any(queues.values()):
-        cycles += 1
-        for queue in queues.values():
-            if queue:
-                row, result, product = queue.popleft()
-                accumulators[row, result] = accumulators.get((row, result), 0) + product
+    while cycles == 0 or any(len(queue) > machine.bank_queue for queue in queues.values()):
+        cycles += add_up(queues, tally)
     return cycles
+
+
+def add_up(queues: Queues, tally: Tally) -> int:
+    """One cycle of all banks."""
+    for queue in queues.values():
+        if queue:
+            element, product = queue.popleft()
+            tally.sums[element] += product
+    return 1
 
 
 def exchange_cycles(job: Job, machine: OuterMachine, placement: Placement, rows: int) -> int:
@@ -377,19 +382,20 @@ def run_job(job: Job, machine: OuterMachine, placement: Placement, *, everything
             range(start, min(start + placement.block_rows, job.rows))
             for start in range(first, min(first + at_once, job.rows), placement.block_rows)
         ]
+        waiting: dict[tuple, Queues] = defaultdict(lambda: defaultdict(deque))
         spent: dict[tuple, dict] = defaultdict(dict)  # [image, band, channel][block, tile]
         for image in range(images):
             for band in itertools.product(range(placement.bands[0]), range(placement.bands[1])):
                 corner = [band[axis] * placement.grid[axis] for axis in (0, 1)]
                 tiles = [(corner[0] + y, corner[1] + x) for y, x in np.ndindex(placement.grid)]
                 for channel, block, tile in itertools.product(range(channels), blocks, tiles):
-                    held: dict[tuple[int, tuple[int, int]], int] = {}
-                    spent[image, band, channel][block.start, tile] = run_pe(
-                        job, machine, tile, placement, (image, channel), block, held, tally, everything
-                    )
-                    assert not job.weight_grad or len(held) <= machine.entries
-                    for (row, result), value in held.items():
-                        tally.sums[job.into(image, channel, row, result)] += value
+                    pe = (block.start, tile)
+                    queues = waiting[image, pe]
+                    cycles = run_pe(job, machine, tile, placement, (image, channel), block, queues, tally, everything)
+                    runs_on = machine.barrier == "round" and not job.weight_grad and channel < channels - 1
+                    while not runs_on and any(queues.values()):
+                        cycles += add_up(queues, tally)
+                    spent[image, band, channel][pe] = cycles
         work_of, once_of = waits(spent, which=2 if job.weight_grad else 0)
         tally.working += sum(sum(each.values()) for each in spent.values())
         tally.once += sum(once_of)
@@ -402,7 +408,7 @@ def run_job(job: Job, machine: OuterMachine, placement: Placement, *, everything
 
 
 def waits(spent: dict[tuple, dict], which: int) -> tuple[list[int], list[int]]:
-    """Cycles of each round of the columns, whose number is `which` of the keys: PEs wait at each key, or once a band."""
+    """Cycles of each round of the columns, number `which` of the keys: PEs wait at each key, or once a band."""
     each: dict[int, int] = defaultdict(int)
     together: dict[tuple, dict] = defaultdict(lambda: defaultdict(int))
     for key, of_pe in spent.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import numpy as np
@@ -85,7 +85,8 @@ def cases(draw):
         result_class=random.integers(0, 4, results),
         array=Array(
             per_step=(draw(between(1, 4)), draw(between(1, 4))), block_rows=draw(between(1, 4)),
-            fetched=draw(st.sampled_from((ALL, RANGE, EXACT))),
+            fetched=draw(st.sampled_from((ALL, RANGE, EXACT))), bank_queue=draw(st.sampled_from((0, 0, 1, 2, 5))),
+            runs_on=draw(st.booleans()),
         ),
     )  # fmt: skip
 
@@ -98,8 +99,8 @@ def within(bounds):
     return range(bounds[0], bounds[1] + 1)
 
 
-def twin_phase(case, channel, block, positions, bounds):
-    """(cycles, products, inside) of values of one tile and phase against the places in `bounds`."""
+def twin_phase(case, channel, block, positions, bounds, waiting):
+    """(cycles, products, inside) of values of one tile and phase against the places in `bounds`; waiting: by bank."""
     cycles = products = inside = 0
     outer, inner = (line.result for line in case.lines)
     which = min(channel, case.present.shape[0] - 1)
@@ -125,7 +126,12 @@ def twin_phase(case, channel, block, positions, bounds):
                 for place, row in step
                 for result in meets[place]
             )
-            cycles += max(banks.values(), default=1)
+            waiting.update(banks)
+            spent = max(1, max(waiting.values(), default=0) - case.array.bank_queue)
+            cycles += spent
+            waiting.subtract(dict.fromkeys(waiting, spent))
+            for bank in waiting:
+                waiting[bank] = max(waiting[bank], 0)
             inside += banks.total()
             products += banks.total() if case.array.fetched == EXACT else len(group) * len(step)
     return cycles, products, inside
@@ -137,6 +143,7 @@ def twin(case):
     blocks = chunks(range(case.present.shape[3]), array.block_rows)
     tiles = (len(outer.tile_places), len(inner.tile_places))
     spent, products = Counter(), np.zeros(2, int)
+    waiting = defaultdict(Counter)
     for channel in range(case.image.shape[0]):
         for number, block in enumerate(blocks):
             for t, u in np.ndindex(tiles):
@@ -151,9 +158,11 @@ def twin(case):
                         [place for place in within(line.phase_places[phase]) if place in within(line.tile_places[tile])]
                         for line, phase, tile in ((outer, i, t), (inner, j, u))
                     ]
-                    cycles, *found = twin_phase(case, channel, block, positions, bounds)
+                    cycles, *found = twin_phase(case, channel, block, positions, bounds, waiting[number, t, u])
                     spent[number, channel, t, u] += cycles
                     products += found
+                if not array.runs_on or channel == case.image.shape[0] - 1:
+                    spent[number, channel, t, u] += max(waiting.pop((number, t, u), {0: 0}).values(), default=0)
     shape = (len(blocks), case.image.shape[0], *tiles)
     return [
         [[spent[number, channel, *tile] for tile in np.ndindex(tiles)] for channel in range(shape[1])]

@@ -59,7 +59,7 @@ def outer_machines(draw: st.DrawFn) -> OuterMachine:
         grid=draw(st.sampled_from(((1, 1), (2, 2), (2, 3), (1, 4), (4, 2)))),
         image_values=draw(st.sampled_from((1, 2, 4))), other_values=draw(st.sampled_from((1, 3, 4))),
         entries=draw(st.sampled_from((32, 36, 100))), banks=banks,
-        bank_hash=draw(st.sampled_from(("scnn", "scnn", "modulo"))),
+        bank_queue=draw(st.sampled_from((0, 0, 1, 4))), bank_hash=draw(st.sampled_from(("scnn", "scnn", "modulo"))),
         anticipate=draw(st.sampled_from(("none", "range", "exact"))),
         minimum_rows=draw(st.sampled_from((1, 1, 3, 8))), barrier=draw(st.sampled_from(("channel", "round"))),
         halo=draw(exchange), merge=draw(exchange), link=draw(st.sampled_from((1, 1, 3))),
@@ -71,7 +71,7 @@ def overrides(machine: OuterMachine) -> dict[str, Any]:
     return {
         "tiles": machine.pes, "tile.rows": machine.other_values, "tile.columns": machine.image_values,
         "datapath.grid": list(machine.grid), "datapath.accumulator_entries": machine.entries,
-        "datapath.accumulator_banks": machine.banks, "datapath.bank_hash": machine.bank_hash,
+        "datapath.accumulator_banks": machine.banks, "datapath.bank_queue": machine.bank_queue, "datapath.bank_hash": machine.bank_hash,
         "datapath.minimum_rows": machine.minimum_rows, "datapath.barrier": machine.barrier,
         "datapath.anticipate": machine.anticipate, "datapath.halo": machine.halo, "datapath.merge": machine.merge,
         "datapath.link_values_per_cycle": machine.link, "mapping.tile_split": machine.split,

@@ -53,6 +53,8 @@ class Array(NamedTuple):
     per_step: tuple[int, int]  # values of the image and of the other operand
     block_rows: int  # rows that the accumulators hold results of
     fetched: int  # ALL, RANGE or EXACT
+    bank_queue: int  # products that may wait for a bank when a step ends
+    runs_on: bool  # from channel to channel; else all products are added at the end of each
 
 
 class Work(NamedTuple):
@@ -60,6 +62,14 @@ class Work(NamedTuple):
 
     cycles: IntArray  # [block of rows, channel, outer tile · inner tiles + inner tile]
     products: IntArray  # [2]: multiplied, and of these inside of the results
+
+
+class State(NamedTuple):
+    """How far a PE is."""
+
+    time: IntArray  # [block of rows]
+    free: IntArray  # [block of rows, bank]: when all that waits for it is added
+    products: IntArray  # as in `Work`
 
 
 class Lists(NamedTuple):
@@ -177,18 +187,20 @@ def fetched_before(
 
 
 @kernel
-def conflict_cycles(
-    start: IntArray, row_class: IntArray, pairs: Pairs, before: IntArray, per_step: int, banks: Banks
-) -> tuple[int, int]:
-    """Cycles that steps take beyond one each because results share a bank, and the results.
+def run_steps(
+    values: tuple[IntArray, IntArray], pairs: Pairs, before: IntArray, steps: tuple[int, int], banks: Banks,
+    state: tuple[int, IntArray, int],
+) -> tuple[int, int]:  # fmt: skip
+    """Time after all steps, and the results; values: as `Lists` of a block; steps: how many, and values of each.
 
-    Only steps with results are walked through: a step whose products all fall outside takes one cycle.
+    state: time, when each bank has added what waits for it, and how many products may wait at the end of a step. Only
+    steps with results are walked through: one whose products all fall outside takes a cycle.
     """
-    used = np.zeros(banks.banks, dtype=np.int32)
-    fullest = 1
-    extra = 0
-    inside = 0
-    current = -1
+    start, row_class = values
+    count, per_step = steps
+    time, free, queue = state
+    current, inside = -1, 0
+    latest = time
     for pair in range(before.shape[0]):
         place, results = pairs.place[pair], pairs.results[pair]
         step = before[pair] // per_step
@@ -199,28 +211,30 @@ def conflict_cycles(
                 step += 1
                 left = per_step
             if step != current:
-                extra += fullest - 1
-                fullest = 1
-                used[:] = 0
-                current = step
+                if current >= 0:
+                    time = max(time + 1, latest - queue)
+                time += step - current - 1
+                current, latest = step, time
             left -= 1
             bank_of = banks.of[row_class[value]]
             for result in range(results):
                 bank = bank_of[pairs.result_class[pair, result]]
-                used[bank] += 1
-                fullest = max(fullest, used[bank])
-    return extra + fullest - 1, inside
+                free[bank] = max(free[bank], time) + 1
+                latest = max(latest, free[bank])
+    if current >= 0:
+        time = max(time + 1, latest - queue)
+    return time + count - current - 1, inside
 
 
 @kernel
 def multiply_phase(
     axes: tuple[Axis, Axis], values: IntArray, whole: tuple[int, int, int, int], lists: Lists,
-    settings: tuple[Array, Banks, Pairs, IntArray], cycles: tuple[IntArray, IntArray],
+    settings: tuple[Array, Banks, Pairs, IntArray], state: State,
 ) -> None:  # fmt: skip
-    """Multiply the values of a tile and phase by the places of `whole`; cycles: [block] and products, added to."""
+    """Multiply the values of a tile and phase by the places of `whole`."""
     array, banks, pairs, before = settings
     at_once, per_step = array.per_step
-    spent, products = cycles
+    products = state.products
     places = axes[1].result.shape[1]
     for first in range(0, values.shape[0], at_once):
         group = values[first : first + at_once]
@@ -229,13 +243,15 @@ def multiply_phase(
         met = (outer[0], outer[1], inner[0], inner[1])
         count = pair_group(axes, group, met, banks, pairs)
         rectangle = whole if array.fetched == ALL else met
-        for block in range(spent.shape[0]):
+        for block in range(state.time.shape[0]):
             start = lists.start[block]
             fetched = fetched_before(
                 start, rectangle, places, array.fetched == EXACT, pairs.place[:count], before[:count]
             )
-            extra, inside = conflict_cycles(start, lists.row_class, pairs, before[:count], per_step, banks)
-            spent[block] += -(-fetched // per_step) + extra
+            state.time[block], inside = run_steps(
+                (start, lists.row_class), pairs, before[:count], (-(-fetched // per_step), per_step), banks,
+                (state.time[block], state.free[block], array.bank_queue),
+            )  # fmt: skip
             # Where each pair is checked by itself, those that fall outside are not multiplied.
             products[0] += inside if array.fetched == EXACT else fetched * group.shape[0]
             products[1] += inside
@@ -244,11 +260,10 @@ def multiply_phase(
 @kernel
 def multiply_tile(
     plane: NDArray[np.uint8], axes: tuple[Axis, Axis], tile: tuple[int, int], lists: Lists,
-    settings: tuple[Array, Banks, Pairs, IntArray], scratch: tuple[IntArray, IntArray, IntArray],
+    settings: tuple[Array, Banks, Pairs, IntArray], scratch: tuple[IntArray, State],
 ) -> None:  # fmt: skip
-    """One channel on one PE; scratch: values found, and as `cycles` of `multiply_phase`."""
-    found, spent, products = scratch
-    spent[:] = 0
+    """One channel on one PE; scratch: room for the values found, and the PE's state."""
+    found, state = scratch
     for outer_phase in range(axes[0].phase_places.shape[0]):
         outer = axes[0].phase_places[outer_phase]
         first_outer = max(outer[0], axes[0].tile_places[tile[0], 0])
@@ -263,7 +278,7 @@ def multiply_tile(
                 continue
             count = gather_phase(plane, axes, tile, (outer_phase, inner_phase), found)
             whole = (first_outer, last_outer, first_inner, last_inner)
-            multiply_phase(axes, found[:count], whole, lists, settings, (spent, products))
+            multiply_phase(axes, found[:count], whole, lists, settings, state)
 
 
 @kernel
@@ -281,14 +296,22 @@ def multiply_image(
         np.empty(places, dtype=np.int64), np.empty(places, dtype=np.int64),
         np.empty((places, array.per_step[0]), dtype=np.int64),
     )  # fmt: skip
-    scratch = (
-        np.empty((image.shape[1] * image.shape[2], 2), dtype=np.int64), np.empty(blocks, dtype=np.int64), work.products
-    )  # fmt: skip
+    found = np.empty((image.shape[1] * image.shape[2], 2), dtype=np.int64)
+    # PEs that finish each channel start from empty banks, at whatever time.
+    states = tiles if array.runs_on else 1
+    time = np.zeros((states, blocks), dtype=np.int64)
+    free = np.zeros((states, blocks, banks.banks), dtype=np.int64)
     settings = (array, banks, pairs, np.empty(places, dtype=np.int64))
     for channel in range(image.shape[0]):
         if channel < operand.offset.shape[0]:
             list_values(operand, channel, array.block_rows, banks, lists)
         for tile in range(tiles):
+            number = tile if array.runs_on else 0
+            state = State(time[number], free[number], work.products)
+            work.cycles[:, channel, tile] = -state.time
             where = (tile // inner_tiles, tile % inner_tiles)
-            multiply_tile(image[channel], axes, where, lists, settings, scratch)
-            work.cycles[:, channel, tile] = scratch[1]
+            multiply_tile(image[channel], axes, where, lists, settings, (found, state))
+            if not array.runs_on or channel == image.shape[0] - 1:
+                for block in range(blocks):
+                    state.time[block] = max(state.time[block], state.free[block].max())
+            work.cycles[:, channel, tile] += state.time

@@ -36,7 +36,11 @@ class Keys(DatapathKeys):
         "for fewer is worked on in bands, in forward and input_grad.",
     )
     accumulator_banks: Annotated[int, Integer(low=1, high=1024)] = Field(
-        description="Banks of the accumulators: each takes one sum a cycle, and a step waits for the fullest."
+        description="Banks of the accumulators: each adds one product a cycle."
+    )
+    bank_queue: Annotated[int, Integer(low=0, high=1024)] = Field(
+        default=0,
+        description="Products that may wait in front of a bank: a step ends when none has more of them.",
     )
     bank_hash: Annotated[Literal["scnn", "modulo"], Choice(words=("scnn", "modulo"))] = Field(
         default="scnn",

@@ -66,12 +66,18 @@ class _Setting(NamedTuple):
 
 
 def _setting(contraction: Contraction, shape: Geometry, machine: Machine[Keys]) -> _Setting:
+    datapath = machine.datapath
     return _Setting(
         axes=shape.axes[::-1] if shape.width_outside else shape.axes,
         offsets=_offsets(contraction, shape),
-        banks=_banks(machine.datapath, shape, contraction.rows.vectors),
-        array=Array((machine.tile.columns, machine.tile.rows), shape.block_rows, FETCHED[machine.datapath.anticipate]),
-    )
+        banks=_banks(datapath, shape, contraction.rows.vectors),
+        array=Array(
+            per_step=(machine.tile.columns, machine.tile.rows), block_rows=shape.block_rows,
+            fetched=FETCHED[datapath.anticipate], bank_queue=datapath.bank_queue,
+            # In weight_grad the accumulators are emptied after each channel.
+            runs_on=datapath.barrier == "round" and contraction.taps is not None,
+        ),
+    )  # fmt: skip
 
 
 def _multiply(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 import swatsim
-from benchmarks.published_counts import PUBLISHED, SHAPES, layer
+from benchmarks.published_counts import PUBLISHED, SCNN_OF_THE_REFERENCE, SHAPES, layer
 from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction, contract
 from swatsim.datapaths.outer.exchange import round_cycles
@@ -32,9 +32,8 @@ class Counts(NamedTuple):
 
 
 def machine() -> Architecture:
-    """The shipped one as the reference has it: it shares out nothing but positions, and waits at each channel."""
-    keys = {"mapping.tile_split": "columns", "datapath.barrier": "channel", "datapath.minimum_rows": 1}
-    return swatsim.load_architecture("scnn", overrides=keys)
+    """The shipped one as the reference has it."""
+    return swatsim.load_architecture("scnn", overrides=SCNN_OF_THE_REFERENCE)
 
 
 def reference_pairing(contraction: Contraction, axis: int) -> Pairing:

@@ -469,12 +469,25 @@ def run_scheduled(scheduled: np.ndarray, other: np.ndarray, machine: Machine, *,
     return min(outcomes, key=lambda outcome: outcome[0])
 
 
-def fullest_first(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of each group by their number of values, and where each of them was."""
-    order = np.array([
-        sorted(range(rows.shape[1]), key=lambda row: -np.count_nonzero(values[row])) for values in rows
-    ])  # fmt: skip
-    return np.stack([values[own] for values, own in zip(rows, order, strict=True)]), order
+def fullest_first(contraction: Contraction, *, by_columns: bool) -> np.ndarray:
+    """Where each vector of each group was before the fullest came first: rows, or columns channel by channel."""
+    vectors = contraction.columns if by_columns else contraction.rows
+    order = []
+    for group, values in enumerate(vectors):
+        own = range(len(values))
+        if not by_columns:
+            order.append(sorted(own, key=lambda row: -np.count_nonzero(values[row])))
+        elif contraction.column_channel is None:
+            order.append(list(own))  # windows stay where they are
+        else:
+            channels = [contraction.column_channel(group, column) for column in own]
+            order.append(sorted(own, key=lambda column: (-channels[column][0], channels[column][1])))
+    return np.array(order)
+
+
+def reordered(vectors: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The vectors of each group in an order."""
+    return np.stack([values[own] for values, own in zip(vectors, order, strict=True)])
 
 
 def run_contraction(contraction: Contraction, machine: Machine, *, multiply: bool) -> ContractionCounts:
@@ -489,9 +502,14 @@ def run_contraction(contraction: Contraction, machine: Machine, *, multiply: boo
         dense = min(dense, dense_cycles(columns, rows, machine))
         by_columns = contraction.column_zeros > contraction.row_zeros
     if machine.skip != "none":
-        order = np.tile(np.arange(rows.shape[1]), (len(rows), 1))
+        sorts_columns = by_columns and machine.skip == "sparser"
+        order = None
         if machine.balance == "greedy":
-            rows, order = fullest_first(rows)
+            order = fullest_first(contraction, by_columns=sorts_columns)
+            if sorts_columns:
+                columns = reordered(columns, order)
+            else:
+                rows = reordered(rows, order)
         scheduled, other = (columns, rows) if by_columns else (rows, columns)
         cycles, side = run_scheduled(scheduled, other, machine, multiply=multiply)
         ideal = effectual if machine.skip == "both" else int(np.count_nonzero(scheduled)) * other.shape[1]
@@ -499,9 +517,9 @@ def run_contraction(contraction: Contraction, machine: Machine, *, multiply: boo
             assert side.products == effectual, "not every effectual product was computed once"
         if cycles <= dense:
             sums = side.sums.transpose(0, 2, 1) if by_columns else side.sums
-            placed = np.empty_like(sums)
-            for group, own in enumerate(order):
-                placed[group, own] = sums[group]
+            placed = sums.copy()
+            for group, own in enumerate(order if order is not None else ()):
+                placed[group][(slice(None), own) if sorts_columns else own] = sums[group]
             return ContractionCounts(
                 cycles=cycles, dense_cycles=dense, macs=macs, effectual_macs=effectual,
                 ideal_macs=ideal, multiplications=side.multiplications,

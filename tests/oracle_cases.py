@@ -220,7 +220,7 @@ def reaches(draw: st.DrawFn, lanes: int, skip: str) -> dict[str, Any]:
         keys = draw(selecting(reach, skip))
     if keys["barrier"] in ("chunk", "buffer") and keys["lockstep"] != "lane":
         keys["decouple_depth"] = draw(st.sampled_from((0, 0, 1, 2)))
-    if skip in ("rows", "both") and keys.get("balance", "none") == "none":
+    if skip != "columns" and keys.get("balance", "none") == "none":
         keys["balance"] = draw(st.sampled_from(("none", "greedy")))
     return keys
 
@@ -356,8 +356,9 @@ FEATURES: dict[str, dict[str, Any]] = {
 def uneven_work(draw: st.DrawFn, feature: str) -> tuple[OracleLayer, Machine]:
     """A linear layer whose vectors differ in how full they are, and a machine with the feature."""
     keys = {"skip": "rows", "barrier": "buffer"} | FEATURES[feature]
-    if keys["skip"] == "rows" and keys.get("balance") != "greedy":
-        keys["skip"] = draw(st.sampled_from(("rows", "columns", "sparser")))
+    if keys["skip"] == "rows":
+        others = ("sparser",) if keys.get("balance") == "greedy" else ("columns", "sparser")
+        keys["skip"] = draw(st.sampled_from(("rows", *others)))
     lanes, tiles = draw(st.sampled_from((4, 8))), draw(between(1, 4))
     machine = Machine(
         tiles=tiles, rows=draw(between(1, 3)), columns=draw(between(1, 3)), lanes=lanes, **keys,

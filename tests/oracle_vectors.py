@@ -151,6 +151,8 @@ class Contraction:
     place: Callable[[int, int, int], tuple[int, ...]]
     row_zeros: Fraction
     column_zeros: Fraction
+    # In weight_grad: (values of the channel, channel) of the input that a column of a group is shifted from.
+    column_channel: Callable[[int, int], tuple[int, int]] | None = None
 
 
 Element = tuple[int, ...] | None  # one multiply position of the reduction; None pads the lanes
@@ -335,4 +337,7 @@ def weight_grad(conv: Convolution, order: Order) -> Contraction:
         place=lambda group, k, j: (group * own_filters + k, shifts[j]["c"], shifts[j]["r"], shifts[j]["s"]),
         row_zeros=zero_fraction(conv.g, conv.g.size),
         column_zeros=zero_fraction(conv.x, images * channels * (height + top + bottom) * (width + left + right)),
-    )
+        column_channel=lambda group, j: (
+            np.count_nonzero(conv.x[:, group * (channels // conv.groups) + shifts[j]["c"]]), shifts[j]["c"]
+        ),
+    )  # fmt: skip

@@ -399,7 +399,6 @@ BROKEN: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (CROSSBAR | {"barrier": "pass"}, {"decouple_depth": 1}, "decouple_depth: got 1, expected 0"),
     (OWN_LANE | {"lockstep": "lane"}, {"decouple_depth": 1}, "decouple_depth: got 1, expected 0"),
     (CROSSBAR | {"skip": "columns"}, {"balance": "greedy"}, "balance: got 'greedy', expected none or pair"),
-    (CROSSBAR | {"skip": "sparser"}, {"balance": "greedy"}, "balance: got 'greedy', expected none or pair"),
     (CROSSBAR | {"skip": "both"}, {"balance": "pair"}, "balance: got 'pair', expected none or greedy"),
     (MOVES, {"balance": "pair"}, "balance: got 'pair', expected none or greedy"),
     (CROSSBAR | {"lockstep": "tile"}, {"balance": "pair"}, "balance: got 'pair', expected none or greedy"),

@@ -71,7 +71,8 @@ def overrides(machine: OuterMachine) -> dict[str, Any]:
     return {
         "tiles": machine.pes, "tile.rows": machine.other_values, "tile.columns": machine.image_values,
         "datapath.grid": list(machine.grid), "datapath.accumulator_entries": machine.entries,
-        "datapath.accumulator_banks": machine.banks, "datapath.bank_queue": machine.bank_queue, "datapath.bank_hash": machine.bank_hash,
+        "datapath.accumulator_banks": machine.banks, "datapath.bank_queue": machine.bank_queue,
+        "datapath.bank_hash": machine.bank_hash,
         "datapath.minimum_rows": machine.minimum_rows, "datapath.barrier": machine.barrier,
         "datapath.anticipate": machine.anticipate, "datapath.halo": machine.halo, "datapath.merge": machine.merge,
         "datapath.link_values_per_cycle": machine.link, "mapping.tile_split": machine.split,

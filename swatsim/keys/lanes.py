@@ -264,10 +264,10 @@ _BALANCE_RULES = (
     Rule(
         key="datapath.balance",
         others=("datapath.skip",),
-        holds=lambda balance, skip: balance != "greedy" or skip in ("none", "rows", "both"),
+        holds=lambda balance, skip: balance != "greedy" or skip != "columns",
         expected="none or pair",
-        when="is neither rows nor both",
-        reason="it is the rows that are dealt by their number of values",
+        when="is columns",
+        reason="windows that lie side by side share their values, and stay together",
     ),
     Rule(
         key="datapath.balance",

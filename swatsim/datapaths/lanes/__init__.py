@@ -37,19 +37,35 @@ WORDS_AT_ONCE = 1 << 21
 
 
 def arrange(contraction: Contraction, machine: Machine[Keys]) -> Contraction:
-    """See `Datapath`: with `balance: greedy` the rows with most values come first (SparTen, MICRO 2019)."""
-    datapath, rows = machine.datapath, contraction.rows
+    """See `Datapath`: with `balance: greedy` the vectors with most values come first (SparTen, MICRO 2019).
+
+    Those are the filters or channels that are scheduled; windows stay in their order.
+    """
+    datapath = machine.datapath
     if datapath.balance != "greedy" or datapath.skip == "none":
         return contraction
-    # Each row is a line of its own: a filter, or a channel of the output gradient.
-    lines = rows.lines
-    order = np.argsort(-lines.nonzeros, axis=1, kind="stable")
-    stored = (order + np.arange(rows.groups)[:, None] * rows.vectors).reshape(-1)
-    sorted_lines = replace(
-        lines, nonzeros=np.take_along_axis(lines.nonzeros, order, axis=1), bits=lambda: lines.bits()[stored]
-    )
-    base = np.take_along_axis(rows.base, order, axis=1)
-    return replace(contraction, rows=replace(rows, base=base, lines=sorted_lines))
+    if datapath.skip != "sparser" or not _sparser(contraction.columns, contraction.rows):
+        return replace(contraction, rows=_fullest_first(contraction.rows))
+    if contraction.taps is None:
+        return replace(contraction, columns=_fullest_first(contraction.columns))
+    return contraction
+
+
+def _fullest_first(side: Side) -> Side:
+    """The vectors of the fullest lines first, and the lines stored in this order: filters, or channels of a tensor."""
+    lines = side.lines
+    groups, count = lines.nonzeros.shape
+    each = side.vectors // count  # vectors of a line: kernel positions of a shifted channel
+    line_order = np.argsort(-lines.nonzeros, axis=1, kind="stable")
+    of_line = np.argsort(lines.first, kind="stable").reshape(count, each)
+    stored = (line_order + np.arange(groups)[:, None] * count).reshape(-1)
+    rank = np.repeat(np.arange(count), each)
+    base = np.take_along_axis(side.base, of_line[line_order].reshape(groups, -1), axis=1)
+    in_order = replace(
+        lines, first=rank, last=rank, nonzeros=np.take_along_axis(lines.nonzeros, line_order, axis=1),
+        bits=lambda: lines.bits()[stored],
+    )  # fmt: skip
+    return replace(side, base=base, lines=in_order)
 
 
 def ways(contraction: Contraction, machine: Machine[Keys]) -> Ways:

@@ -24,13 +24,13 @@ def oracle_layer(layer, pass_name):
 
 
 def sized(pieces, form, full):
-    """Bytes of pieces [piece, value]."""
-    values = pieces.shape[1]
-    if form == "dense" or full:
-        return np.full(len(pieces), 2 * values)
-    if form == "bitmap":
-        return 2 * np.count_nonzero(pieces, axis=1) + -(-values // 8)
-    raise AssertionError(form)
+    """Bytes of pieces [piece, value]; form: name and bytes of a value."""
+    (name, value_bytes), values = form, pieces.shape[1]
+    if name == "dense" or full:
+        return np.full(len(pieces), value_bytes * values)
+    if name == "bitmap":
+        return value_bytes * np.count_nonzero(pieces, axis=1) + -(-values // 8)
+    raise AssertionError(name)
 
 
 def image_lines(tensor, groups, windows, axis):
@@ -88,8 +88,8 @@ def least_read(conv, form, loaded):
     )
     found = 0
     for tensor in (conv.x[:, :, rows][:, :, :, columns], conv.g):
-        dense = form == "dense" or (conv.x if tensor is not conv.g else conv.g).all()
-        found += 2 * tensor.size if dense else 2 * np.count_nonzero(tensor) + tensor.size // 8
+        dense = form[0] == "dense" or (conv.x if tensor is not conv.g else conv.g).all()
+        found += form[1] * tensor.size if dense else form[1] * np.count_nonzero(tensor) + tensor.size // 8
     return found
 
 
@@ -99,18 +99,19 @@ def check_row(row, layer, architecture):
     levels = architecture.memory.levels
     result = RESULTS[row.pass_name]
     conv = convolution_of(oracle_layer(layer, row.pass_name), row.pass_name)
-    form = levels[names[0]].format
+    size = architecture.datapath.value_bytes
+    form = (levels[names[0]].format, size)
     spilled = "spilled" in row.mapping
-    if form in ("dense", "bitmap"):
+    if form[0] in ("dense", "bitmap"):
         axis = 0 if architecture.mapping.window_order == "npq" else 1
         loaded, values = map(int, once(conv, form, axis))
-        assert row.compulsory_dram_bytes == loaded + 2 * values
+        assert row.compulsory_dram_bytes == loaded + size * values
         results_read = row.as_dict().get(f"{names[0]}_read_{result}_bytes", 0) if spilled else 0
         assert row.moved(names[0], "read") - results_read >= least_read(conv, form, loaded)
         written = row.as_dict()[f"{names[0]}_write_{result}_bytes"]
-        assert written >= 2 * values if spilled else written == 2 * values
-        dense_loaded, _ = map(int, once(conv, "dense", axis))
-        assert row.dense_dram_bytes >= least_read(conv, "dense", dense_loaded) + 2 * values
+        assert written >= size * values if spilled else written == size * values
+        dense_loaded, _ = map(int, once(conv, ("dense", size), axis))
+        assert row.dense_dram_bytes >= least_read(conv, ("dense", size), dense_loaded) + size * values
     for moved in (row.moved_bytes, row.dense_moved_bytes):
         check_results(moved, result, architecture)
     check_broadcasts(row.dense_moved_bytes, result, architecture)

@@ -23,6 +23,10 @@ WORST = (1 << 63) - 1
 FEWER = settings(max_examples=settings().max_examples // 10)
 
 
+# What else must change with two tiles.
+REFITTED = {name: {"datapath.grid": [1, 2]} for name in ("scnn", "ant")}
+
+
 def searches(machine, overrides, layer, objective="cycles"):
     """What the mapper asks of `search` for the passes of a layer."""
     asked = []
@@ -67,7 +71,7 @@ def cases(draw):
         "width_bytes_per_cycle": st.sampled_from([1, 40]), "latency_cycles": st.sampled_from([0, 30]),
         "duplex": st.sampled_from(["half", "full"]),
     }.items()}  # fmt: skip
-    overrides |= {"tiles": 2, "tile.rows": draw(st.sampled_from([1, 4]))}
+    overrides |= {"tiles": 2, "tile.rows": draw(st.sampled_from([1, 4]))} | REFITTED.get(machine, {})
     if "central" in levels and draw(st.booleans()):
         overrides["memory.central.holds"] = ["columns"]  # results wait in the tiles
     asked = searches(machine, overrides, layer, draw(st.sampled_from(OBJECTIVES)))

@@ -45,8 +45,10 @@ def test_a_twin_takes_as_many_cycles_as_the_real_trace(trained, name):
         real, clustered, bernoulli = (compute_cycles(layers, machine, pass_name) for layers in trained)
         assert clustered == pytest.approx(real, rel=0.05), pass_name
         worst = max(worst, abs(bernoulli / real - 1))
-    # What Bernoulli masks miss, where zeros are skipped at all.
-    assert worst > {"dadiannao-dense": -1, "dadiannao": 0.15, "global-buffer": 0.1}.get(name, 0.05)
+    # What Bernoulli masks miss, where zeros are skipped and somebody waits for the fullest.
+    indifferent = {"dadiannao-dense", "sigma", "sparse-tensor-core", "sparsetrain", "systolic"}
+    least = {"dadiannao": 0.15, "global-buffer": 0.1, "eager-pruning": 0.04} | dict.fromkeys(indifferent, -1)
+    assert worst > least.get(name, 0.05)
 
 
 def test_the_document_holds_what_the_benchmark_prints():

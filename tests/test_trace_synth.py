@@ -117,7 +117,7 @@ def test_slices_are_drawn_whole(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["resnet51"], "network: got 'resnet51', expected one of densenet121"),
+        (["resnet51"], "network: got 'resnet51', expected one of alexnet, densenet121"),
         ([NETWORK, "--scheme", "swot"], "scheme: got 'swot', expected one of "),
         ([NETWORK, "--scheme", "str"], "sparsity: got none, expected the one that str is assumed to have learned"),
         ([NETWORK, "--sparsity", "1.5"], "sparsity: got '1.5', expected a number from 0 to below 1"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import calibration, paper_macs, published_counts, sparseloop
+from benchmarks.headlines import CAUSES as HEADLINE_CAUSES
 from benchmarks.headlines import HEADLINES, Headline
 from swatsim.budgets import places_of_specs
 from swatsim.networks import network_shapes
@@ -135,10 +136,8 @@ def _headline_table(ours: dict[str, float]) -> Iterator[str]:
         difference = f"{100 * (found / claim.published - 1):+.0f} %"
         yield f"| {name} | {claim.machine} | {claim.text} | {found:.2f} | {difference} | {claim.workload} |\n"
     yield "\n"
-    for name, each in HEADLINES.items():
-        if each.claim.cause:
-            values = {key.replace("-", "_"): value for key, value in ours.items()}
-            yield f"- **{name}**: {each.claim.cause.format(**values)}\n"
+    values = {name.replace("-", "_"): value for name, value in ours.items()}
+    yield from (f"- **{name}**: {cause.format(**values)}\n" for name, cause in HEADLINE_CAUSES.items())
 
 
 def _sparseloop_table(ours: list[dict[str, int]]) -> Iterator[str]:

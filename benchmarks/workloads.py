@@ -36,6 +36,7 @@ VGG16 = {
     "features.21": Density(34, 45, 15), "features.24": Density(35, 34, 12), "features.26": Density(29, 32, 9),
     "features.28": Density(36, 29, 11),
 }  # fmt: skip
+COARSE_FILTERS = 16
 PRUNED: dict[str, Mapping[str, Density]] = {"alexnet": ALEXNET, "vgg16": VGG16}
 
 
@@ -45,6 +46,20 @@ def pruned(network: str) -> Iterator[Layer]:
     for number, spec in enumerate(convolutions(network)):
         found = densities[spec.name]
         yield drawn(spec, (found.input / 100, found.weight / 100, 1.0), seed=number)
+
+
+def coarse(network: str) -> Iterator[Layer]:
+    """The same with weights pruned in blocks of 16 filters, as Cambricon-S asks for."""
+    densities = PRUNED[network]
+    for number, spec in enumerate(convolutions(network)):
+        found, random = densities[spec.name], np.random.default_rng(number)
+        filters, *rest = spec.weight_shape
+        blocks = random.random((-(-filters // COARSE_FILTERS), *rest)) < found.weight / 100
+        weight = np.repeat(blocks, COARSE_FILTERS, axis=0)[:filters]
+        yield swatsim.Layer.from_arrays(
+            spec.name, input=random.random(spec.input_shape) < found.input / 100, weight=weight,
+            output_grad=np.ones(spec.output_shape), stride=spec.stride, padding=spec.padding, groups=spec.groups,
+        )  # fmt: skip
 
 
 def uniform(network: str, *, input: float, weight: float, output_grad: float = 1.0) -> Iterator[Layer]:

@@ -65,8 +65,8 @@ CAUSES = {
     "tensordash": "Batch norm leaves no zeros in ResNet-50's output gradients, so input_grad has none to skip; forward "
     "and weight_grad come to {tensordash_forward:.2f}x. The paper's mean is over networks most of which have none: at "
     "the densities that VGG-16 without batch norm has in training ours is {tensordash_without_norm:.2f}x.",
-    "cambricon-s": "The paper's networks and densities are others. Here a chunk of 256 candidates has 20 to 50 values to "
-    "multiply, of which 16 are taken a cycle, and the last cycle of a chunk is half empty.",
+    "cambricon-s": "The paper's networks and densities are others. Here a chunk of 256 candidates has 20 to 50 values "
+    "to multiply, of which 16 are taken a cycle, and the last cycle of a chunk is half empty.",
     "eager-pruning": "The figure is for a whole training run, ours is of one step at 80 %.",
     "procrustes": "*Up to*: weight_grad, whose rows are output gradients without zeros here, gains nothing. The "
     "paper's machine skips zero inputs there (R), ours does not.",

@@ -27,6 +27,8 @@ DOCUMENT = ROOT / "docs" / "synthetic_traces.md"
 SEEDS = {"smallcnn": 5, "resnet50-thin": 5, "resnet50": 1, "resnet50-90": 1, "resnet50-dense": 1}
 PROFILES = ("resnet50", "resnet50-thin")
 PROFILE_FOLDER = ROOT / "swatsim" / "synthesis" / "profiles"
+# Of each way to wait one; tests/test_synthesis_cycles.py has a part of a trace on every machine.
+MACHINES = ("bit-tactical", "dadiannao", "dadiannao-dense", "global-buffer", "tensordash")
 GOAL_PERCENT = 5.0
 QUANTITIES = ("compute_cycles", "cycles")
 
@@ -129,7 +131,7 @@ def main() -> None:
         return
     for name in arguments.traces or SEEDS:
         count = arguments.seeds or SEEDS[name]
-        found = lines(name, range(count), swatsim.shipped_architectures())
+        found = lines(name, range(count), MACHINES)
         text = tables(found)
         print(f"{name}, {count} seeds", text, *beyond_goal(found), sep="\n", flush=True)
         if arguments.write:

@@ -49,7 +49,7 @@ class Schedules:
         if not skips:
             return self.macs
         side, other = (self.rows, self.columns) if skips[0] == "rows" else (self.columns, self.rows)
-        return int(side.by_vector.sum()) * other.by_vector.shape[1]
+        return int(side.by_vector.sum()) * int(other.by_vector.shape[1])
 
 
 def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.contraction import Contraction
+from swatsim.datapaths.lanes.keys import RULES, Keys
 from swatsim.datapaths.lanes.pairs import Packed, pack, schedule_pairs
 from swatsim.datapaths.lanes.units import (
     Units,
@@ -22,7 +23,6 @@ from swatsim.datapaths.lanes.units import (
 from swatsim.kernels.gather import ChunkShape, count_in_chunks, gather_words
 from swatsim.kernels.moves import MoveRule, schedule_units
 from swatsim.kernels.streams import count_by_lane, fullest_group, unite_rows
-from swatsim.keys.lanes import RULES, Keys
 from swatsim.keys.machine import Machine
 from swatsim.mapping import Mapping, extents, map_contraction, splits, transpose
 from swatsim.sides import Side

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.datapaths.lanes.keys import Keys
 from swatsim.datapaths.lanes.units import (
     PackedSide,
     Work,
@@ -18,7 +19,6 @@ from swatsim.datapaths.lanes.units import (
 )
 from swatsim.kernels.gather import ChunkShape
 from swatsim.kernels.pairs import PairDealing, PairRule, wait_for_pairs
-from swatsim.keys.lanes import Keys
 from swatsim.keys.machine import Machine
 from swatsim.mapping import Mapping, extents
 from swatsim.presence import count_met

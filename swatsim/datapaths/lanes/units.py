@@ -10,11 +10,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.datapaths.lanes.keys import Keys
 from swatsim.kernels.barrier import wait_at_buffers, wait_at_segments
 from swatsim.kernels.elastic import Waiting, wait_elastically
 from swatsim.kernels.gather import ChunkShape, gather_chunks
 from swatsim.kernels.streams import unite_rows
-from swatsim.keys.lanes import Keys
 from swatsim.keys.machine import Machine
 from swatsim.presence import count
 from swatsim.sides import Side

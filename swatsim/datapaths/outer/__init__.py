@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from swatsim.contraction import Contraction
 from swatsim.datapaths.outer.exchange import round_cycles
 from swatsim.datapaths.outer.geometry import geometry, largest_area, sub_grid
+from swatsim.datapaths.outer.keys import RULES, Keys
 from swatsim.datapaths.outer.work import count
 from swatsim.keys.machine import Machine
-from swatsim.keys.outer import RULES, Keys
 from swatsim.mapping import splits
 from swatsim.way import Extent, Losses, Schedule, Way, Ways
 

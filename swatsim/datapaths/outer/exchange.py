@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from swatsim.contraction import Contraction
 from swatsim.datapaths.outer.geometry import Geometry
-from swatsim.keys.outer import Keys
+from swatsim.datapaths.outer.keys import Keys
 
 IntArray = NDArray[np.int64]
 

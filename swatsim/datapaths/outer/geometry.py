@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.contraction import Contraction
+from swatsim.datapaths.outer.keys import Keys
 from swatsim.errors import MappingError
 from swatsim.kernels.cartesian import Axis
 from swatsim.keys.machine import Machine
-from swatsim.keys.outer import Keys
 from swatsim.sides import Windows
 from swatsim.way import Split
 

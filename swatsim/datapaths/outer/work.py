@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from swatsim.contraction import Contraction
 from swatsim.datapaths.outer.geometry import Geometry
+from swatsim.datapaths.outer.keys import Keys
 from swatsim.kernels.cartesian import ALL, EXACT, RANGE, Array, Axis, Banks, Operand, Work, multiply_image
 from swatsim.keys.machine import Machine
-from swatsim.keys.outer import Keys
 
 IntArray = NDArray[np.int64]
 FETCHED = {"none": ALL, "range": RANGE, "exact": EXACT}

@@ -83,7 +83,7 @@ def compact_rows(
     """Schedule rows that advance together, in place: words[row, step] becomes what each cycle multiplies.
 
     A step that is empty in every row when it is reached is passed without being filled, at most `lookahead`
-    in a row (TensorDash's simulator; rule 4 of docs/model.md).
+    in a row (TensorDash's simulator; docs/datapaths/lanes.md, moves).
     """
     rows, steps = words.shape
     lookahead = moves[:, 0].max()

@@ -99,7 +99,8 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         )  # fmt: skip
         mapped = map_pass(work, hierarchy, node.objective)
         multiplications = sum(
-            each.multiplications(found.schedule) for each, found in zip(schedules, mapped, strict=True)
+            each.multiplications([piece.schedule for piece in found.arena.pieces])
+            for each, found in zip(schedules, mapped, strict=True)
         )
         least = _compulsory(schedules, mapped, hierarchy)
         return plan_pass(mapped, RESULTS[pass_name], multiplications, least, hierarchy), mapped

@@ -76,9 +76,9 @@ class Work:
         each = self.schedules[number]
         return tuple(sorted(each.dense if self.dense else each.actual, key=lambda way: way.compute_cycles))
 
-    def product(self, number: int, way: Schedule) -> Product:
+    def product(self, number: int, parts: Sequence[Schedule]) -> Product:
         """What one contraction makes."""
-        multiplications = self.schedules[number].multiplications(way)
+        multiplications = self.schedules[number].multiplications(parts)
         return Product(tensor=self.tensor, scattered=self.scattered, multiplications=multiplications)
 
 
@@ -122,7 +122,7 @@ def _best(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: H
     ways = work.ways(number)
     best: Mapped | None = None
     for way in ways:
-        best = _better(best, [_piece(way, held)], work.product(number, way), hierarchy, goal)
+        best = _better(best, [_piece(way, held)], work.product(number, [way]), hierarchy, goal)
     most = min(way.compute_cycles for way in work.schedules[number].dense)
     least = _least(work, number, held, hierarchy, goal)
     parts, pieces_of_ways = FIRST_PARTS, [[_piece(way, held)] for way in ways]
@@ -132,12 +132,13 @@ def _best(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: H
             break
         pieces_of_ways = _in_parts([contractions[number] for contractions in cut], ways, hierarchy)
         bounded = goal == CYCLES and best is not None
-        for way, pieces in zip(ways, pieces_of_ways, strict=True):
+        for pieces in pieces_of_ways:
             if not bounded or _compute_cycles(pieces) <= most:
-                best = _better(best, pieces, work.product(number, way), hierarchy, goal)
+                product = work.product(number, [piece.schedule for piece in pieces])
+                best = _better(best, pieces, product, hierarchy, goal)
         parts *= 2
     if best is None:
-        arena = arena_of(pieces_of_ways[0], work.product(number, ways[0]), hierarchy)
+        arena = arena_of(pieces_of_ways[0], work.product(number, [ways[0]]), hierarchy)
         raise MappingError(f"{work.name}: {_misfit(with_spills(arena, hierarchy), hierarchy)}")
     return best
 
@@ -155,7 +156,7 @@ def _least(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: 
     if goal == CYCLES:
         return int(fewest * NEAR)
     levels = 8 * (loaded + stored) * int(hierarchy.bit_energy.sum())
-    return int(levels * NEAR) + work.product(number, work.ways(number)[0]).multiplications * hierarchy.mac_energy
+    return int(levels * NEAR) + work.product(number, work.ways(number)[:1]).multiplications * hierarchy.mac_energy
 
 
 def compulsory_bytes(
@@ -218,7 +219,7 @@ def _together(
         best: Mapped | None = None
         for way in work.ways(number):
             if not way.way.transposed:
-                best = _better(best, [_piece(way, sides)], work.product(number, way), hierarchy, goal, present)
+                best = _better(best, [_piece(way, sides)], work.product(number, [way]), hierarchy, goal, present)
         if best is None:
             return None
         found.append(best)

@@ -65,9 +65,14 @@ def splits(machine: Machine[Any]) -> Iterator[Split]:
     elif machine.mapping.tile_split == "columns":
         yield Split(row_tiles=1, column_tiles=tiles)
     else:
-        for row_tiles in range(tiles, 0, -1):
-            if tiles % row_tiles == 0:
-                yield Split(row_tiles=row_tiles, column_tiles=tiles // row_tiles)
+        yield from divisions(tiles)
+
+
+def divisions(tiles: int) -> Iterator[Split]:
+    """Every split of the tiles, those with more row tiles first."""
+    for row_tiles in range(tiles, 0, -1):
+        if tiles % row_tiles == 0:
+            yield Split(row_tiles=row_tiles, column_tiles=tiles // row_tiles)
 
 
 def extents(machine: Machine[Any], split: Split) -> tuple[Extent, Extent]:

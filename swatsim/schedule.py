@@ -37,10 +37,10 @@ class Schedules:
         """Multiply positions that the machine cannot skip, in the way that skips most."""
         return min((self._positions(skips) for skips in self.skips), default=self.macs)
 
-    def multiplications(self, schedule: Schedule) -> int:
-        """Multiplications that are carried out with one of the schedules: all that it does not skip."""
-        own = schedule.multiplications
-        return self._positions(schedule.way.skips) if own is None else own
+    def multiplications(self, parts: Sequence[Schedule]) -> int:
+        """Multiplications that are carried out with a schedule for each part: all that is not skipped."""
+        own = [part.multiplications for part in parts if part.multiplications is not None]
+        return sum(own) if own else self._positions(parts[0].way.skips)
 
     def _positions(self, skips: tuple[str, ...]) -> int:
         """Multiply positions at which the operands that are skipped by are present."""

@@ -66,7 +66,7 @@ class Losses(NamedTuple):
     rows: int = 0  # rows of a tile with more work than others
     tiles: int = 0
     barriers: int = 0  # waiting more often than once
-    edges: int = 0  # padding, and what is idle in the last rounds
+    edges: int = 0  # the rest: padding, what is idle in the last rounds, and exchanges between tiles
 
     def plus(self, other: Losses) -> Losses:
         """Cause by cause."""

@@ -421,8 +421,11 @@ def waits(spent: dict[tuple, dict], which: int) -> tuple[list[int], list[int]]:
     return [each[number] for number in sorted(each)], [once[number] for number in sorted(each)]
 
 
-def allowed_grids(machine: OuterMachine) -> list[int]:
-    """How many grids may share the rows, the fewest first."""
+def allowed_grids(machine: OuterMachine, job: Job) -> list[int]:
+    """How many grids may share the rows, the fewest first; any number where an image has one row and meets one tap."""
+    taps = job.results if job.weight_grad else tuple(map(len, job.places))
+    if job.image.shape[2] == 1 and taps == (1, 1):
+        return [n for n in range(1, machine.pes + 1) if machine.pes % n == 0]
     if machine.split == "columns":
         return [1]
     return [machine.pes] if machine.split == "rows" else [n for n in range(1, machine.pes + 1) if machine.pes % n == 0]
@@ -443,7 +446,7 @@ def run_pass(layer: OracleLayer, pass_name: str, machine: OuterMachine) -> PassR
     found = []
     for of_group in by_contraction(conv):
         candidates = []
-        for grids in allowed_grids(machine):
+        for grids in allowed_grids(machine, of_group[0]):
             placements = [place_job(job, machine, grids) for job in of_group]
             if None in placements:
                 continue

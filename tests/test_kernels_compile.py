@@ -58,7 +58,7 @@ TWINS = {
     "twins.pair_cycles": ["wait_for_pairs"],
     "oracle_outer.run_pe": [
         "multiply_image", "multiply_tile", "multiply_phase", "run_steps", "pair_group", "fetched_before",
-        "meeting_range", "gather_phase", "list_values",
+        "meeting_range", "gather_phase", "list_values", "waiting_products",
     ],
     "oracle_packed.run_pool": ["run_folds"],
     "oracle_row_convolution.execute": ["bits_set", "meet_rows"],

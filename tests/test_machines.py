@@ -49,6 +49,7 @@ def test_every_row_keeps_its_bounds(machine: str) -> None:
     for row in (*report.layer_records, *report.totals[:4]):
         assert 0 < row.ideal_cycles <= row.compute_cycles <= row.dense_compute_cycles, (row.layer, row.pass_name)
         assert row.effectual_macs <= row.unskippable_macs <= row.macs
+        assert row.multiplications >= row.effectual_macs, (row.layer, row.pass_name)  # in all parts of a reduction
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -108,7 +108,8 @@ def _run(contraction: Contraction, cycles: NDArray[np.int64], way: Way, machine:
 
     def losses() -> Losses:
         needed = count_met(contraction.rows, contraction.columns) if way.skips else contraction.macs
-        return _losses(by_tile, needed, int(rounds.sum(axis=(1, 2)).max()), machine)
+        tasks = _dealt(np.ones_like(cycles), (split.row_tiles, split.column_tiles))
+        return _losses(by_tile, tasks, needed, machine)
 
     return Schedule(
         way=way, rows=contraction.rows, columns=contraction.columns, extents=both, cycles=rounds, losses=losses
@@ -126,11 +127,12 @@ def _dealt(cycles: NDArray[np.int64], tiles: tuple[int, int]) -> NDArray[np.int6
     return np.ascontiguousarray(parts.transpose(2, 4, 0, 1, 3)).reshape(used[0] * used[1], -1, rounds[1])
 
 
-def _losses(by_tile: NDArray[np.int64], needed: int, cycles: int, machine: Machine[Keys]) -> Losses:
-    """`needed` positions are all that would have to be multiplied."""
+def _losses(by_tile: NDArray[np.int64], blocks: NDArray[np.int64], needed: int, machine: Machine[Keys]) -> Losses:
+    """`needed` positions are all that would have to be multiplied; `blocks` like `by_tile`, 1 where there is one."""
     totals, tasks = (np.zeros((machine.tiles, 1), dtype=np.int64) for _ in range(2))
     totals[: by_tile.shape[0], 0] = by_tile.sum(axis=(1, 2))
-    tasks[: by_tile.shape[0], 0] = np.count_nonzero(by_tile, axis=(1, 2))
+    tasks[: by_tile.shape[0], 0] = blocks.sum(axis=(1, 2))
     waste = int(totals.sum()) * machine.tile.macs_per_cycle - needed
-    _, tiles, barriers = waiting(totals, tasks, cycles)
+    together = int(by_tile.max(axis=0).sum()) if machine.datapath.barrier == "block" else int(totals.max())
+    _, tiles, barriers = waiting(totals, tasks, together)
     return Losses(reach=waste // (machine.tiles * machine.tile.macs_per_cycle), tiles=tiles, barriers=barriers)

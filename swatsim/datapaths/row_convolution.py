@@ -20,7 +20,7 @@ from swatsim.keys.constraints import Choice
 from swatsim.keys.machine import DatapathKeys, Machine
 from swatsim.keys.rule import Rule
 from swatsim.mapping import splits
-from swatsim.presence import count_met
+from swatsim.presence import count, count_met
 from swatsim.way import Extent, Losses, Schedule, Split, Way, Ways, waiting
 
 KIND = "row_convolution"
@@ -176,8 +176,11 @@ class _Pairs:
         """Read them out of the tensors; a unit is one row of one channel's kernel."""
         rows, groups = contraction.rows, contraction.rows.groups
         image, (_, width) = contraction.image, contraction.windows.counts
-        addresses = rows.base[:, :, None] + rows.offset.reshape(-1)
-        gradients = _words(rows.present[addresses].reshape(*rows.base.shape, -1, width))
+        offset = rows.offset.reshape(-1)
+        gradients = np.stack([
+            np.stack([_words(rows.present[base + offset].reshape(-1, width)) for base in of_group])
+            for of_group in rows.base
+        ])  # fmt: skip
         images, channels = image.shape[:2]
         turns = _turns(contraction, machine)
         units = np.empty((groups, channels // groups, len(contraction.windows.starts[0]), turns, gradients.shape[2]),
@@ -246,11 +249,7 @@ def _losses(
     """`dealt`: cycles and tasks of each element, by its place along rows and columns."""
     rows, columns = contraction.rows, contraction.columns
     if way.skips == ("columns",):
-        present = sum(
-            int(columns.present[columns.base[g][:, None] + columns.offset.reshape(-1)].sum())
-            for g in range(columns.groups)
-        )
-        needed = present * rows.vectors
+        needed = int(count(columns).by_vector.sum()) * rows.vectors
     elif way.skips:
         needed = count_met(rows, columns)
     else:

@@ -282,11 +282,27 @@ def multiply_tile(
 
 
 @kernel
+def waiting_products(time: IntArray, free: IntArray, waiting: IntArray) -> bool:
+    """Set waiting[PE, block, bank] to what is left to add, and say whether it was that already."""
+    same = True
+    for tile in range(free.shape[0]):
+        for block in range(free.shape[1]):
+            for bank in range(free.shape[2]):
+                left = max(free[tile, block, bank] - time[tile, block], 0)
+                same = same and waiting[tile, block, bank] == left
+                waiting[tile, block, bank] = left
+    return same
+
+
+@kernel
 def multiply_image(
     image: NDArray[np.uint8], axes: tuple[Axis, Axis], operand: Operand, banks: Banks, array: Array, work: Work
 ) -> None:
-    """Set the cycles of image[channel, outer, inner] and add to its products; Source: SCNN (ISCA 2017), §3."""
-    blocks, _, tiles = work.cycles.shape
+    """Set the cycles of image[channel, outer, inner] and add to its products; Source: SCNN (ISCA 2017), §3.
+
+    An image of a single channel stands for as many that are alike as `work` has.
+    """
+    blocks, channels, tiles = work.cycles.shape
     inner_tiles = axes[1].tile_places.shape[0]
     places = operand.offset.shape[1]
     lists = Lists(
@@ -301,17 +317,30 @@ def multiply_image(
     states = tiles if array.runs_on else 1
     time = np.zeros((states, blocks), dtype=np.int64)
     free = np.zeros((states, blocks, banks.banks), dtype=np.int64)
+    waiting = np.zeros(free.shape, dtype=np.int64)
     settings = (array, banks, pairs, np.empty(places, dtype=np.int64))
-    for channel in range(image.shape[0]):
+    alike = image.shape[0] < channels
+    for channel in range(channels):
         if channel < operand.offset.shape[0]:
             list_values(operand, channel, array.block_rows, banks, lists)
+        before = work.products.copy()
         for tile in range(tiles):
             number = tile if array.runs_on else 0
             state = State(time[number], free[number], work.products)
             work.cycles[:, channel, tile] = -state.time
             where = (tile // inner_tiles, tile % inner_tiles)
-            multiply_tile(image[channel], axes, where, lists, settings, (found, state))
-            if not array.runs_on or channel == image.shape[0] - 1:
+            multiply_tile(image[0 if alike else channel], axes, where, lists, settings, (found, state))
+            if not array.runs_on or channel == channels - 1:
                 for block in range(blocks):
                     state.time[block] = max(state.time[block], state.free[block].max())
             work.cycles[:, channel, tile] += state.time
+        left = channels - 1 - channel
+        # What begins as the one before it began goes as that went.
+        if alike and left > 0 and (not array.runs_on or waiting_products(time, free, waiting)):
+            work.products[:] += left * (work.products - before)
+            for later in range(channel + 1, channels):
+                work.cycles[:, later] = work.cycles[:, channel]
+            for tile in range(tiles if array.runs_on else 0):
+                for block in range(blocks):
+                    work.cycles[block, channels - 1, tile] += waiting[tile, block].max()
+            break

@@ -95,7 +95,8 @@ _STALL = _cycles(
 _LOST = _cycles(
     "lost_<loss>_cycles",
     "what `compute_cycles` are more than `ideal_cycles`, by what they are lost to: `reach` (multipliers that find no "
-    "value), imbalance of `rows` and of `tiles`, `barriers`, `edges` (padding, what is idle in last rounds)",
+    "value), imbalance of `rows` and of `tiles`, `barriers`, `edges` (the rest: padding, what is idle in last rounds, "
+    "and what the page of the datapath names besides)",
 )
 _ENERGY = (
     _energy("energy_pj", "all levels and multipliers", lambda _, energy: energy.total.value),

@@ -7,7 +7,7 @@ docs/datapaths/outer.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from swatsim.contraction import Contraction
 from swatsim.datapaths.outer.exchange import round_cycles
@@ -15,8 +15,8 @@ from swatsim.datapaths.outer.geometry import geometry, largest_area, sub_grid
 from swatsim.datapaths.outer.keys import RULES, Keys
 from swatsim.datapaths.outer.work import count
 from swatsim.keys.machine import Machine
-from swatsim.mapping import splits
-from swatsim.way import Extent, Losses, Schedule, Way, Ways
+from swatsim.mapping import divisions, splits
+from swatsim.way import Extent, Losses, Schedule, Split, Way, Ways
 
 __all__ = ["KIND", "RULES", "Keys", "schedule", "ways"]
 
@@ -25,13 +25,20 @@ KIND = "outer"
 
 def ways(contraction: Contraction, machine: Machine[Keys]) -> Ways:
     """See `Datapath`: one way, whose split is the best with every value present: values are not known beforehand."""
-    splittings = [split for split in splits(machine) if sub_grid(contraction, machine, split) is not None]
+    splittings = [split for split in _splits(contraction, machine) if sub_grid(contraction, machine, split) is not None]
     # Of equals, the one with more PEs on an image: `splits` has those with more row tiles first.
     offered = [Way(split=split) for split in reversed(splittings)]
     if len(offered) > 1:
         offered = [min(schedule(contraction, machine, offered), key=lambda each: each.compute_cycles).way]
-    skipping = (Way(split=offered[0].split, skips=("rows", "columns")),) if machine.datapath.skip == "both" else ()
-    return Ways(skipping=skipping, dense=tuple(offered))
+    return Ways(skipping=(Way(split=offered[0].split, skips=("rows", "columns")),), dense=tuple(offered))
+
+
+def _splits(contraction: Contraction, machine: Machine[Keys]) -> Iterable[Split]:
+    """Positions of a linear layer are too few for the PEs: they share out its rows too (SCNN, §4)."""
+    windows = contraction.windows
+    if contraction.image.shape[2] == 1 and windows.starts[0].size == windows.starts[1].size == 1:
+        return divisions(machine.tiles)
+    return splits(machine)
 
 
 def schedule(contraction: Contraction, machine: Machine[Keys], ways: Sequence[Way]) -> tuple[Schedule, ...]:

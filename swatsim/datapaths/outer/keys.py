@@ -20,8 +20,8 @@ class Keys(DatapathKeys):
     kind: Annotated[Literal["outer"], Choice(words=("outer",))] = Field(
         description="Family of the datapath; the keys beside it belong to the family."
     )
-    skip: Annotated[Literal["none", "both"], Choice(words=("none", "both"))] = Field(
-        description="Operands whose zeros are skipped: none, or both."
+    skip: Annotated[Literal["both"], Choice(words=("both",))] = Field(
+        description="Operands whose zeros are skipped: both, which are multiplied value by value."
     )
     grid: Annotated[
         tuple[Annotated[int, Integer(low=1, high=65536)], ...],
@@ -56,7 +56,7 @@ class Keys(DatapathKeys):
     barrier: Annotated[Literal["channel", "round"], Choice(words=("channel", "round"))] = Field(
         default="channel",
         description="When PEs wait for each other: after each channel of an image, or only after each round: all "
-        "channels of an image, in weight_grad all images of a channel.",
+        "channels of a band of an image, in weight_grad all images of a channel.",
     )
     halo: Exchange = Field(
         default="added",

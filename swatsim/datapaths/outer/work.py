@@ -31,7 +31,7 @@ class Count:
 
 
 def count(contraction: Contraction, shape: Geometry, machine: Machine[Keys], *, dense: bool) -> Count:
-    """Multiply all images and groups; the dense machine does the same for each channel, which is counted once."""
+    """Multiply all images and groups; the dense machine does the same for each image, which is counted once."""
     image, weight_grad = contraction.image, contraction.taps is None
     groups, images, channels = contraction.rows.groups, image.shape[0], image.shape[1] // contraction.rows.groups
     setting = _setting(contraction, shape, machine)
@@ -49,9 +49,9 @@ def count(contraction: Contraction, shape: Geometry, machine: Machine[Keys], *, 
     cycles = np.stack(each if machine.datapath.barrier == "channel" else together)
     once, times = int(np.sum(together)), 1
     if dense:
-        columns, within = (channels, images) if weight_grad else (images, channels)
+        columns, within = (channels, images) if weight_grad else (images, 1)
         cycles = np.broadcast_to(cycles * within, (groups, cycles.shape[1], columns))
-        times = groups * images * channels
+        times = groups * images
     return Count(
         cycles=cycles, once=times * once, working=times * working,
         products=times * int(products[0]), inside=times * int(products[1]),
@@ -85,17 +85,17 @@ def _multiply(
 ) -> IntArray:
     """Cycles [block of rows, channel, tile] of a group of an image, or of ones in both operands' place."""
     image, rows = contraction.image, contraction.rows
+    channels = image.shape[1] // rows.groups
     if which is None:
         plane = np.ones((1, *image.shape[2:]), dtype=np.uint8)
         operand = Operand(np.ones(1, np.uint8), np.zeros_like(rows.base[0]), np.zeros_like(setting.offsets[0][:1]))
     else:
         group, number = which
-        channels = image.shape[1] // rows.groups
         plane = image[number, group * channels : (group + 1) * channels].view(np.uint8)
         operand = Operand(rows.present, rows.base[group], setting.offsets[number % len(setting.offsets)])
     plane = np.ascontiguousarray(plane.swapaxes(1, 2) if shape.width_outside else plane)
     tiles = setting.axes[0].tile_places.shape[0] * setting.axes[1].tile_places.shape[0]
-    cycles = np.zeros((-(-rows.vectors // shape.block_rows), plane.shape[0], tiles), dtype=np.int64)
+    cycles = np.zeros((-(-rows.vectors // shape.block_rows), channels, tiles), dtype=np.int64)
     multiply_image(plane, setting.axes, operand, setting.banks, setting.array, Work(cycles, products))
     return cycles
 

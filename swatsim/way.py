@@ -51,6 +51,14 @@ class Way:
     skips: tuple[str, ...] = ()
 
 
+class Relaxation(NamedTuple):
+    """A value of a key that makes a machine freer, and the losses that this may lessen."""
+
+    key: str
+    value: object = None  # None: twice the number that is there
+    losses: tuple[str, ...] = ()
+
+
 class Ways(NamedTuple):
     """What a machine may choose from for a contraction."""
 

@@ -14,13 +14,14 @@ from command_line import in_process, swatsim
 from test_imports import modules_after
 
 import swatsim as package
-from swatsim.datapaths import datapaths
+from swatsim.datapaths import datapaths, lanes
 from swatsim.explain import MOST_LAYERS, explain
-from swatsim.explain.trials import RELAXATIONS, Relaxation, changed
+from swatsim.explain.trials import RELAXATIONS, changed
 from swatsim.layer import Layer
 from swatsim.passes import PASSES
 from swatsim.report.explanation import LEAST_GAIN, text_lines, to_json
 from swatsim.trace import Trace
+from swatsim.way import Relaxation
 
 TRACE = Path(__file__).parent.parent / "traces" / "smallcnn"
 MACHINE = package.load_architecture("dadiannao")
@@ -198,10 +199,17 @@ def test_advice_is_measured(explained, trace, rows):
         assert found.items() <= {row.pass_name: row.cycles for row in again}.items()
 
 
+def only(monkeypatch, relaxations):
+    """Nothing else is tried."""
+    monkeypatch.setattr("swatsim.explain.trials.RELAXATIONS", relaxations)
+    for module in datapaths().values():
+        monkeypatch.delattr(module, "RELAXATIONS", raising=False)
+
+
 def test_only_keys_that_may_help_are_tried(explained, trace):
     for found in explained.passes:
         large = {cause for cause, cycles in found.row.losses._asdict().items() if cycles > 0.01 * found.row.cycles}
-        may_help = {each.key for each in RELAXATIONS if large & set(each.losses)}
+        may_help = {each.key for each in (*lanes.RELAXATIONS, *RELAXATIONS) if large & set(each.losses)}
         tried = {each.override.split("=")[0] for each in found.trials}
         assert {key for key in tried if not key.startswith("memory.")} <= may_help
     free = explain(changed(MACHINE, "datapath.barrier", "pass"), trace, "conv2", ["forward"])
@@ -212,7 +220,7 @@ def test_keys_of_other_families_and_refused_values_are_passed_over(trace, monkey
     losses = ("reach", "rows", "tiles", "barriers", "edges")
     strange = [("datapath.no_such_key", 1), ("datapath.reach", "none"), ("memory.dram.latency_cycles", None)]
     relaxations = tuple(Relaxation(key=key, value=value, losses=losses) for key, value in strange)
-    monkeypatch.setattr("swatsim.explain.trials.RELAXATIONS", relaxations)
+    only(monkeypatch, relaxations)
     monkeypatch.setattr("swatsim.explain.trials._of_memory", lambda *_: ())
     (found,) = explain(MACHINE, trace, "conv2", ["forward"]).passes
     # Without a reach nothing can be skipped.
@@ -221,7 +229,7 @@ def test_keys_of_other_families_and_refused_values_are_passed_over(trace, monkey
 
 def test_a_machine_that_fits_no_layer_is_no_advice(trace, monkeypatch):
     relaxation = Relaxation(key="memory.central.capacity_bytes", value=8, losses=("rows",))
-    monkeypatch.setattr("swatsim.explain.trials.RELAXATIONS", (relaxation,))
+    only(monkeypatch, (relaxation,))
     monkeypatch.setattr("swatsim.explain.trials._of_memory", lambda *_: ())
     explained = explain(MACHINE, trace, "conv2", ["forward"])
     assert explained.passes[0].trials == ()
@@ -243,7 +251,7 @@ def test_a_family_may_have_its_own_words(trace, monkeypatch):
 @pytest.mark.parametrize("name", package.shipped_architectures())
 def test_every_machine_can_be_explained(name, trace, monkeypatch):
     """Whatever its family."""
-    monkeypatch.setattr("swatsim.explain.trials.RELAXATIONS", ())
+    only(monkeypatch, ())
     monkeypatch.setattr("swatsim.explain.trials._of_memory", lambda *_: ())
     explained = explain(package.load_architecture(name), trace, "fc")
     lines = text_lines(explained)

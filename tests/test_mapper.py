@@ -48,7 +48,7 @@ HIERARCHIES = {
 # A buffer's non-zeros packed densely: cycles that can be counted in one line.
 PACKED = {
     "datapath.reach": "crossbar", "datapath.chunk_steps": 4096, "datapath.lockstep": "row",
-    "datapath.barrier": "buffer", "datapath.barrier_tiles": 1,
+    "datapath.barrier": "buffer", "datapath.barrier_tiles": 1, "datapath.balance": "none",
 }  # fmt: skip
 NOTHING = {"datapath.skip": "none", "datapath.reach": "none", "datapath.barrier": "buffer"}
 

@@ -16,7 +16,7 @@ from swatsim.keys.part import Part
 
 _PICOJOULES = Number(low=0, high=1_000_000)
 _PICOJOULES_EDGE = Number(low=0, high=1_000_000, null="mac_pj")
-_SQUARE_MILLIMETRES = Number(low=0, high=1_000_000)
+_KNOWN_MILLIMETRES = Number(low=0, high=1_000_000, null="not known")
 _NODE = Integer(low=1, high=1000, null="not known")
 _SOURCE = Text(longest=1_000, one_line=False)
 
@@ -78,13 +78,15 @@ _ASSUMED_ENERGY = Energy(
 class Area(Part):
     """Area of what is not memory; that of the memory is at its levels."""
 
-    multiplier_mm2: Annotated[float | None, Number(low=0, high=1_000_000, null="not known")] = Field(
+    multiplier_mm2: Annotated[float | None, _KNOWN_MILLIMETRES] = Field(
         default=None, description="Square millimetres of a multiplier, with its share of adders, registers and control."
     )
-    interconnect_mm2: Annotated[float, _SQUARE_MILLIMETRES] = Field(
+    interconnect_mm2: Annotated[float | None, _KNOWN_MILLIMETRES] = Field(
         default=0.0, description="Square millimetres of links, buses and wires."
     )
-    other_mm2: Annotated[float, _SQUARE_MILLIMETRES] = Field(default=0.0, description="Square millimetres of all else.")
+    other_mm2: Annotated[float | None, _KNOWN_MILLIMETRES] = Field(
+        default=0.0, description="Square millimetres of all else."
+    )
     overhead_fraction: Annotated[float, Number(low=0, high=1000)] = Field(
         default=0.0, description="What skipping adds to the sum of all parts, as a share of it."
     )

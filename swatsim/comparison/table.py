@@ -15,7 +15,7 @@ from swatsim.keys.problems import printable
 from swatsim.report.quantities import NOTHING, times_text
 from swatsim.report.records import OTHER
 from swatsim.report.table import SYNTHETIC
-from swatsim.report.view import WIDTH, View, columns_width
+from swatsim.report.view import WIDTH, View, columns_width, print_view
 
 _LONGEST_NAME = 24
 _LEAST_BAR, _MOST_BAR = 6, 24
@@ -24,12 +24,11 @@ _LEAST_BAR, _MOST_BAR = 6, 24
 def print_comparison(comparison: Comparison, console: Console, by: str) -> None:
     """Print both tables and what was done; on a terminal, bars of the three passes where there is room."""
     view = over_baseline(comparison, by)
-    if console.is_terminal:
+    if console.is_terminal and console.width >= WIDTH:
         view = with_bars(view, comparison, by)
-    # A narrower terminal wraps the lines itself: a number that is cut would be a wrong number.
-    console.print(view.table(), width=WIDTH, crop=False)
-    console.print("", width=WIDTH)
-    console.print(over_own_dense(comparison, by).table(), width=WIDTH, crop=False)
+    print_view(console, view)
+    console.print()
+    print_view(console, over_own_dense(comparison, by))
     below = ["", *notes(comparison, by)]
     if comparison.baseline.report.synthetic:
         below.append(SYNTHETIC)

@@ -17,8 +17,9 @@ from swatsim.way import Schedule, Way, Ways
 class Datapath(Protocol):
     """What a module of this package offers.
 
-    It may have `arrange(contraction, machine) -> Contraction` too, which is called before anything else: an order of
-    vectors in which they are stored and dealt.
+    It may have more: `arrange(contraction, machine) -> Contraction`, called before anything else (an order of vectors
+    in which they are stored and dealt), `RELAXATIONS: Sequence[Relaxation]` that `swatsim explain` tries, and
+    `EXPLAIN: Mapping[str, str]`, what it says of a loss.
     """
 
     KIND: str

@@ -20,9 +20,11 @@ from swatsim.keys.rule import Rule
 from swatsim.mapping import splits
 from swatsim.presence import count_met
 from swatsim.sides import Side
-from swatsim.way import Extent, Losses, Schedule, Way, Ways, waiting
+from swatsim.way import Extent, Losses, Relaxation, Schedule, Way, Ways, waiting
 
 KIND = "matrix_outer"
+# What `swatsim explain` tries.
+RELAXATIONS = (Relaxation("datapath.barrier", "pass", ("tiles", "barriers")),)
 
 _BLOCK = Integer(low=1, high=4096)
 

@@ -22,9 +22,15 @@ from swatsim.keys.rule import Rule
 from swatsim.mapping import splits
 from swatsim.presence import count, count_met
 from swatsim.sides import Side
-from swatsim.way import Extent, Losses, Schedule, Way, Ways
+from swatsim.way import Extent, Losses, Relaxation, Schedule, Way, Ways
 
 KIND = "packed"
+# What `swatsim explain` tries.
+RELAXATIONS = (
+    Relaxation("datapath.between_folds", "overlap", ("barriers",)),
+    Relaxation("datapath.stream_vectors", losses=("barriers", "edges")),
+    Relaxation("datapath.load_values_per_cycle", losses=("barriers",)),
+)
 
 
 class Keys(DatapathKeys):

@@ -21,9 +21,11 @@ from swatsim.keys.machine import DatapathKeys, Machine
 from swatsim.keys.rule import Rule
 from swatsim.mapping import splits
 from swatsim.presence import count, count_met
-from swatsim.way import Extent, Losses, Schedule, Split, Way, Ways, waiting
+from swatsim.way import Extent, Losses, Relaxation, Schedule, Split, Way, Ways, waiting
 
 KIND = "row_convolution"
+# What `swatsim explain` tries.
+RELAXATIONS = (Relaxation("datapath.barrier", "pass", ("rows", "tiles", "barriers")),)
 WORD_BITS = 64
 
 IntArray = NDArray[np.int64]

@@ -19,9 +19,14 @@ from swatsim.keys.constraints import Choice, Integer
 from swatsim.keys.machine import DatapathKeys, Machine
 from swatsim.keys.rule import Rule
 from swatsim.mapping import splits
-from swatsim.way import Extent, Losses, Schedule, Way, Ways
+from swatsim.way import Extent, Losses, Relaxation, Schedule, Way, Ways
 
 KIND = "systolic"
+# What `swatsim explain` tries.
+RELAXATIONS = (
+    Relaxation("datapath.between_folds", "overlap", ("barriers",)),
+    Relaxation("datapath.stream_vectors", losses=("barriers", "edges")),
+)
 
 _DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary")
 

@@ -4,41 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 
 from pydantic import ValidationError
 
 from swatsim.architecture import Architecture
+from swatsim.datapaths import datapaths
 from swatsim.errors import SwatsimError
 from swatsim.report import Report, Row
 from swatsim.report.explanation import Trial
+from swatsim.way import Relaxation
 from swatsim.workers import Progress
 
 # A key is tried where what it may help takes a larger share of the cycles of the pass.
 WORTH_TRYING = 0.01
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relaxation:
-    """A value that makes a machine freer, and the losses that this may lessen."""
-
-    key: str
-    value: object = None  # None: twice the number that is there
-    losses: tuple[str, ...] = ()
-
-
+# Of every family; a datapath's own are in its module.
 RELAXATIONS = (
-    Relaxation(key="datapath.barrier", value="pass", losses=("rows", "tiles", "barriers")),
-    Relaxation(key="datapath.barrier_tiles", value=1, losses=("tiles", "barriers")),
-    Relaxation(key="datapath.lockstep", value="row", losses=("reach", "rows")),
-    Relaxation(key="datapath.balance", value="greedy", losses=("rows", "tiles", "barriers")),
-    Relaxation(key="datapath.chunk_steps", losses=("reach", "rows", "barriers")),
-    Relaxation(key="datapath.empty_chunk_cycles", value=0, losses=("reach",)),
-    Relaxation(key="mapping.tile_split", value="best", losses=("tiles", "edges")),
-    Relaxation(key="mapping.flatten", value="auto", losses=("edges",)),
+    Relaxation("mapping.tile_split", "best", ("tiles", "edges")),
+    Relaxation("mapping.flatten", "auto", ("edges",)),
 )
-OVERLAP = Relaxation(key="mapping.overlap", value="prefetch")
+OVERLAP = Relaxation("mapping.overlap", "prefetch")
 
 
 def trials_of(
@@ -85,12 +72,13 @@ def changed(architecture: Architecture, key: str, value: object) -> Architecture
 
 
 def _changes(architecture: Architecture, row: Row) -> Iterator[tuple[str, object]]:
-    """Keys that may help the row, each with a value that the machine does not have; other families' are among them."""
+    """Keys that may help the row, each with a value that the machine does not have."""
     lost, waited = (
         {cause for cause, cycles in part.items() if cycles > WORTH_TRYING * row.cycles}
         for part in (row.losses._asdict(), row.stalls)
     )
-    chosen = [each for each in RELAXATIONS if lost.intersection(each.losses)]
+    own: Sequence[Relaxation] = getattr(datapaths()[architecture.datapath.kind], "RELAXATIONS", ())
+    chosen = [each for each in (*own, *RELAXATIONS) if lost.intersection(each.losses)]
     chosen += _of_memory(architecture, waited)
     tree = architecture.model_dump()
     for each in chosen:
@@ -111,7 +99,7 @@ def _of_memory(architecture: Architecture, waited: set[str]) -> Iterator[Relaxat
         if (level if level == outermost else "conflict") in waited:
             properties.append("banks")
         for each in properties:
-            yield Relaxation(key=f"memory.{level}.{each}")
+            yield Relaxation(f"memory.{level}.{each}")
 
 
 def _place(tree: dict[str, object], key: str) -> tuple[dict[str, object], str]:

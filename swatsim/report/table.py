@@ -11,7 +11,7 @@ from swatsim.report.quantities import joules_text
 from swatsim.report.records import Row
 from swatsim.report.report import Report
 from swatsim.report.step_views import area_view, footprint_view, other_view
-from swatsim.report.view import WIDTH, View
+from swatsim.report.view import WIDTH, View, print_view
 from swatsim.report.views import (
     cycles_view,
     energy_view,
@@ -41,8 +41,7 @@ VIEWS: dict[str, Callable[[Report], View]] = {
 def print_table(report: Report, console: Console, show: str = "cycles") -> None:
     """Print one of VIEWS and what it means; below cycles, what they come to."""
     view = VIEWS[show](report)
-    # A narrower terminal wraps the lines itself: a number that is cut would be a wrong number.
-    console.print(view.table(), width=WIDTH, crop=False)
+    print_view(console, view)
     below = list(_summary(report) if show == "cycles" else view.notes)
     if report.synthetic:
         below.append(SYNTHETIC)

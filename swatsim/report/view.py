@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -56,6 +57,14 @@ class View:
             widths[-1] = narrower
         widths[0] = max(1, widths[0] + min(0, room))
         return widths
+
+
+def print_view(console: Console, view: View) -> None:
+    """Print the table; a narrower terminal wraps its lines itself: a number that is cut would be a wrong number."""
+    width = console.width
+    console.width = max(width, WIDTH)
+    console.print(view.table(), width=WIDTH, crop=False)
+    console.width = width
 
 
 def heading(name: str) -> str:

@@ -26,9 +26,18 @@ from swatsim.kernels.streams import count_by_lane, fullest_group, unite_rows
 from swatsim.keys.machine import Machine
 from swatsim.mapping import Mapping, extents, map_contraction, splits, transpose
 from swatsim.sides import Side
-from swatsim.way import Schedule, Way, Ways
+from swatsim.way import Relaxation, Schedule, Way, Ways
 
 KIND = "lanes"
+# What `swatsim explain` tries.
+RELAXATIONS = (
+    Relaxation("datapath.barrier", "pass", ("rows", "tiles", "barriers")),
+    Relaxation("datapath.barrier_tiles", 1, ("tiles", "barriers")),
+    Relaxation("datapath.lockstep", "row", ("reach", "rows")),
+    Relaxation("datapath.balance", "greedy", ("rows", "tiles", "barriers")),
+    Relaxation("datapath.chunk_steps", losses=("reach", "rows", "barriers")),
+    Relaxation("datapath.empty_chunk_cycles", 0, ("reach",)),
+)
 __all__ = ["KIND", "RULES", "Keys", "arrange", "schedule", "ways"]
 
 IntArray = NDArray[np.int64]

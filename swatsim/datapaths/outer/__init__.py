@@ -16,11 +16,21 @@ from swatsim.datapaths.outer.keys import RULES, Keys
 from swatsim.datapaths.outer.work import count
 from swatsim.keys.machine import Machine
 from swatsim.mapping import divisions, splits
-from swatsim.way import Extent, Losses, Schedule, Split, Way, Ways
+from swatsim.way import Extent, Losses, Relaxation, Schedule, Split, Way, Ways
 
 __all__ = ["KIND", "RULES", "Keys", "schedule", "ways"]
 
 KIND = "outer"
+# What `swatsim explain` tries.
+RELAXATIONS = (
+    Relaxation("datapath.barrier", "round", ("barriers", "tiles")),
+    Relaxation("datapath.bank_queue", losses=("reach",)),
+    Relaxation("datapath.accumulator_banks", losses=("reach",)),
+    Relaxation("datapath.accumulator_entries", losses=("reach", "barriers")),
+    Relaxation("datapath.anticipate", "exact", ("reach", "edges")),
+    Relaxation("datapath.halo", "none", ("edges",)),
+    Relaxation("datapath.merge", "none", ("edges",)),
+)
 
 
 def ways(contraction: Contraction, machine: Machine[Keys]) -> Ways:

@@ -39,6 +39,10 @@ def _notes(comparison: Comparison, by: str) -> Iterator[str]:
         f"Speedups over {comparison.baseline.architecture_name} with skipping off, as its file has it; own dense: over "
         "the same machine with skipping off, nothing normalized."
     )
+    yield (
+        "The baseline maps layers by its own keys (mapping.*): what a machine gains by better ones is in the first table, "
+        "what it gains by skipping alone in the second."
+    )
     yield _normalization(comparison)
     for machine in comparison.machines:
         if machine.scale.factor is None:

@@ -47,7 +47,7 @@ def pass_cycles(architecture: Architecture, layer: Layer, pass_name: str) -> Cyc
         best = min(ways.actual, key=lambda way: way.compute_cycles)
         found = found.plus(Cycles(
             best.compute_cycles, min(way.compute_cycles for way in ways.dense), ways.ideal_positions,
-            ways.multiplications(best), ways.macs,
+            ways.multiplications([best]), ways.macs,
         ))  # fmt: skip
     return found
 

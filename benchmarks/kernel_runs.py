@@ -111,7 +111,7 @@ def _memory_runs() -> Iterator[Run]:
     held = held_sides(found, hierarchy, schedules)
     way = schedules.actual[0]
     rows, columns = held[::-1] if way.way.transposed else held
-    product = Product(tensor="output", scattered=False, multiplications=schedules.multiplications(way))
+    product = Product(tensor="output", scattered=False, multiplications=schedules.multiplications([way]))
     arena = arena_of([Piece(schedule=way, rows=rows, columns=columns)], product, hierarchy)
     most = (1 << 63) - 1
     yield Run(

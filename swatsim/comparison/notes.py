@@ -40,8 +40,8 @@ def _notes(comparison: Comparison, by: str) -> Iterator[str]:
         "the same machine with skipping off, nothing normalized."
     )
     yield (
-        "The baseline maps layers by its own keys (mapping.*): what a machine gains by better ones is in the first table, "
-        "what it gains by skipping alone in the second."
+        "The baseline maps layers by its own keys (mapping.*): what a machine gains by better ones is in the first "
+        "table, what it gains by skipping alone in the second."
     )
     yield _normalization(comparison)
     for machine in comparison.machines:

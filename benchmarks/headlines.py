@@ -46,8 +46,8 @@ class Headline:
 HEADLINES: dict[str, Headline] = {}
 # Why ours differ, by machine; {name} stands for the figure of a headline, its dashes underlined.
 CAUSES = {
-    "scnn": "AlexNet comes out faster than published because of the dense machine that it is compared with, whose "
-    "lanes the first layer's 3 channels leave nearly empty. What `arch/scnn.yaml` has of the paper is remembered: "
+    "scnn": "On AlexNet the dense machine decides: its lanes are nearly empty in the first layer, of 3 channels; where "
+    "taps lie beside them it is {scnn_alexnet_flat:.2f}x instead of {scnn_alexnet:.2f}x. What `arch/scnn.yaml` has of the paper is remembered: "
     "groups of 8 channels, queues before the banks, PEs that wait once a group. By the rules of the independent "
     "simulator above, which wait at each step and each channel, SparTen is {sparten_scnn_waiting:.2f}x faster than "
     "SCNN instead of {sparten_scnn:.2f}x.",
@@ -188,6 +188,16 @@ def _scnn_vgg16() -> float:
 @headline("scnn-alexnet", Claim("scnn", 2.37, "2.37x over dense, AlexNet pruned", f"AlexNet, {RANDOM}"))
 def _scnn_alexnet() -> float:
     return over_dense(machine("scnn"), "alexnet")
+
+
+@headline(
+    "scnn-alexnet-flat",
+    Claim("scnn", 2.37, "the same", "over a dense machine that lays the first layer's taps beside its channels"),
+)
+def _scnn_alexnet_flat() -> float:
+    dense = machine("dadiannao-dense", tiles=4, mapping__tile_split="best", mapping__flatten="auto")
+    scnn = machine("scnn")
+    return over((dense, cycles_of_pruned(dense, "alexnet")), (scnn, cycles_of_pruned(scnn, "alexnet")))
 
 
 def over_dense(architecture: Architecture, network: str) -> float:

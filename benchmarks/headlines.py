@@ -47,10 +47,10 @@ HEADLINES: dict[str, Headline] = {}
 # Why ours differ, by machine; {name} stands for the figure of a headline, its dashes underlined.
 CAUSES = {
     "scnn": "On AlexNet the dense machine decides: its lanes are nearly empty in the first layer, of 3 channels; where "
-    "taps lie beside them it is {scnn_alexnet_flat:.2f}x instead of {scnn_alexnet:.2f}x. What `arch/scnn.yaml` has of the paper is remembered: "
-    "groups of 8 channels, queues before the banks, PEs that wait once a group. By the rules of the independent "
-    "simulator above, which wait at each step and each channel, SparTen is {sparten_scnn_waiting:.2f}x faster than "
-    "SCNN instead of {sparten_scnn:.2f}x.",
+    "taps lie beside them it is {scnn_alexnet_flat:.2f}x instead of {scnn_alexnet:.2f}x. What `arch/scnn.yaml` has of "
+    "the paper is remembered: groups of 8 channels, queues before the banks, PEs that wait once a group. By the rules "
+    "of the independent simulator above, which wait at each step and each channel, SparTen is "
+    "{sparten_scnn_waiting:.2f}x faster than SCNN instead of {sparten_scnn:.2f}x.",
     "ant": "All of the gain is weight_grad's ({ant_weight_grad:.2f}x); in the forward pass ({ant_forward:.2f}x) SCNN's "
     "products are useful anyway. The share of useless products is the published one ({ant_useless:.2f}), but a group "
     "of 4 inputs that lie apart needs a range of the gradient in which many pairs are useless still. How its ranges "

@@ -31,6 +31,7 @@ def machine_with(**keys: Any) -> swatsim.Architecture:
         "tiles": 1, "tile.rows": 1, "tile.columns": 1, "tile.lanes": 1, "mapping.tile_split": "rows",
         "mapping.flatten": "never", "datapath.moves": [], "datapath.order": "fixed", "datapath.lane_order": None,
         "datapath.chunk_steps": None, "datapath.barrier_tiles": 1, "datapath.lockstep": "row",
+        "datapath.balance": "none",
     }  # fmt: skip
     for key, value in keys.items():
         name = key.replace("__", ".")

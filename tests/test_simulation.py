@@ -31,7 +31,7 @@ def compulsory_bytes(bits, form, value_bytes):
 
 
 # Others are as large, and take long: on a smaller trace.
-LARGE = {"dadiannao", "dadiannao-dense", "tensordash", "bit-tactical", "sparten", "systolic"}
+LARGE = {"dadiannao", "dadiannao-dense", "bit-tactical", "sparten"}
 CASES = [(name, "smallcnn") for name in MACHINES]
 CASES += [(name, "resnet50" if name in LARGE else "resnet18-cifar/rigl-90-end") for name in MACHINES]
 

@@ -14,8 +14,40 @@ from swatsim.demand import Demand, Place, demand_of
 from swatsim.dram import transfer_cycles
 from swatsim.held import HeldSide
 from swatsim.hierarchy import Hierarchy
-from swatsim.kernels.blocks import Computation, Results, SideBlocks
-from swatsim.kernels.search import Rest, SideTotals
+from swatsim.kernels.blocks import (
+    GROUPS,
+    KIND,
+    LOAD,
+    LOAD_LEVEL,
+    ROUNDS,
+    SIDE_BUSY,
+    START_ROUND,
+    STOP_ROUND,
+    TILE_VECTORS,
+    VECTORS,
+    Computation,
+    Results,
+    SideBlocks,
+)
+from swatsim.kernels.search import (
+    BLOCK_ROOM,
+    BUNDLE_GROUPS,
+    BUNDLE_TILE_VECTORS,
+    COUNT,
+    FIRST,
+    FIRST_LOAD,
+    LEVEL_COLUMNS,
+    LOAD_BYTES,
+    LOAD_CYCLES,
+    MOVED,
+    OF_BUNDLE,
+    OF_LEVEL,
+    OFTEN,
+    ROOM,
+    WRITTEN,
+    Rest,
+    SideTotals,
+)
 from swatsim.way import Extent, Schedule
 
 IntArray = NDArray[np.int64]
@@ -106,7 +138,7 @@ def sums_always_fit(arena: Arena) -> bool:
     rows, columns, rest = *arena.totals, arena.rest
     for level in {rows.resident, columns.resident, rest.result_level}:
         need = rest.values * rest.result_bytes if level == rest.result_level else 0
-        need += sum(int(side.room.max()) for side in (rows, columns) if side.resident == level)
+        need += sum(int(side.of(ROOM).max()) for side in (rows, columns) if side.resident == level)
         if 0 <= rest.capacity[level] < need:
             return False
     return True
@@ -163,14 +195,18 @@ def _sums(cycles: IntArray) -> IntArray:
 
 
 def _blocks(half: _Half) -> SideBlocks:
-    cuts = half.cuts
-    return SideBlocks(
-        load=np.stack([each.load_cycles for each in half.demands]),
-        load_level=np.stack([each.load_level for each in half.demands]),
-        busy=np.stack([each.busy for each in half.demands]),
-        start_round=cuts.start_round, stop_round=cuts.stop_round, rounds=cuts.rounds, tile_vectors=cuts.tile_vectors,
-        vectors=cuts.vectors, groups=cuts.groups, kind=cuts.kind,
-    )  # fmt: skip
+    cuts, demands = half.cuts, half.demands
+    levels = demands[0].busy.shape[0]
+    table = np.empty((len(demands), cuts.start.size, SIDE_BUSY + 6 * levels), dtype=np.int64)
+    for field, values in (
+        (START_ROUND, cuts.start_round), (STOP_ROUND, cuts.stop_round), (ROUNDS, cuts.rounds),
+        (TILE_VECTORS, cuts.tile_vectors), (VECTORS, cuts.vectors), (GROUPS, cuts.groups), (KIND, cuts.kind),
+    ):  # fmt: skip
+        table[:, :, field] = values
+    for part, each in enumerate(demands):
+        table[part, :, LOAD], table[part, :, LOAD_LEVEL] = each.load_cycles, each.load_level
+        table[part, :, SIDE_BUSY:] = each.busy.reshape(6 * levels, -1).T
+    return SideBlocks(table)
 
 
 def _totals(half: _Half, hierarchy: Hierarchy) -> SideTotals:
@@ -186,20 +222,23 @@ def _totals(half: _Half, hierarchy: Hierarchy) -> SideTotals:
 
     largest = np.maximum.reduceat(np.max([each.resident_bytes for each in demands], axis=0), first)
     tiles = np.minimum(cuts.tile_rounds, half.extent.tiles)
-    return SideTotals(
-        first=cuts.first, blocks=cuts.blocks, bundle_groups=cuts.bundle_groups,
-        load_bytes=of_cut(each.load_bytes for each in demands),
-        load_cycles=of_cut(each.load_cycles for each in demands),
-        first_load=demands[0].load_cycles[first],
+    levels = demands[0].busy.shape[0]
+    table = np.empty((first.size, OF_LEVEL + LEVEL_COLUMNS * levels), dtype=np.int64)
+    for field, values in (
+        (FIRST, first), (COUNT, count), (OF_BUNDLE, cuts.blocks), (BUNDLE_GROUPS, cuts.bundle_groups),
+        (LOAD_BYTES, of_cut(each.load_bytes for each in demands)),
+        (LOAD_CYCLES, of_cut(each.load_cycles for each in demands)), (FIRST_LOAD, demands[0].load_cycles[first]),
         # Beside a block the next one has room, in which it is loaded meanwhile.
-        block_room=largest, room=largest * np.where(count * len(demands) > 1, 2, 1),
-        written=of_cut(each.resident_written for each in demands),
-        busy=of_cut(each.busy for each in demands),
-        moved=_add(each.moved for each in demands),
-        often=np.stack([of_bundle(cuts.tile_rounds), of_bundle(cuts.rounds), of_bundle(tiles), cuts.blocks]),
-        tile_vectors=of_bundle(cuts.tile_vectors),
-        resident=hierarchy.resident(half.operand),
-    )  # fmt: skip
+        (BLOCK_ROOM, largest), (ROOM, largest * np.where(count * len(demands) > 1, 2, 1)),
+        (WRITTEN, of_cut(each.resident_written for each in demands)),
+        (OFTEN, of_bundle(cuts.tile_rounds)), (OFTEN + 1, of_bundle(cuts.rounds)), (OFTEN + 2, of_bundle(tiles)),
+        (OFTEN + 3, cuts.blocks), (BUNDLE_TILE_VECTORS, of_bundle(cuts.tile_vectors)),
+    ):  # fmt: skip
+        table[:, field] = values
+    by_level = table[:, OF_LEVEL:].reshape(first.size, levels, LEVEL_COLUMNS)
+    by_level[:, :, :MOVED] = of_cut(each.busy for each in demands).reshape(levels, MOVED, -1).transpose(2, 0, 1)
+    by_level[:, :, MOVED:] = _add(each.moved for each in demands).reshape(levels, 8, -1).transpose(2, 0, 1)
+    return SideTotals(table=table, resident=hierarchy.resident(half.operand))
 
 
 def _add(values: Iterable[IntArray]) -> IntArray:

@@ -87,13 +87,12 @@ def _timing(architecture: Architecture) -> Timing:
     levels = list(memory.levels.values())
     refreshes = [refresh(level, architecture.clock_hz) for level in levels]
     latency = {name: level.latency_cycles for name, level in memory.levels.items()}
+    table = [
+        (level.width_bytes_per_cycle or 0, level.fill_bytes_per_cycle or 0, level.banks, level.bank_cycles, *refreshed)
+        for level, refreshed in zip(levels, refreshes, strict=True)
+    ]
     return Timing(
-        width=_numbers(level.width_bytes_per_cycle or 0 for level in levels),
-        fill_width=_numbers(level.fill_bytes_per_cycle or 0 for level in levels),
-        banks=_numbers(level.banks for level in levels),
-        bank_cycles=_numbers(level.bank_cycles for level in levels),
-        refresh_period=_numbers(period for period, _ in refreshes),
-        refresh_cycles=_numbers(busy for _, busy in refreshes),
+        levels=np.array(table, dtype=np.int64),
         load_latency=latency[memory.outermost],
         start_latency=max(sum(latency[name] for name in memory.path(side)[1:]) for side in ("rows", "columns")),
         store_latency=sum(latency[name] for name in memory.path("results")[1:]),

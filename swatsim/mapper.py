@@ -15,7 +15,16 @@ from swatsim.contraction import Contraction
 from swatsim.errors import MappingError
 from swatsim.held import HeldSide
 from swatsim.hierarchy import Hierarchy
-from swatsim.kernels.search import CYCLES, DRAM_BYTES, ENERGY, Choice, result_sizes, room_needed, search
+from swatsim.kernels.search import (
+    BUNDLE_GROUPS,
+    CYCLES,
+    DRAM_BYTES,
+    ENERGY,
+    Choice,
+    result_sizes,
+    room_needed,
+    search,
+)
 from swatsim.presence import count
 from swatsim.schedule import Schedules, schedule_part
 from swatsim.way import Schedule
@@ -232,8 +241,8 @@ def _misfit(arena: Arena, hierarchy: Hierarchy) -> str:
     rows, columns = arena.totals
     need, fewest = np.zeros(len(hierarchy.names), dtype=np.int64), None
     capacity = hierarchy.capacity
-    for cuts in np.ndindex(rows.blocks.size, columns.blocks.size):
-        if rows.bundle_groups[cuts[0]] != columns.bundle_groups[cuts[1]]:
+    for cuts in np.ndindex(rows.table.shape[0], columns.table.shape[0]):
+        if rows.table[cuts[0], BUNDLE_GROUPS] != columns.table[cuts[1], BUNDLE_GROUPS]:
             continue
         sizes = result_sizes(arena.sides, arena.totals, cuts, arena.rest)
         room_needed(arena.totals, cuts, sizes, arena.rest, need)

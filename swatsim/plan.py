@@ -10,8 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.hierarchy import Hierarchy
-from swatsim.kernels.blocks import Blocks, empty_blocks
-from swatsim.kernels.search import lay_mapping, result_sizes, room_needed
+from swatsim.kernels.blocks import Blocks
+from swatsim.kernels.search import (
+    BLOCK_ROOM,
+    COUNT,
+    FIRST_LOAD,
+    LOAD_BYTES,
+    OF_BUNDLE,
+    ROOM,
+    WRITTEN,
+    lay_mapping,
+    result_sizes,
+    room_needed,
+)
 from swatsim.mapper import Mapped
 from swatsim.moves import DIRECTIONS, Move
 
@@ -54,10 +65,10 @@ def plan_pass(
     moved: Counter[Move] = Counter()
     for each in mapped:
         moved.update(_moved(each, tensor, hierarchy))
-    pieces = [empty_blocks(0, len(hierarchy.names) - 1), *(_blocks(each, len(hierarchy.names) - 1) for each in mapped)]
+    pieces = [Blocks.empty(0, len(hierarchy.names) - 1), *(_blocks(each, len(hierarchy.names) - 1) for each in mapped)]
     texts = list(dict.fromkeys(_text(each, hierarchy) for each in mapped))
     return Plan(
-        blocks=Blocks(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True))),
+        blocks=Blocks(np.concatenate([piece.table for piece in pieces])),
         runs=tuple(piece.compute.size for piece in pieces[1:]),
         moved=moved, compulsory_bytes=compulsory_bytes, multiplications=multiplications,
         mapping=" | ".join(texts), first_loads=_first_loads(mapped[0]) if mapped else (),
@@ -67,21 +78,21 @@ def plan_pass(
 
 def _blocks(mapped: Mapped, levels: int) -> Blocks:
     arena = mapped.arena
-    return lay_mapping(arena.sides, arena.totals, arena.work, mapped.choice, levels)
+    return Blocks(lay_mapping(arena.sides, arena.totals, arena.work, mapped.choice, levels))
 
 
 def _moved(mapped: Mapped, tensor: str, hierarchy: Hierarchy) -> Counter[Move]:
     """Bytes at every level, of all instances."""
     arena, choice = mapped.arena, mapped.choice
     cuts = (choice.row_cut, choice.column_cut)
-    blocks = [int(totals.blocks[cut]) for totals, cut in zip(arena.totals, cuts, strict=True)]
+    blocks = [int(totals.table[cut, OF_BUNDLE]) for totals, cut in zip(arena.totals, cuts, strict=True)]
     times = (blocks[1] if choice.columns_outside and blocks[0] > 1 else 1,
              blocks[0] if not choice.columns_outside and blocks[1] > 1 else 1)  # fmt: skip
     roles = (mapped.schedule.rows.role, mapped.schedule.columns.role)
     moved: Counter[Move] = Counter()
     for side, (totals, cut, role) in enumerate(zip(arena.totals, cuts, roles, strict=True)):
-        moved[Move(hierarchy.names[0], "read", role)] += int(totals.load_bytes[cut]) * times[side]
-        moved[Move(hierarchy.names[totals.resident], "write", role)] += int(totals.written[cut]) * times[side]
+        moved[Move(hierarchy.names[0], "read", role)] += int(totals.table[cut, LOAD_BYTES]) * times[side]
+        moved[Move(hierarchy.names[totals.resident], "write", role)] += int(totals.table[cut, WRITTEN]) * times[side]
         other = arena.totals[1 - side].often[:, cuts[1 - side]]
         found = (totals.moved[:, :, :, cut] * other).sum(axis=2)
         for level, direction in np.ndindex(found.shape):
@@ -101,8 +112,8 @@ def _first_loads(mapped: Mapped) -> tuple[FirstLoad, ...]:
     cuts = (mapped.choice.row_cut, mapped.choice.column_cut)
     for role, totals, cut in zip(roles, mapped.arena.totals, cuts, strict=True):
         found.append(FirstLoad(
-            tensor=role, cycles=int(totals.first_load[cut]), level=totals.resident,
-            room_bytes=int(totals.block_room[cut]),
+            tensor=role, cycles=int(totals.table[cut, FIRST_LOAD]), level=totals.resident,
+            room_bytes=int(totals.table[cut, BLOCK_ROOM]),
         ))  # fmt: skip
     return tuple(found)
 
@@ -116,7 +127,7 @@ def _room(mapped: Sequence[Mapped], hierarchy: Hierarchy) -> IntArray:
     cuts = (choice.row_cut, choice.column_cut)
     room_needed(arena.totals, cuts, result_sizes(arena.sides, arena.totals, cuts, arena.rest), arena.rest, need)
     for totals, cut in zip(arena.totals, cuts, strict=True):
-        need[totals.resident] -= totals.room[cut] - totals.block_room[cut]
+        need[totals.resident] -= totals.table[cut, ROOM] - totals.table[cut, BLOCK_ROOM]
     return need
 
 
@@ -124,10 +135,10 @@ def _text(mapped: Mapped, hierarchy: Hierarchy) -> str:
     """Such as `8x2 tiles, columns outside, 4x3 blocks, 2 parts`."""
     arena, choice, split = mapped.arena, mapped.choice, mapped.schedule.way.split
     counts = [
-        int(totals.first[cut + 1] - totals.first[cut])
+        int(totals.table[cut, COUNT])
         for totals, cut in zip(arena.totals, (choice.row_cut, choice.column_cut), strict=True)
     ]
-    bundles = counts[0] // int(arena.totals[0].blocks[choice.row_cut])
+    bundles = counts[0] // int(arena.totals[0].table[choice.row_cut, OF_BUNDLE])
     words = [f"{split.row_tiles}x{split.column_tiles} tiles"]
     if mapped.schedule.way.transposed:
         words.append("sides exchanged")

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from swatsim.dram import transfer_cycles
 from swatsim.errors import MappingError
 from swatsim.hierarchy import Hierarchy
-from swatsim.kernels.blocks import Blocks, empty_blocks
-from swatsim.kernels.engines import empty_spans, run_blocks
+from swatsim.kernels.blocks import Blocks
+from swatsim.kernels.engines import Spans, run_blocks
 from swatsim.plan import Plan
 from swatsim.streaming import BLOCK_BYTES, StreamBlocks, StreamOperation, stream_blocks, stream_moves
 
@@ -45,7 +45,7 @@ def _best(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool) -> t
             continue
         blocks = _blocks(work, hierarchy)
         stalls = np.zeros(len(hierarchy.names) + 3, dtype=np.int64)
-        cycles = run_blocks(blocks, 0, hierarchy.timing, empty_spans(made), stalls)[0]
+        cycles = run_blocks(blocks.table, 0, hierarchy.timing, Spans.empty(made).table, stalls)[0]
         if best is not None and cycles >= best[0]:
             break  # the longer blocks hid more
         best = (cycles, work, blocks)
@@ -79,7 +79,7 @@ def _fits(work: StreamBlocks, hierarchy: Hierarchy) -> bool:
 
 
 def _blocks(work: StreamBlocks, hierarchy: Hierarchy) -> Blocks:
-    blocks = empty_blocks(work.values.size, len(hierarchy.names) - 1)
+    blocks = Blocks.empty(work.values.size, len(hierarchy.names) - 1)
     blocks.own[:] = _cycles(work.load_bytes, hierarchy, write=False)
     blocks.waits[:] = blocks.own > 0
     blocks.store[:] = _cycles(work.store_bytes, hierarchy, write=True)

@@ -8,8 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from swatsim.hierarchy import Hierarchy
-from swatsim.kernels.blocks import Blocks
-from swatsim.kernels.engines import Spans, empty_spans, occupied_cycles, run_blocks, served, served_before
+from swatsim.kernels.engines import (
+    PERIOD,
+    REFRESH,
+    Spans,
+    occupied_cycles,
+    run_blocks,
+    served,
+    served_before,
+)
 from swatsim.plan import Plan
 
 __all__ = ["PlacedPass", "Spans", "place_passes"]
@@ -55,7 +62,7 @@ def place_passes(passes: Sequence[Scheduled], hierarchy: Hierarchy) -> Iterator[
     What is prefetched was made before the pass before, and has room beside that one's last blocks.
     """
     start, before, rest, room = 0, 0, (0, 0), np.zeros(len(hierarchy.names), dtype=np.int64)
-    refresh = int(hierarchy.timing.refresh_period[0]), int(hierarchy.timing.refresh_cycles[0])
+    refresh = int(hierarchy.timing.levels[0, PERIOD]), int(hierarchy.timing.levels[0, REFRESH])
     prefetch = hierarchy.architecture.mapping.overlap == "prefetch"
     for each in passes:
         free = served_before(rest[1], *refresh) - served_before(rest[0], *refresh)
@@ -78,11 +85,13 @@ def _run(
     plan: Plan, credit: int, hierarchy: Hierarchy, waits: np.ndarray[tuple[int], np.dtype[np.int64]]
 ) -> tuple[int, tuple[int, int], Spans]:
     """Run a plan: cycles, from when to when the channel rests at the end, and when each engine works on each block."""
-    spans, first, cycles, rest = empty_spans(plan.blocks.compute.size), 0, 0, (0, 0)
+    spans, first, cycles, rest = Spans.empty(plan.blocks.compute.size), 0, 0, (0, 0)
     for count in plan.runs:
         part = slice(first, first + count)
-        own, blocks = Spans._make(array[part] for array in spans), Blocks._make(array[part] for array in plan.blocks)
-        taken, rest_start, rest_end = run_blocks(blocks, credit if first == 0 else 0, hierarchy.timing, own, waits)
+        own, blocks = Spans(spans.table[part]), plan.blocks.table[part]
+        taken, rest_start, rest_end = run_blocks(
+            blocks, credit if first == 0 else 0, hierarchy.timing, own.table, waits
+        )
         for engine in (own.load, own.compute, own.store):
             np.add(engine, cycles, out=engine)
         np.add(own.arrived, cycles, out=own.arrived, where=own.arrived > 0)
@@ -107,7 +116,7 @@ def _prefetchable(each: Scheduled, room: np.ndarray[tuple[int], np.dtype[np.int6
 
 def _bound_by(plan: Plan, hierarchy: Hierarchy) -> str:
     occupied = np.zeros(len(hierarchy.names) + 1, dtype=np.int64)
-    occupied_cycles(plan.blocks, hierarchy.timing, occupied)
+    occupied_cycles(plan.blocks.table, hierarchy.timing, occupied)
     names = (COMPUTE, *hierarchy.names)
     cycles = (occupied[-1], *occupied[:-1])
     return names[int(np.argmax(cycles))]

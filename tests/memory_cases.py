@@ -6,11 +6,17 @@ import numpy as np
 from hypothesis import strategies as st
 from kernel_cases import randoms
 
+from swatsim.kernels import blocks as fields
+from swatsim.kernels import search as totals_fields
 from swatsim.kernels.blocks import Blocks, Computation, Results, SideBlocks
 from swatsim.kernels.engines import Timing
 from swatsim.kernels.search import SideTotals
 
 FIELDS = ("width", "fill_width", "banks", "bank_cycles")
+SIDE_FIELDS = {
+    "level": fields.LOAD_LEVEL, "start": fields.START_ROUND, "stop": fields.STOP_ROUND, "rounds": fields.ROUNDS,
+    "tile_vectors": fields.TILE_VECTORS, "vectors": fields.VECTORS, "groups": fields.GROUPS, "kind": fields.KIND,
+}  # fmt: skip
 
 
 @st.composite
@@ -56,13 +62,12 @@ def works(draw, levels, most=8):
 def blocks_of(blocks, levels):
     """The kernels' arrays of a list of blocks; `levels` are the on-chip ones."""
 
-    def array(kind, dtype=np.int64):
-        return np.array([each[kind] for each in blocks], dtype=dtype)
-
-    return Blocks(
-        own=array("own"), own_level=array("own_level"), ahead=array("ahead"), waits=array("waits", np.bool_),
-        compute=array("compute"), store=array("store"), busy=array("busy").reshape(len(blocks), levels, 3),
-    )  # fmt: skip
+    found = Blocks.empty(len(blocks), levels)
+    for number, each in enumerate(blocks):
+        found.busy[number] = each["busy"]
+        for kind in ("own", "own_level", "ahead", "waits", "compute", "store"):
+            getattr(found, kind)[number] = each[kind]
+    return found
 
 
 def plain_blocks(blocks):
@@ -70,17 +75,19 @@ def plain_blocks(blocks):
     return [
         {"own": int(own), "own_level": int(level), "ahead": int(ahead), "waits": bool(waits), "compute": int(compute),
          "store": int(store), "busy": [tuple(row) for row in busy.tolist()]}
-        for own, level, ahead, waits, compute, store, busy in zip(*blocks, strict=True)
+        for own, level, ahead, waits, compute, store, busy in zip(
+            blocks.own, blocks.own_level, blocks.ahead, blocks.waits, blocks.compute, blocks.store, blocks.busy,
+            strict=True,
+        )
     ]  # fmt: skip
 
 
 def timing_of(machine):
     """The kernels' arrays of a machine."""
     levels, latency = machine["levels"], machine["latency"]
-    arrays = {name: np.array([level[name] for level in levels], dtype=np.int64) for name in FIELDS}
-    period, pause = (np.array([level["refresh"][place] for level in levels], dtype=np.int64) for place in (0, 1))
+    table = [[level[name] for name in FIELDS] + [*level["refresh"]] for level in levels]
     return Timing(
-        **arrays, refresh_period=period, refresh_cycles=pause, load_latency=latency["load"],
+        levels=np.array(table, dtype=np.int64), load_latency=latency["load"],
         start_latency=latency["start"], store_latency=latency["store"], full_duplex=machine["full_duplex"],
     )  # fmt: skip
 
@@ -89,9 +96,7 @@ def plain_machine(timing):
     """The way back."""
     return {
         "levels": [
-            {name: int(getattr(timing, name)[level]) for name in FIELDS}
-            | {"refresh": (int(timing.refresh_period[level]), int(timing.refresh_cycles[level]))}
-            for level in range(timing.width.size)
+            dict(zip(FIELDS, row[:4], strict=True)) | {"refresh": (row[4], row[5])} for row in timing.levels.tolist()
         ],
         "latency": {name: int(getattr(timing, f"{name}_latency")) for name in ("load", "start", "store")},
         "full_duplex": bool(timing.full_duplex),
@@ -154,36 +159,38 @@ def side_blocks_of(bundles):
     """The kernels' arrays of a side with a single cut."""
     blocks = [block for bundle in bundles for block in bundle]
 
-    def array(name):
-        return np.array([block[name] for block in blocks], dtype=np.int64)
-
-    return SideBlocks(
-        load=array("load").T.copy(), load_level=array("level").T.copy(),
-        busy=np.moveaxis(array("busy"), 0, -1).copy(),
-        start_round=array("start"), stop_round=array("stop"), rounds=array("rounds"),
-        tile_vectors=array("tile_vectors"), vectors=array("vectors"), groups=array("groups"), kind=array("kind"),
-    )  # fmt: skip
+    parts, levels = np.shape(blocks[0]["busy"])[:2]
+    table = np.zeros((parts, len(blocks), fields.SIDE_BUSY + 6 * levels), dtype=np.int64)
+    for number, block in enumerate(blocks):
+        table[:, number, fields.LOAD] = block["load"]
+        table[:, number, fields.SIDE_BUSY :] = np.reshape(block["busy"], (parts, -1))
+        for name, field in SIDE_FIELDS.items():
+            table[:, number, field] = block[name]
+    return SideBlocks(table)
 
 
 def side_totals_of(blocks, numbers):
     """Where the blocks of each cut are: `blocks` of a bundle, `numbers` in all; nothing else is known of them."""
-    nothing = dict.fromkeys(SideTotals._fields, np.zeros(1, dtype=np.int64))
-    return SideTotals(**nothing | {"first": np.cumsum([0, *numbers]), "blocks": np.array(blocks), "resident": 1})
+    table = np.zeros((len(blocks), totals_fields.OF_LEVEL), dtype=np.int64)
+    table[:, totals_fields.FIRST] = np.cumsum([0, *numbers])[:-1]
+    table[:, totals_fields.COUNT], table[:, totals_fields.OF_BUNDLE] = numbers, blocks
+    return SideTotals(table=table, resident=1)
 
 
 def plain_side(blocks, totals, cut):
     """The way back, of one of many cuts."""
-    start, stop, each = int(totals.first[cut]), int(totals.first[cut + 1]), int(totals.blocks[cut])
-    found = [
-        {
-            "load": blocks.load[:, number].tolist(), "level": blocks.load_level[:, number].tolist(),
-            "busy": blocks.busy[..., number].tolist(), "start": int(blocks.start_round[number]),
-            "stop": int(blocks.stop_round[number]), "rounds": int(blocks.rounds[number]),
-            "vectors": int(blocks.vectors[number]), "tile_vectors": int(blocks.tile_vectors[number]),
-            "groups": int(blocks.groups[number]), "kind": int(blocks.kind[number]),
-        }
-        for number in range(start, stop)
-    ]  # fmt: skip
+    of_cut = (
+        int(totals.of(field)[cut]) for field in (totals_fields.FIRST, totals_fields.COUNT, totals_fields.OF_BUNDLE)
+    )
+    start, count, each = of_cut
+    found = []
+    for number in range(start, start + count):
+        rows = blocks.table[:, number]
+        busy = rows[:, fields.SIDE_BUSY :].reshape(rows.shape[0], -1, 3, 2)
+        found.append({
+            **{name: int(rows[0, field]) for name, field in SIDE_FIELDS.items()},
+            "load": rows[:, fields.LOAD].tolist(), "level": rows[:, fields.LOAD_LEVEL].tolist(), "busy": busy.tolist(),
+        })  # fmt: skip
     return [found[first : first + each] for first in range(0, len(found), each)]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from memory_cases import computation_of, mappings, plain_blocks, results_of, side_blocks_of, side_totals_of
 from twins import lay_out
 
-from swatsim.kernels.blocks import Computation, deal_cycles
+from swatsim.kernels.blocks import Blocks, Computation, deal_cycles
 from swatsim.kernels.search import Choice, lay_mapping
 
 
@@ -19,7 +19,7 @@ def laid(mapping):
     totals = tuple(side_totals_of([len(side[0])] * 2, [sum(map(len, side))] * 2) for side in (rows, columns))
     work = results_of(results), computation_of(compute)
     choice = Choice(1, 1, columns_outside, 0, 0, 0)
-    return plain_blocks(lay_mapping(sides, totals, work, choice, len(results["in_tiles"])))
+    return plain_blocks(Blocks(lay_mapping(sides, totals, work, choice, len(results["in_tiles"]))))
 
 
 @given(mappings())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from memory_cases import blocks_of, machines, timing_of, works
 from twins import Engines
 
-from swatsim.kernels.engines import empty_spans, occupied_cycles, run_blocks, served
+from swatsim.kernels.engines import Spans, occupied_cycles, run_blocks, served
 
 CAUSES = ("conflict", "refresh", "latency")
 MACHINE = {
@@ -22,8 +22,8 @@ MACHINE = {
 def run(blocks, machine, credit=0):
     """What the kernel finds: (cycles, rest), spans and stalls by cause."""
     levels = len(machine["levels"])
-    spans, stalls = empty_spans(len(blocks)), np.zeros(levels + 3, dtype=np.int64)
-    cycles, *rest = run_blocks(blocks_of(blocks, levels - 1), credit, timing_of(machine), spans, stalls)
+    spans, stalls = Spans.empty(len(blocks)), np.zeros(levels + 3, dtype=np.int64)
+    cycles, *rest = run_blocks(blocks_of(blocks, levels - 1).table, credit, timing_of(machine), spans.table, stalls)
     named = dict(zip((*range(levels), *CAUSES), stalls.tolist(), strict=True))
     return int(cycles), tuple(map(int, rest)), spans, {cause: count for cause, count in named.items() if count}
 
@@ -104,7 +104,7 @@ def test_what_is_occupied(machine, data):
     """Each level for the cycles in which it serves alone, the channel for its transfers, the multipliers computing."""
     blocks = data.draw(works(len(machine["levels"])))
     found = np.zeros(len(machine["levels"]) + 1, dtype=np.int64)
-    occupied_cycles(blocks_of(blocks, len(machine["levels"]) - 1), timing_of(machine), found)
+    occupied_cycles(blocks_of(blocks, len(machine["levels"]) - 1).table, timing_of(machine), found)
     loads = sum(each["own"] + each["ahead"] for each in blocks)
     stores = sum(each["store"] for each in blocks)
     assert found[0] == (max(loads, stores) if machine["full_duplex"] else loads + stores)

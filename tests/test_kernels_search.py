@@ -14,7 +14,20 @@ from twins import Engines, lay_out
 import swatsim
 from swatsim import mapper
 from swatsim.errors import MappingError
-from swatsim.kernels.search import Choice, lay_mapping, list_candidates, search
+from swatsim.kernels.blocks import Blocks
+from swatsim.kernels.search import (
+    BLOCK_ROOM,
+    BUNDLE_GROUPS,
+    CANDIDATE_COLUMNS,
+    COUNT,
+    FIRST,
+    LOAD_BYTES,
+    WRITTEN,
+    Choice,
+    lay_mapping,
+    list_candidates,
+    search,
+)
 from swatsim.layer_plans import Node, plan_layer
 
 OBJECTIVES = ("cycles", "dram_bytes", "energy")
@@ -89,7 +102,7 @@ def room(sides, totals, cuts, rest):
     need = [0] * rest.capacity.size
     for total, cut, bundles in zip(totals, cuts, plain, strict=True):
         alone = sum(map(len, bundles)) * rest.parts == 1
-        need[total.resident] += int(total.block_room[cut]) * (1 if alone else 2)
+        need[total.resident] += int(total.of(BLOCK_ROOM)[cut]) * (1 if alone else 2)
     sizes = "tile_vectors" if rest.result_in_tiles else "vectors"
     of_bundles = [
         [row["groups"] * row[sizes] * column[sizes] for row in rows for column in columns]
@@ -108,9 +121,9 @@ def all_mappings(sides, totals, work, rest, timing):
     """{(row cut, column cut, columns outside): (cycles, bytes off chip, energy)} of all mappings that fit."""
     found = {}
     results, compute, machine = plain_results(work[0]), plain_computation(work[1]), plain_machine(timing)
-    for cuts in np.ndindex(totals[0].blocks.size, totals[1].blocks.size):
+    for cuts in np.ndindex(*(total.table.shape[0] for total in totals)):
         rows, columns = (plain_side(side, total, cut) for side, total, cut in zip(sides, totals, cuts, strict=True))
-        if totals[0].bundle_groups[cuts[0]] != totals[1].bundle_groups[cuts[1]]:
+        if totals[0].of(BUNDLE_GROUPS)[cuts[0]] != totals[1].of(BUNDLE_GROUPS)[cuts[1]]:
             continue
         if rest.whole_columns and (len(columns), len(columns[0])) != (1, 1):
             continue
@@ -137,8 +150,8 @@ def counts(totals, cuts, sweeps, rest):
     """Bytes off chip, and energy: bits of each level at its price, and multiplications."""
     moved = [0] * rest.capacity.size
     for (total, cut, other), times in zip(row_times_column(totals, cuts), sweeps, strict=True):
-        moved[0] += int(total.load_bytes[cut]) * times
-        moved[total.resident] += int(total.written[cut]) * times
+        moved[0] += int(total.of(LOAD_BYTES)[cut]) * times
+        moved[total.resident] += int(total.of(WRITTEN)[cut]) * times
         for level, direction, often in np.ndindex(total.moved.shape[:3]):
             moved[level + 1] += int(total.moved[level, direction, often, cut]) * int(other[often])
     moved[0] += int(rest.values) * int(sum(rest.stored))
@@ -179,13 +192,14 @@ def test_bounds_are_below_every_mapping(asked):
     """Exactly the mappings that fit are listed, none with a bound above its cycles, each with its bytes and energy."""
     for sides, totals, work, rest, timing, _ in asked:
         mappings = all_mappings(sides, totals, work, rest, timing)
-        found = np.empty((2 * totals[0].blocks.size * totals[1].blocks.size, 7), dtype=np.int64)
+        most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
+        found = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
         listed = found[: list_candidates(sides, totals, (work[0], rest), timing, found)]
         assert {(row, column, bool(outside)) for row, column, outside in listed[:, :3].tolist()} == mappings.keys()
-        for row, column, outside, least, *rest_of_it in listed[:, :6].tolist():
+        for row, column, outside, least, dram_bytes, energy, nearest, *_ in listed.tolist():
             cycles, *others = mappings[row, column, bool(outside)]
-            assert least <= cycles
-            assert rest_of_it == others
+            assert least <= nearest <= cycles
+            assert [dram_bytes, energy] == others
 
 
 @FEWER
@@ -202,16 +216,10 @@ def test_the_order_of_the_cuts_decides_nothing(asked, seed):
 
 def shuffled(blocks, totals, random):
     """The same side with its cuts in another order."""
-    order = random.permutation(totals.blocks.size)
-    places = np.concatenate([np.arange(totals.first[cut], totals.first[cut + 1]) for cut in order])
-    fields = {
-        name: value if name == "resident" else np.ascontiguousarray(value[..., order])
-        for name, value in totals._asdict().items()
-        if name != "first"
-    }
-    first = np.cumsum([0, *np.diff(totals.first)[order]])
-    moved = type(blocks)(*(np.ascontiguousarray(value[..., places]) for value in blocks))
-    return moved, type(totals)(**fields, first=first)
+    table = totals.table[random.permutation(totals.table.shape[0])]
+    places = np.concatenate([np.arange(first, first + count) for first, count in table[:, [FIRST, COUNT]]])
+    table[:, FIRST] = np.cumsum([0, *table[:-1, COUNT]])
+    return type(blocks)(np.ascontiguousarray(blocks.table[:, places])), totals._replace(table=table)
 
 
 @FEWER
@@ -219,13 +227,13 @@ def shuffled(blocks, totals, random):
 def test_blocks_of_every_mapping(asked):
     for sides, totals, work, _, _, _ in asked:
         results, compute = plain_results(work[0]), plain_computation(work[1])
-        for cuts in np.ndindex(totals[0].blocks.size, totals[1].blocks.size):
-            if totals[0].bundle_groups[cuts[0]] != totals[1].bundle_groups[cuts[1]]:
+        for cuts in np.ndindex(*(total.table.shape[0] for total in totals)):
+            if totals[0].of(BUNDLE_GROUPS)[cuts[0]] != totals[1].of(BUNDLE_GROUPS)[cuts[1]]:
                 continue
             plain = [plain_side(side, total, cut) for side, total, cut in zip(sides, totals, cuts, strict=True)]
             for columns_outside in (False, True):
                 choice = Choice(*cuts, columns_outside, 0, 0, 0)
-                blocks = lay_mapping(sides, totals, work, choice, totals[0].busy.shape[0])
+                blocks = Blocks(lay_mapping(sides, totals, work, choice, work[0].in_tiles.size))
                 assert plain_blocks(blocks) == lay_out(*plain, results, compute, columns_outside)[0]
 
 

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from timelines import CLOCK_HZ, STEP, place_passes, report_of
+from timelines import CLOCK_HZ, STEP, Spans, place_passes, report_of, spans_of
 
 from swatsim.errors import SwatsimError
-from swatsim.kernels.engines import Spans
 from swatsim.report.timeline_checks import TimelineError, check_timeline, check_trace_events
 from swatsim.report.timeline_files import RENDERERS, render_timeline, timeline_renderer
 from swatsim.report.timeline_page import to_page
@@ -229,9 +228,9 @@ def broken_timeline(change):
 
 
 def spans_with(placed, engine, block, span):
-    changed = getattr(placed.spans, engine).copy()
-    changed[block] = span
-    return dataclasses.replace(placed, spans=placed.spans._replace(**{engine: changed}))
+    changed = Spans(placed.spans.table.copy())
+    getattr(changed, engine)[block] = span
+    return dataclasses.replace(placed, spans=changed)
 
 
 def with_first(**values):
@@ -250,16 +249,9 @@ def with_ahead(index, span):
     ]
 
 
-def with_arrays(**change):
-    """The first pass with arrays of its spans changed."""
-    return lambda passes: [
-        dataclasses.replace(
-            passes[0],
-            spans=passes[0].spans._replace(
-                **{name: edit(getattr(passes[0].spans, name)) for name, edit in change.items()}
-            ),
-        )
-    ]
+def with_table(change):
+    """The first pass with another table of its spans."""
+    return lambda passes: [dataclasses.replace(passes[0], spans=Spans(change(passes[0].spans.table)))]
 
 
 BROKEN_TIMELINES = {
@@ -284,10 +276,8 @@ BROKEN_TIMELINES = {
     "a block that ends after the pass": with_span(0, "store", 2, (900, 907)),
     "on the same engine": with_span(0, "store", 1, (100, 109)),
     "block 1 compute": with_span(0, "compute", 1, (49, 94)),
-    "load: got float64": with_arrays(load=lambda array: array.astype(float)),
-    "store: got int64 (2, 2)": with_arrays(store=lambda array: array[:2]),
-    "arrived: got float64": with_arrays(arrived=lambda array: array.astype(float)),
-    "arrived: got int64 (2,)": with_arrays(arrived=lambda array: array[:2]),
+    "spans: got float64": with_table(lambda table: table.astype(float)),
+    "spans: got int64 (3, 6)": with_table(lambda table: table[:, :6]),
 }
 
 
@@ -316,7 +306,7 @@ def loaded_ahead(**change):
     }
     arrays = {name: np.array(values, dtype=np.int64) for name, values in {**spans, **change}.items()}
     (placed,) = place_passes([("a", "forward", [(0, 2, 0)] * 4)])
-    return [dataclasses.replace(placed, cycles=22, stalls={"dram": 14}, spans=Spans(**arrays))]
+    return [dataclasses.replace(placed, cycles=22, stalls={"dram": 14}, spans=spans_of(**arrays))]
 
 
 def test_a_block_does_not_wait_for_what_is_loaded_for_a_later_one():

@@ -54,7 +54,7 @@ def place_passes(works, latency=0, prefetch=True, held=0):
                 start_cycle=start,
                 cycles=cycles,
                 compute_cycles=computing,
-                spans=Spans(
+                spans=spans_of(
                     **{engine: _array(found, len(blocks), start) for engine, found in spans.items()}, arrived=arrived
                 ),
                 stalls=stalls,
@@ -64,6 +64,11 @@ def place_passes(works, latency=0, prefetch=True, held=0):
         )
         start, rest = end, (rest_start, max(rest_start, computed))
     return tuple(placed)
+
+
+def spans_of(load, compute, store, arrived):
+    """The kernels' table of spans."""
+    return Spans(np.column_stack([load, compute, store, arrived]).astype(np.int64))
 
 
 def _array(found, blocks, start):

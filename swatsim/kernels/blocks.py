@@ -11,20 +11,23 @@ from swatsim.kernels.compile import kernel
 
 IntArray = NDArray[np.int64]
 
+# Columns of Blocks.table: the bytes of level l, direction d are in column BUSY + 3 · (l - 1) + d.
+OWN, OWN_LEVEL, AHEAD, WAITS, COMPUTE, STORE, BUSY = range(7)
+DIRECTIONS = 3  # read, written, filled with
+# Fields of SideBlocks.table: those of on-chip level l, direction d, each round of the other side (0) or once (1) are in
+# field SIDE_BUSY + 6 · (l - 1) + 2 · d + often.
+(
+    LOAD, LOAD_LEVEL, START_ROUND, STOP_ROUND, ROUNDS, TILE_VECTORS, VECTORS, GROUPS, KIND, SIDE_BUSY
+) = range(10)  # fmt: skip
+
 
 class SideBlocks(NamedTuple):
-    """The blocks of one side, bundle after bundle; see `demand.Demand` and `cuts.Cuts`."""
+    """The blocks of one side, bundle after bundle; see `demand` and `cuts.Cuts`."""
 
-    load: IntArray  # [part of the reduction, block]: cycles
-    load_level: IntArray  # [part, block]
-    busy: IntArray  # [part, level, direction, each round of the other side or once, block]: bytes
-    start_round: IntArray  # [block]: numbered group by group
-    stop_round: IntArray
-    rounds: IntArray  # [block]: of each of its groups
-    tile_vectors: IntArray  # [block]: likewise
-    vectors: IntArray
-    groups: IntArray
-    kind: IntArray  # [block]: index of its size in the tables of `Results`
+    # [part of the reduction, block, field]: cycles to load it, the level that takes longest; its first round, and the
+    # one after the last, numbered group by group; rounds and vectors of each of its groups, of the fullest tile and in
+    # all; groups; index of its size in the tables of `Results`; bytes of the busiest instance of each level.
+    table: IntArray
 
 
 class Results(NamedTuple):
@@ -61,23 +64,47 @@ class Tiling(NamedTuple):
 class Blocks(NamedTuple):
     """The blocks in order. What is loaded `ahead` follows a block's own loads, and belongs to a later outer block."""
 
-    own: IntArray  # [block]: cycles
-    own_level: IntArray  # [block]: the level that takes longest
-    ahead: IntArray
-    waits: NDArray[np.bool_]  # whether a block needs what was loaded last
-    compute: IntArray
-    store: IntArray
-    busy: IntArray  # [block, level, direction]: bytes of the busiest instance
+    table: IntArray  # [block, ...]
 
+    @staticmethod
+    def empty(blocks: int, levels: int) -> Blocks:
+        """Blocks that have no work yet, on a machine with so many on-chip levels."""
+        return Blocks(np.zeros((blocks, BUSY + DIRECTIONS * levels), np.int64))
 
-@kernel
-def empty_blocks(blocks: int, levels: int) -> Blocks:
-    """Blocks that have no work yet."""
-    return Blocks(
-        np.zeros(blocks, np.int64), np.zeros(blocks, np.int64), np.zeros(blocks, np.int64),
-        np.zeros(blocks, np.bool_), np.zeros(blocks, np.int64), np.zeros(blocks, np.int64),
-        np.zeros((blocks, levels, 3), np.int64),
-    )  # fmt: skip
+    @property
+    def own(self) -> IntArray:
+        """[block]: cycles to load what it waits for."""
+        return self.table[:, OWN]
+
+    @property
+    def own_level(self) -> IntArray:
+        """[block]: the level that takes longest."""
+        return self.table[:, OWN_LEVEL]
+
+    @property
+    def ahead(self) -> IntArray:
+        """[block]: cycles."""
+        return self.table[:, AHEAD]
+
+    @property
+    def waits(self) -> IntArray:
+        """[block]: 1 where it needs what was loaded last."""
+        return self.table[:, WAITS]
+
+    @property
+    def compute(self) -> IntArray:
+        """[block]: cycles."""
+        return self.table[:, COMPUTE]
+
+    @property
+    def store(self) -> IntArray:
+        """[block]: cycles."""
+        return self.table[:, STORE]
+
+    @property
+    def busy(self) -> IntArray:
+        """[block, level, direction]: bytes of the busiest instance."""
+        return self.table[:, BUSY:].reshape(-1, (self.table.shape[1] - BUSY) // DIRECTIONS, DIRECTIONS)
 
 
 @kernel
@@ -86,16 +113,24 @@ def deal_cycles(computation: Computation, part: int, block: tuple[int, int, int,
 
     A set runs on across the edges of blocks. `done` are the cycles of each set so far.
     """
-    before = done.max()
-    rounds = computation.inner_rounds
+    sums, rounds = computation.sums, computation.inner_rounds
+    by_round = sums.shape[3] == rounds + 1
+    before, after = np.int64(0), np.int64(0)
     for barrier_set in range(done.shape[0]):
-        low, high = computation.sums[part, barrier_set, block[0]], computation.sums[part, barrier_set, block[1]]
-        if low.shape[0] == rounds + 1:
-            done[barrier_set] += high[block[3]] - high[block[2]] - low[block[3]] + low[block[2]]
+        before = max(before, done[barrier_set])
+        if by_round:
+            done[barrier_set] += (
+                sums[part, barrier_set, block[1], block[3]] - sums[part, barrier_set, block[1], block[2]]
+                - sums[part, barrier_set, block[0], block[3]] + sums[part, barrier_set, block[0], block[2]]
+            )  # fmt: skip
         else:
-            total = high[1] - low[1]
-            done[barrier_set] += total * block[3] // rounds - total * block[2] // rounds
-    return int(done.max() - before)
+            total = sums[part, barrier_set, block[1], 1] - sums[part, barrier_set, block[0], 1]
+            if block[2] == 0 and block[3] == rounds:
+                done[barrier_set] += total
+            else:
+                done[barrier_set] += total * block[3] // rounds - total * block[2] // rounds
+        after = max(after, done[barrier_set])
+    return int(after - before)
 
 
 @kernel
@@ -103,7 +138,8 @@ def rounds_within(start: int, stop: int, rounds: int, groups: int) -> tuple[int,
     """Rounds of a block within a group; all of them where it covers several groups."""
     if groups > 1:
         return 0, rounds
-    return start % rounds, (stop - 1) % rounds + 1
+    group = start // rounds * rounds
+    return start - group, stop - group
 
 
 @kernel
@@ -111,16 +147,16 @@ def lay_block(
     tiling: Tiling,
     sides: tuple[SideBlocks, SideBlocks],
     work: tuple[Results, Computation],
-    blocks: Blocks,
     number: int,
+    target: tuple[IntArray, int],
     done: IntArray,
 ) -> None:
-    """Set block `number` from the sides (rows, columns), after those before it (docs/model.md §3).
+    """Set row target[1] of Blocks.table to block `number`, from the sides (rows, columns) (docs/model.md §3).
 
-    done[barrier set] are the compute cycles so far.
+    It follows those before it: done[barrier set] are the compute cycles so far.
     """
-    rows, columns = sides
     results, computation = work
+    table, place = target
     outers, inners = tiling.row_blocks, tiling.column_blocks
     if tiling.columns_outside:
         outers, inners = inners, outers
@@ -129,95 +165,97 @@ def lay_block(
     row, column = (inner, outer) if tiling.columns_outside else (outer, inner)
     row += tiling.row_first + bundle * tiling.row_blocks
     column += tiling.column_first + bundle * tiling.column_blocks
+    rows, columns = sides[0].table[part], sides[1].table[part]
     if computation.columns_outer:
         rounds = rounds_of(columns, column, rows, row, computation)
     else:
         rounds = rounds_of(rows, row, columns, column, computation)
-    blocks.compute[number] = deal_cycles(computation, part, rounds, done)
+    table[place, COMPUTE] = deal_cycles(computation, part, rounds, done)
     if tiling.columns_outside:
-        lay_loads(columns, rows, (outers, inners), (part, column, row, outer, inner), (blocks, number))
+        lay_loads(columns, rows, (outers, inners), (column, row, outer, inner), target)
     else:
-        lay_loads(rows, columns, (outers, inners), (part, row, column, outer, inner), (blocks, number))
+        lay_loads(rows, columns, (outers, inners), (row, column, outer, inner), target)
     first, last = int(part == 0), int(part == tiling.parts - 1)
-    kinds = rows.kind[row], columns.kind[column]
-    blocks.own[number] += results.load[first, kinds[0], kinds[1]]
-    blocks.waits[number] |= blocks.own[number] > 0
-    blocks.store[number] = results.store[last, kinds[0], kinds[1]]
-    lay_streams(
-        rows, columns, (results.per_value[first, last], results.in_tiles), (part, row, column), blocks.busy[number]
-    )
+    kinds = rows[row, KIND], columns[column, KIND]
+    table[place, OWN] += results.load[first, kinds[0], kinds[1]]
+    if table[place, OWN] > 0:
+        table[place, WAITS] = 1
+    table[place, STORE] = results.store[last, kinds[0], kinds[1]]
+    lay_streams((rows, columns), (row, column), (results.per_value[first, last], results.in_tiles), target)
 
 
 @kernel
 def rounds_of(
-    outer: SideBlocks, own: int, inner: SideBlocks, its: int, computation: Computation
+    outer: IntArray, own: int, inner: IntArray, its: int, computation: Computation
 ) -> tuple[int, int, int, int]:
     """Start and stop of a block's rounds: of the outer side, and of the inner one within a group."""
     start, stop = rounds_within(
-        inner.start_round[its], inner.stop_round[its], computation.inner_rounds, inner.groups[its]
+        inner[its, START_ROUND], inner[its, STOP_ROUND], computation.inner_rounds, inner[its, GROUPS]
     )
-    return outer.start_round[own], outer.stop_round[own], start, stop
+    return outer[own, START_ROUND], outer[own, STOP_ROUND], start, stop
 
 
 @kernel
 def lay_loads(
-    outer_side: SideBlocks,
-    inner_side: SideBlocks,
+    outer_side: IntArray,
+    inner_side: IntArray,
     counts: tuple[int, int],
-    place: tuple[int, int, int, int, int],
-    target: tuple[Blocks, int],
+    numbers: tuple[int, int, int, int],
+    target: tuple[IntArray, int],
 ) -> None:
-    """Set what one block loads, into block target[1] of target[0].
+    """Set what one block loads, in row target[1] of target[0]; sides as [block, field] of one part.
 
-    counts: outer and inner blocks of a bundle; place: part, block of the outer and of the inner side, and their numbers
+    counts: outer and inner blocks of a bundle; numbers: of the block of the outer and of the inner side, among all and
     in the bundle. The next outer block is loaded in equal shares beside all inner blocks but the last.
     """
     outers, inners = counts
-    part, mine, streamed, outer, inner = place
-    blocks, number = target
-    own, level, longest = 0, 0, -1
+    mine, streamed, outer, inner = numbers
+    table, place = target
+    own, level, longest = np.int64(0), np.int64(0), np.int64(-1)
     if inner == 0:
-        level, longest = outer_side.load_level[part, mine], outer_side.load[part, mine]
+        level, longest = outer_side[mine, LOAD_LEVEL], outer_side[mine, LOAD]
         if outer == 0 or inners == 1:
             own += longest
     if outer == 0 or inners > 1:
-        load = inner_side.load[part, streamed]
+        load = inner_side[streamed, LOAD]
         own += load
         if load > longest:
-            level = inner_side.load_level[part, streamed]
-    blocks.own[number], blocks.own_level[number] = own, level
-    blocks.waits[number] = inner == 0 and outer_side.load[part, mine] > 0
-    blocks.ahead[number] = 0
+            level = inner_side[streamed, LOAD_LEVEL]
+    table[place, OWN], table[place, OWN_LEVEL] = own, level
+    table[place, WAITS] = int(inner == 0 and outer_side[mine, LOAD] > 0)
+    table[place, AHEAD] = 0
     if outer + 1 < outers and inner + 1 < inners:
-        load = outer_side.load[part, mine + 1]
-        blocks.ahead[number] = load * (inner + 1) // (inners - 1) - load * inner // (inners - 1)
+        load = outer_side[mine + 1, LOAD]
+        table[place, AHEAD] = load * (inner + 1) // (inners - 1) - load * inner // (inners - 1)
 
 
 @kernel
 def lay_streams(
-    rows: SideBlocks,
-    columns: SideBlocks,
+    sides: tuple[IntArray, IntArray],
+    places: tuple[int, int],
     results: tuple[IntArray, NDArray[np.bool_]],
-    place: tuple[int, int, int],
-    busy: IntArray,
+    target: tuple[IntArray, int],
 ) -> None:
-    """Set busy[level, direction] of the block at place (part, row block, column block).
+    """Set the bytes of each level in row target[1] of target[0]; sides (rows, columns) as [block, field] of one part.
 
     results: bytes for each value [level, read or write], and whether tiles have a level of their own.
     """
-    part, row, column = place
+    rows, columns = sides
+    row, column = places
     per_value, in_tiles = results
-    groups = rows.groups[row]
-    values = groups * rows.vectors[row] * columns.vectors[column]
-    of_tile = groups * rows.tile_vectors[row] * columns.tile_vectors[column]
-    for level in range(busy.shape[0]):
-        for direction in range(3):
-            busy[level, direction] = (
-                rows.busy[part, level, direction, 0, row] * columns.rounds[column]
-                + rows.busy[part, level, direction, 1, row]
-                + columns.busy[part, level, direction, 0, column] * rows.rounds[row]
-                + columns.busy[part, level, direction, 1, column]
-            )
+    table, place = target
+    groups = rows[row, GROUPS]
+    values = groups * rows[row, VECTORS] * columns[column, VECTORS]
+    of_tile = groups * rows[row, TILE_VECTORS] * columns[column, TILE_VECTORS]
+    row_rounds, column_rounds = rows[row, ROUNDS], columns[column, ROUNDS]
+    for level in range(per_value.shape[0]):
         count = of_tile if in_tiles[level] else values
-        for direction in range(2):
-            busy[level, direction] += per_value[level, direction] * count
+        for direction in range(DIRECTIONS):
+            field = SIDE_BUSY + 6 * level + 2 * direction
+            busy = (
+                rows[row, field] * column_rounds + rows[row, field + 1]
+                + columns[column, field] * row_rounds + columns[column, field + 1]
+            )  # fmt: skip
+            if direction < 2:
+                busy += per_value[level, direction] * count
+            table[place, BUSY + DIRECTIONS * level + direction] = busy

@@ -7,37 +7,87 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.kernels.blocks import Blocks, Computation, Results, SideBlocks, Tiling, empty_blocks, lay_block
+from swatsim.kernels.blocks import (
+    AHEAD,
+    BUSY,
+    COMPUTE,
+    DIRECTIONS,
+    GROUPS,
+    KIND,
+    OWN,
+    TILE_VECTORS,
+    VECTORS,
+    Computation,
+    Results,
+    SideBlocks,
+    Tiling,
+    lay_block,
+)
 from swatsim.kernels.compile import kernel
-from swatsim.kernels.engines import Timing, compute_block, empty_spans, load_block, start_state
+from swatsim.kernels.engines import (
+    BANK_CYCLES,
+    BANKS,
+    FILL_WIDTH,
+    PERIOD,
+    REFRESH,
+    SPAN_COLUMNS,
+    WIDTH,
+    State,
+    Timing,
+    Work,
+    compute_block,
+    load_block,
+    served,
+)
 
 IntArray = NDArray[np.int64]
 
 # Which count a search minimizes first.
 CYCLES, DRAM_BYTES, ENERGY = 0, 1, 2
 UNLIMITED = -1
-# The last of what `list_candidates` notes: whether the candidate's cycles are known.
-TRIED = 6
 UNBOUNDED = (1 << 63) - 1
+# Columns of what `list_candidates` finds: cuts, loop order, a bound that decides the order, the counts of the other
+# objectives, a bound that is nearer, cycles of all loads, and whether the candidate's cycles are known.
+ROW_CUT, COLUMN_CUT, OUTSIDE, LEAST, LEAST_BYTES, LEAST_ENERGY, NEAREST, LOADS, TRIED = range(9)
+CANDIDATE_COLUMNS = 9
+
+# Columns of SideTotals.table. The four of OFTEN are what the other side's `moved` is multiplied by. Of on-chip level l
+# there are 6 of `busy`, as in SideBlocks, and 8 of `moved`: OF_LEVEL + 14 · (l - 1) + 6 + 4 · direction + how often.
+(
+    FIRST, COUNT, OF_BUNDLE, BUNDLE_GROUPS, LOAD_BYTES, LOAD_CYCLES, FIRST_LOAD, BLOCK_ROOM, ROOM, WRITTEN
+) = range(10)  # fmt: skip
+OFTEN = 10
+BUNDLE_TILE_VECTORS = 14
+OF_LEVEL = 15
+LEVEL_COLUMNS, MOVED = 14, 6
+# How often something happens in a block, in terms of the other side of it.
+TILE_ROUNDS, ROUNDS_OF_OTHER, TILES, ONCE = range(4)
 
 
 class SideTotals(NamedTuple):
     """Sums over the blocks of each cut of one side, parts of the reduction included."""
 
-    first: IntArray  # [cut]: its first block, and the end of the last cut's
-    blocks: IntArray  # [cut]: of a bundle
-    bundle_groups: IntArray  # [cut]: groups of the convolution in each bundle
-    load_bytes: IntArray  # [cut]: each block once
-    load_cycles: IntArray
-    first_load: IntArray  # [cut]: cycles of the first block's
-    block_room: IntArray  # [cut]: bytes in the resident level, of the largest block
-    room: IntArray  # [cut]: with the block that comes meanwhile
-    written: IntArray  # [cut]: bytes into the resident level, each block once
-    busy: IntArray  # [level, direction, each round of the other side or once, cut]: bytes of the busiest instance
-    moved: IntArray  # [level, direction, how often, cut]: bytes of all instances
-    often: IntArray  # [how often, cut]: what the other side's `moved` is multiplied by
-    tile_vectors: IntArray  # [cut]: of the fullest tile, over a bundle's blocks
+    # [cut, ...]: its first block and how many it has, in all and in a bundle; groups of a bundle; bytes and cycles to
+    # load each block once; cycles of the first block; bytes in the resident level of the largest block, and with the
+    # block that comes meanwhile; bytes written there, each block once; how often the other side's bytes move; vectors
+    # of the fullest tile, over a bundle's blocks; and by level the bytes of the busiest instance, and of all.
+    table: IntArray
     resident: int  # the level where blocks are kept, counted from off chip
+
+    def of(self, field: int) -> IntArray:
+        """One column, [cut]."""
+        return self.table[:, field]
+
+    @property
+    def often(self) -> IntArray:
+        """[how often, cut]: what the other side's `moved` is multiplied by."""
+        return self.table[:, OFTEN : OFTEN + 4].T
+
+    @property
+    def moved(self) -> IntArray:
+        """[level, direction, how often, cut]: bytes of all instances."""
+        levels = self.table[:, OF_LEVEL:].reshape(self.table.shape[0], -1, LEVEL_COLUMNS)
+        return levels[:, :, MOVED:].reshape(*levels.shape[:2], 2, 4).transpose(1, 2, 3, 0)
 
 
 class Rest(NamedTuple):
@@ -75,16 +125,15 @@ def room_needed(
     totals: tuple[SideTotals, SideTotals], cuts: tuple[int, int], sizes: tuple[int, int], rest: Rest, need: IntArray
 ) -> None:
     """Set need[level]: bytes of blocks and results in one instance; sizes: results of a block, and of a bundle."""
-    rows, columns = totals
-    row, column = cuts
+    rows, columns = totals[0].table[cuts[0]], totals[1].table[cuts[1]]
     for level in range(need.shape[0]):
         need[level] = 0
-    need[rows.resident] += rows.room[row]
-    need[columns.resident] += columns.room[column]
+    need[totals[0].resident] += rows[ROOM]
+    need[totals[1].resident] += columns[ROOM]
     if rest.parts > 1 and not rest.spilled:
         need[rest.result_level] += sizes[1] * rest.result_bytes
         return
-    several = rows.blocks[row] * columns.blocks[column] * rest.parts > 1 or rows.bundle_groups[row] < rest.groups
+    several = rows[OF_BUNDLE] * columns[OF_BUNDLE] * rest.parts > 1 or rows[BUNDLE_GROUPS] < rest.groups
     need[rest.result_level] += sizes[0] * rest.result_bytes * (2 if several else 1)
 
 
@@ -102,56 +151,67 @@ def result_sizes(
     sides: tuple[SideBlocks, SideBlocks], totals: tuple[SideTotals, SideTotals], cuts: tuple[int, int], rest: Rest
 ) -> tuple[int, int]:
     """Results of the first, largest block, and of all blocks of a bundle, in one instance of their level."""
-    rows, columns = sides
-    row, column = totals[0].first[cuts[0]], totals[1].first[cuts[1]]
-    groups = rows.groups[row]
+    rows, columns = totals[0].table[cuts[0]], totals[1].table[cuts[1]]
+    row, column = sides[0].table[0, rows[FIRST]], sides[1].table[0, columns[FIRST]]
+    groups = row[GROUPS]
     if rest.result_in_tiles:
-        block = groups * rows.tile_vectors[row] * columns.tile_vectors[column]
-        return block, groups * totals[0].tile_vectors[cuts[0]] * totals[1].tile_vectors[cuts[1]]
-    return groups * rows.vectors[row] * columns.vectors[column], groups * (rest.values // rest.groups)
+        block = groups * row[TILE_VECTORS] * column[TILE_VECTORS]
+        return block, groups * rows[BUNDLE_TILE_VECTORS] * columns[BUNDLE_TILE_VECTORS]
+    return groups * row[VECTORS] * column[VECTORS], groups * (rest.values // rest.groups)
+
+
+@kernel
+def level_bytes(rows: IntArray, columns: IntArray, level: int, direction: int) -> int:
+    """Bytes of both operands in the busiest instance of an on-chip level; rows and columns are one cut's of each."""
+    field = OF_LEVEL + LEVEL_COLUMNS * (level - 1) + 2 * direction
+    return int(
+        rows[field] * columns[OFTEN + ROUNDS_OF_OTHER] + rows[field + 1] * columns[OFTEN + ONCE]
+        + columns[field] * rows[OFTEN + ROUNDS_OF_OTHER] + columns[field + 1] * rows[OFTEN + ONCE]
+    )  # fmt: skip
 
 
 @kernel
 def least_cycles(
-    totals: tuple[SideTotals, SideTotals],
-    cuts: tuple[int, int],
-    channel: tuple[int, int, int],
-    rest: Rest,
-    timing: Timing,
-) -> int:
-    """Cycles that no order of the blocks goes below; channel: cycles of loads, bytes of stores, cycles of the last."""
-    rows, columns = totals
-    row, column = cuts
-    work = rest.compute
-    for level in range(1, timing.width.shape[0]):
-        if timing.width[level] == 0:
+    rows: IntArray, columns: IntArray, channel: tuple[int, int, int], rest: Rest, timing: Timing
+) -> tuple[int, int]:
+    """Two counts of cycles that no order of the blocks goes below, the second one with banks, fills and refresh.
+
+    rows and columns are one cut's of each; channel: cycles of loads, bytes of stores, cycles of the last one.
+    """
+    levels = timing.levels
+    work = nearest = rest.compute
+    for level in range(1, levels.shape[0]):
+        width = levels[level, WIDTH]
+        if width == 0:
             continue
-        for direction in range(2):
-            busy = (
-                rows.busy[level - 1, direction, 0, row] * columns.often[1, column]
-                + rows.busy[level - 1, direction, 1, row] * columns.often[3, column]
-                + columns.busy[level - 1, direction, 0, column] * rows.often[1, row]
-                + columns.busy[level - 1, direction, 1, column] * rows.often[3, row]
-            )
-            work = max(work, busy // timing.width[level])
+        reads, writes = level_bytes(rows, columns, level, 0), level_bytes(rows, columns, level, 1)
+        ports = max(reads, writes) // width
+        work = max(work, ports)
+        banks = (reads + writes) // width * levels[level, BANK_CYCLES] // levels[level, BANKS]
+        if levels[level, FILL_WIDTH] > 0:
+            ports = max(ports, level_bytes(rows, columns, level, 2) // levels[level, FILL_WIDTH])
+        nearest = max(nearest, served(0, max(ports, banks), levels[level, PERIOD], levels[level, REFRESH]))
     loads, stores = channel[0], 0
-    if timing.width[0] > 0:
-        stores = channel[1] // timing.width[0]
-    fill = rows.first_load[row] + columns.first_load[column]
+    if levels[0, WIDTH] > 0:
+        stores = channel[1] // levels[0, WIDTH]
+    fill = rows[FIRST_LOAD] + columns[FIRST_LOAD]
     if fill > 0:
         fill += timing.load_latency
     drain = channel[2] + timing.store_latency + timing.load_latency if channel[2] > 0 else 0
     moved = max(loads, stores) if timing.full_duplex else loads + stores
-    return int(max(fill + timing.start_latency + work + drain, moved))
+    around = fill + timing.start_latency + drain
+    nearest = max(around + nearest, served(0, moved, levels[0, PERIOD], levels[0, REFRESH]))
+    return int(max(around + work, moved)), int(nearest)
 
 
 @kernel
-def moved_bytes(rows: SideTotals, columns: SideTotals, cuts: tuple[int, int], level: int, direction: int) -> int:
-    """Bytes of both operands at an on-chip level, what is loaded into it not counted."""
+def moved_bytes(rows: IntArray, columns: IntArray, level: int, direction: int) -> int:
+    """Bytes of both operands at an on-chip level, what is loaded into it not counted; one cut's of each side."""
     found = 0
+    field = OF_LEVEL + LEVEL_COLUMNS * (level - 1) + MOVED + 4 * direction
     for often in range(4):
-        found += int(rows.moved[level - 1, direction, often, cuts[0]] * columns.often[often, cuts[1]])
-        found += int(columns.moved[level - 1, direction, often, cuts[1]] * rows.often[often, cuts[0]])
+        found += int(rows[field + often] * columns[OFTEN + often])
+        found += int(columns[field + often] * rows[OFTEN + often])
     return found
 
 
@@ -160,13 +220,14 @@ def energy_of(
     totals: tuple[SideTotals, SideTotals], cuts: tuple[int, int], loads: tuple[int, int, int], rest: Rest
 ) -> int:
     """Femtojoules; loads: bytes off chip, and those written into the resident levels of rows and columns."""
+    rows, columns = totals[0].table[cuts[0]], totals[1].table[cuts[1]]
     energy = rest.mac_energy + int(8 * loads[0] * rest.bit_energy[0])
     energy += int(8 * loads[1] * rest.bit_energy[totals[0].resident])
     energy += int(8 * loads[2] * rest.bit_energy[totals[1].resident])
     for level in range(1, rest.bit_energy.shape[0]):
         for direction in range(2):
             results = int(rest.results_moved[level - 1, direction]) * rest.values
-            count = moved_bytes(totals[0], totals[1], cuts, level, direction) + results
+            count = moved_bytes(rows, columns, level, direction) + results
             energy += int(8 * count * rest.bit_energy[level])
     return energy
 
@@ -176,40 +237,37 @@ def list_candidates(
     sides: tuple[SideBlocks, SideBlocks], totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest],
     timing: Timing, found: IntArray,
 ) -> int:  # fmt: skip
-    """Set found[candidate]: row cut, column cut, columns outside, least cycles, DRAM bytes, energy; return how many."""
-    rows, columns = totals
+    """Set found[candidate, ...] to all mappings that fit, not tried yet, and return how many there are."""
     results, rest = work
     count = 0
     need = np.zeros(rest.capacity.shape[0], dtype=np.int64)
     stores = rest.values * rest.stored[0]
-    for row in range(rows.blocks.shape[0]):
-        for column in range(columns.blocks.shape[0]):
-            if rows.bundle_groups[row] != columns.bundle_groups[column]:
-                continue
-            cuts = (row, column)
-            if rest.whole_columns and columns.first[column + 1] - columns.first[column] > 1:
+    for row in range(totals[0].table.shape[0]):
+        for column in range(totals[1].table.shape[0]):
+            rows, columns, cuts = totals[0].table[row], totals[1].table[column], (row, column)
+            if rows[BUNDLE_GROUPS] != columns[BUNDLE_GROUPS] or (rest.whole_columns and columns[COUNT] > 1):
                 continue
             room_needed(totals, cuts, result_sizes(sides, totals, cuts, rest), rest, need)
             if not fits(need, rest.capacity):
                 continue
-            row_blocks, column_blocks = rows.blocks[row], columns.blocks[column]
-            last = sides[0].kind[rows.first[row + 1] - 1], sides[1].kind[columns.first[column + 1] - 1]
-            for columns_outside in range(2):
-                if columns_outside == 1 and (row_blocks == 1 or column_blocks == 1):
+            row_blocks, column_blocks = rows[OF_BUNDLE], columns[OF_BUNDLE]
+            last_row = sides[0].table[0, rows[FIRST] + rows[COUNT] - 1, KIND]
+            last_column = sides[1].table[0, columns[FIRST] + columns[COUNT] - 1, KIND]
+            for outside in range(2):
+                if outside == 1 and (row_blocks == 1 or column_blocks == 1):
                     continue  # both orders are the same
-                row_times = column_blocks if columns_outside and row_blocks > 1 else 1
-                column_times = row_blocks if not columns_outside and column_blocks > 1 else 1
-                load_cycles = rows.load_cycles[row] * row_times + columns.load_cycles[column] * column_times
-                loaded = rows.load_bytes[row] * row_times + columns.load_bytes[column] * column_times
+                row_times = column_blocks if outside and row_blocks > 1 else 1
+                column_times = row_blocks if not outside and column_blocks > 1 else 1
+                loads = rows[LOAD_CYCLES] * row_times + columns[LOAD_CYCLES] * column_times
+                loaded = rows[LOAD_BYTES] * row_times + columns[LOAD_BYTES] * column_times
                 dram = loaded + rest.values * (rest.stored[0] + rest.stored[1])
-                written = (dram, rows.written[row] * row_times, columns.written[column] * column_times)
-                found[count, 0], found[count, 1], found[count, 2] = row, column, columns_outside
-                found[count, 3] = least_cycles(
-                    totals, cuts, (load_cycles, stores, results.store[1, last[0], last[1]]), rest, timing
-                )
-                found[count, 4] = dram
-                found[count, TRIED] = 0
-                found[count, 5] = energy_of(totals, cuts, written, rest)
+                channel = (loads, stores, results.store[1, last_row, last_column])
+                candidate = found[count]
+                candidate[ROW_CUT], candidate[COLUMN_CUT], candidate[OUTSIDE] = row, column, outside
+                candidate[LEAST], candidate[NEAREST] = least_cycles(rows, columns, channel, rest, timing)
+                candidate[LEAST_BYTES], candidate[LOADS], candidate[TRIED] = dram, loads, 0
+                written = (dram, rows[WRITTEN] * row_times, columns[WRITTEN] * column_times)
+                candidate[LEAST_ENERGY] = energy_of(totals, cuts, written, rest)
                 count += 1
     return count
 
@@ -219,26 +277,26 @@ def tiling_of(
     totals: tuple[SideTotals, SideTotals], cuts: tuple[int, int], columns_outside: bool, parts: int
 ) -> Tiling:
     """The loops over the blocks of a candidate."""
-    rows, columns = totals
-    row_first, row_blocks = rows.first[cuts[0]], rows.blocks[cuts[0]]
-    bundles = (rows.first[cuts[0] + 1] - row_first) // row_blocks
+    rows, columns = totals[0].table[cuts[0]], totals[1].table[cuts[1]]
     return Tiling(
-        row_first, columns.first[cuts[1]], bundles, parts, row_blocks, columns.blocks[cuts[1]], columns_outside
-    )
+        rows[FIRST], columns[FIRST], rows[COUNT] // rows[OF_BUNDLE], parts, rows[OF_BUNDLE], columns[OF_BUNDLE],
+        columns_outside,
+    )  # fmt: skip
 
 
 @kernel
 def lay_mapping(
     sides: tuple[SideBlocks, SideBlocks], totals: tuple[SideTotals, SideTotals], work: tuple[Results, Computation],
     choice: Choice, levels: int,
-) -> Blocks:  # fmt: skip
-    """The blocks of a choice, in order."""
+) -> IntArray:  # fmt: skip
+    """The blocks of a choice in order: Blocks.table."""
     cuts = choice.row_cut, choice.column_cut
     tiling = tiling_of(totals, cuts, choice.columns_outside, work[1].sums.shape[0])
-    blocks = empty_blocks(tiling.bundles * tiling.parts * tiling.row_blocks * tiling.column_blocks, levels)
+    count = tiling.bundles * tiling.parts * tiling.row_blocks * tiling.column_blocks
+    blocks = np.empty((count, BUSY + DIRECTIONS * levels), dtype=np.int64)
     done = np.zeros(work[1].sums.shape[1], dtype=np.int64)
-    for number in range(blocks.compute.shape[0]):
-        lay_block(tiling, sides, work, blocks, number, done)
+    for number in range(count):
+        lay_block(tiling, sides, work, number, (blocks, number), done)
     return blocks
 
 
@@ -248,20 +306,27 @@ def candidate_cycles(
     timing: Timing, candidate: IntArray, bound: int,
 ) -> int:  # fmt: skip
     """Cycles of one candidate, nothing loaded before; at least `bound` as soon as they cannot be fewer."""
-    tiling = tiling_of(totals, (candidate[0], candidate[1]), candidate[2] == 1, work[1].sums.shape[0])
-    count = tiling.bundles * tiling.parts * tiling.row_blocks * tiling.column_blocks
-    blocks, spans = empty_blocks(count, timing.width.shape[0] - 1), empty_spans(count)
+    parts, levels = work[1].sums.shape[0], timing.levels.shape[0] - 1
+    tiling = tiling_of(totals, (candidate[ROW_CUT], candidate[COLUMN_CUT]), candidate[OUTSIDE] == 1, parts)
+    count = tiling.bundles * parts * tiling.row_blocks * tiling.column_blocks
+    ring = 3  # the engines look back by two blocks
+    engines = Work(
+        np.empty((ring + 1, BUSY + DIRECTIONS * levels), np.int64), np.empty((ring + 1, SPAN_COLUMNS), np.int64),
+        np.zeros(levels + 4, np.int64), ring,
+    )  # fmt: skip
     done = np.zeros(work[1].sums.shape[1], dtype=np.int64)
-    stalls = np.zeros(timing.width.shape[0] + 3, dtype=np.int64)
-    state = start_state()
-    left = whole_computation(work[1])
+    state = State(0, 0, 0, 0, 0, 0)
+    left, loads = whole_computation(work[1]), candidate[LOADS]
     for turn in range(count + 1):
         if turn < count:
-            lay_block(tiling, sides, work, blocks, turn, done)
-            state = load_block(blocks, turn, 0, timing, spans, state)
+            lay_block(tiling, sides, work, turn, (engines.blocks, turn & ring), done)
+            state = load_block(engines, turn, 0, timing, state)
+            loads -= engines.blocks[turn & ring, OWN] + engines.blocks[turn & ring, AHEAD]
+            if state.reading + loads >= bound:
+                return int(state.reading + loads)
         if turn >= 1:
-            state = compute_block(blocks, turn - 1, timing, spans, state, stalls)
-            left -= blocks.compute[turn - 1]
+            state = compute_block(engines, turn - 1, timing, state)
+            left -= engines.blocks[(turn - 1) & ring, COMPUTE]
             if state.end + left >= bound:
                 return int(state.end + left)
     return max(state.last_end, state.end)
@@ -286,7 +351,7 @@ def next_candidate(found: IntArray, count: int) -> int:
     for candidate in range(found.shape[0]):
         if found[candidate, TRIED]:
             continue
-        if best >= 0 and (found[candidate, count], found[candidate, 3]) >= (found[best, count], found[best, 3]):
+        if best >= 0 and (found[candidate, count], found[candidate, LEAST]) >= (found[best, count], found[best, LEAST]):
             continue
         best = candidate
     return best
@@ -302,27 +367,26 @@ def search(
     Of equals the one with fewer cycles, or else the one whose bound is lower, or that is listed first.
     """
     objective, bound, bound_cycles = goal
-    found = np.empty((2 * totals[0].blocks.shape[0] * totals[1].blocks.shape[0], TRIED + 1), dtype=np.int64)
+    most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
+    found = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
     count = list_candidates(sides, totals, (work[0], rest), timing, found)
     best = Choice(-1, -1, False, bound_cycles, 0, 0)
     best_count = bound
     for _ in range(count):
-        candidate = next_candidate(found[:count], 3 + objective)
-        least = found[candidate, 3 + objective]
+        candidate = found[next_candidate(found[:count], LEAST + objective)]
+        least = candidate[LEAST + objective]
         if least > best_count or (objective == CYCLES and least == best_count):
             break
-        found[candidate, TRIED] = 1
-        if objective != CYCLES and least == best_count and found[candidate, 3] >= best.cycles:
-            continue
+        candidate[TRIED] = 1
         must_be_faster = objective == CYCLES or least == best_count
-        cycles = candidate_cycles(
-            sides, totals, work, timing, found[candidate], best.cycles if must_be_faster else UNBOUNDED
-        )
+        if must_be_faster and candidate[NEAREST] >= best.cycles:
+            continue
+        cycles = candidate_cycles(sides, totals, work, timing, candidate, best.cycles if must_be_faster else UNBOUNDED)
         if must_be_faster and cycles >= best.cycles:
             continue
         best = Choice(
-            found[candidate, 0], found[candidate, 1], found[candidate, 2] == 1, cycles,
-            found[candidate, 4], found[candidate, 5],
+            candidate[ROW_CUT], candidate[COLUMN_CUT], candidate[OUTSIDE] == 1, cycles,
+            candidate[LEAST_BYTES], candidate[LEAST_ENERGY],
         )  # fmt: skip
         best_count = cycles if objective == CYCLES else least
     return best

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from swatsim.timeline import PlacedPass
 
 ENGINES = ("load", "compute", "store")
+SPAN_COLUMNS = 7  # start and end of each engine, and when data has arrived
 NANOSECOND = Decimal("0.001")  # in microseconds
 # The metadata events that name and order, and the argument that each needs.
 METADATA = {"process_name": ("name", str), "thread_name": ("name", str), "thread_sort_index": ("sort_index", int)}
@@ -53,15 +54,12 @@ def check_timeline(passes: Sequence[PlacedPass], *, duplex: str = "half") -> Non
 
 
 def _check_shape(placed: PlacedPass) -> None:
-    blocks = len(placed.spans.compute)
+    table = placed.spans.table
+    if table.shape != (len(table), SPAN_COLUMNS) or not np.issubdtype(table.dtype, np.integer):
+        _fail(f"{_name(placed)} spans", f"{table.dtype} {table.shape}", f"integers ({len(table)}, {SPAN_COLUMNS})")
     for engine in ENGINES:
         spans = getattr(placed.spans, engine)
-        if spans.shape != (blocks, 2) or not np.issubdtype(spans.dtype, np.integer):
-            _fail(f"{_name(placed)} {engine}", f"{spans.dtype} {spans.shape}", f"integers ({blocks}, 2)")
         _refuse(placed, spans[:, 0] > spans[:, 1], f"a {engine} that ends before it starts", "an end after the start")
-    arrived = placed.spans.arrived
-    if arrived.shape != (blocks,) or not np.issubdtype(arrived.dtype, np.integer):
-        _fail(f"{_name(placed)} arrived", f"{arrived.dtype} {arrived.shape}", f"integers ({blocks},)")
 
 
 def _check_ahead(placed: PlacedPass, before: int) -> None:

@@ -19,6 +19,7 @@ from swatsim.version import __version__
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from swatsim.profile import Profile
     from swatsim.report import Report
 
 # As swatsim.mapper and swatsim.report.table have them, which load too slowly for --help; a test compares.
@@ -61,6 +62,13 @@ cli.add_command(explain_command.explain)
     metavar="FILE",
     help="Write when what happens: trace events (.json.gz, .json) or a page to look at (.html).",
 )
+@click.option(
+    "--profile",
+    is_flag=False,
+    flag_value="-",
+    metavar="[FILE]",
+    help="Say on standard error where the run's time went, stage by stage; with FILE, write it there as JSON.",
+)
 @click.option("--workers", type=click.IntRange(1, 1024), help="Threads; by default one per processor.")
 def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     arch: str,
@@ -74,28 +82,51 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     json_file: str | None,
     csv_file: str | None,
     timeline_file: str | None,
+    profile: str | None,
     workers: int | None,
 ) -> None:
     """Simulate one training step of a trace on an architecture."""
     if json_file == csv_file == "-":
         raise click.UsageError("--json - and --csv - cannot both write to standard output")
-    from swatsim.architecture import load_architecture, parse_override
-    from swatsim.report.timeline_files import timeline_renderer
-    from swatsim.simulation import simulate
-    from swatsim.trace import load_trace
+    from swatsim.profile import profiling, stage
 
-    check_outputs({"--json": json_file, "--csv": csv_file, "--timeline": timeline_file})
-    if timeline_file is not None:
-        timeline_renderer(timeline_file)
-    architecture = load_architecture(arch, overrides=unique("--set", map(parse_override, overrides)))
-    trace = load_trace(trace_path)
-    with progress_bar("simulating", "layers") as progress:
-        report = simulate(
-            architecture, trace, layers=layers, passes=passes or PASSES, objective=objective,
-            formats=unique("--format", map(parse_format, formats)), keep_timeline=timeline_file is not None,
-            workers=workers, progress=progress,
-        )  # fmt: skip
-    write_outputs(report, {"json": json_file, "csv": csv_file, "timeline": timeline_file}, show)
+    outputs = {"json": json_file, "csv": csv_file, "timeline": timeline_file}
+    check_outputs({f"--{kind}": path for kind, path in outputs.items()} | {"--profile": profile})
+    with profiling(wanted=profile is not None, already="start-up") as kept:
+        with stage("start-up"):
+            from swatsim.architecture import load_architecture, parse_override
+            from swatsim.report.timeline_files import timeline_renderer
+            from swatsim.simulation import simulate
+            from swatsim.trace import load_trace
+
+            if timeline_file is not None:
+                timeline_renderer(timeline_file)
+            architecture = load_architecture(arch, overrides=unique("--set", map(parse_override, overrides)))
+            trace = load_trace(trace_path)
+        with progress_bar("simulating", "layers") as progress:
+            report = simulate(
+                architecture, trace, layers=layers, passes=passes or PASSES, objective=objective,
+                formats=unique("--format", map(parse_format, formats)), keep_timeline=timeline_file is not None,
+                workers=workers, progress=progress,
+            )  # fmt: skip
+        with stage("report"):
+            write_outputs(report, outputs, show)
+    if kept is not None and profile is not None:
+        write_profile(kept, profile)
+
+
+def write_profile(profile: Profile, path: str) -> None:
+    """Write where the time went: as a table to standard error (`-`), or as JSON to a file."""
+    from swatsim.files import write_file
+    from swatsim.profile import profile_json, profile_table
+
+    if path == "-":
+        click.echo(profile_table(profile.spent), err=True, nl=False)
+        return
+    try:
+        write_file(path, profile_json(profile.spent).encode())
+    except OSError as error:
+        raise SwatsimError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def parse_format(text: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from swatsim.mapper import Mapped, Work, compulsory_bytes, held_sides, map_pass
 from swatsim.paper_macs import dense_paper_macs, paper_macs
 from swatsim.passes import OPERANDS, RESULTS, REVERSED
 from swatsim.plan import Plan, plan_pass
+from swatsim.profile import stage
 from swatsim.reduction import WHOLE, Part
 from swatsim.schedule import Schedules, schedule
 from swatsim.sides import Order
@@ -83,6 +84,7 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
     order = Order(steps=architecture.mapping.step_order, windows=architecture.mapping.window_order)
     counted = REVERSED[pass_name] if layer.spec.transposed else pass_name
 
+    @stage("contraction")
     def contracted(part: Part) -> tuple[Contraction, ...]:
         return tuple(arranged(each, architecture) for each in contract(layer, pass_name, order, part))
 
@@ -91,6 +93,7 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
 
     schedules = [schedule(contraction, architecture) for contraction in contracted(WHOLE)]
 
+    @stage("mapping")
     def plan(hierarchy: Hierarchy, *, dense: bool) -> tuple[Plan, tuple[Mapped, ...]]:
         work = Work(
             name=f"{layer.spec.name}: {pass_name}" + (" (skipping off)" if dense else ""), schedules=schedules,

@@ -9,6 +9,7 @@ from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction
 from swatsim.datapaths import datapaths
 from swatsim.presence import PresentCounts, count
+from swatsim.profile import stage
 from swatsim.way import Schedule
 
 
@@ -52,6 +53,7 @@ class Schedules:
         return int(side.by_vector.sum()) * int(other.by_vector.shape[1])
 
 
+@stage("scheduling")
 def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:
     """Schedule one contraction with and without skipping, in all ways that the datapath offers (docs/model.md §2).
 
@@ -72,6 +74,7 @@ def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:
     )  # fmt: skip
 
 
+@stage("scheduling")
 def schedule_part(part: Contraction, like: Sequence[Schedule], architecture: Architecture) -> tuple[Schedule, ...]:
     """Schedule a part of a contraction's reduction in the ways of the whole."""
     return datapaths()[architecture.datapath.kind].schedule(part, architecture, [each.way for each in like])

@@ -11,10 +11,12 @@ from swatsim.area import area_of
 from swatsim.errors import SwatsimError
 from swatsim.footprint import footprint_of
 from swatsim.hierarchy import Hierarchy
+from swatsim.layer import Layer
 from swatsim.layer_plans import LayerPlans, Node, PassPlans, plan_layer
 from swatsim.mapper import OBJECTIVES
 from swatsim.passes import PASSES
 from swatsim.plan import Plan
+from swatsim.profile import stage
 from swatsim.report import OTHER, Report, machine_of, pass_row, stream_row, totals
 from swatsim.step import step_operations, step_order
 from swatsim.stream_plan import plan_stream
@@ -78,10 +80,15 @@ def simulate(  # noqa: PLR0913  each is a keyword of its own
     if not chosen:
         raise SwatsimError(f"layers: got {layers!r}, which matches none of the {len(trace)} layers of {trace.name}")
     node = Node.of(architecture, options.formats, options.objective)
-    planned = in_order(lambda index: plan_layer(node, trace.layer(index), options.passes), chosen, threads, progress)
+    planned = in_order(lambda index: plan_layer(node, _read(trace, index), options.passes), chosen, threads, progress)
     if not any(each.passes for each in planned):
         raise SwatsimError(f"passes: got {', '.join(options.passes)}, expected one that the chosen layers make")
     return _report(node, trace, options, planned)
+
+
+@stage("reading tensors")
+def _read(trace: Trace, index: int) -> Layer:
+    return trace.layer(index)
 
 
 def _passes(passes: Sequence[str]) -> tuple[str, ...]:
@@ -124,6 +131,7 @@ class _Work:
     streams: Mapping[Key, StreamOperation]
     order: Sequence[Key]
 
+    @stage("timeline")
     def place(self, *, dense: bool) -> tuple[Mapping[Key, Plan], Mapping[Key, PlacedPass]]:
         """Plans, and when each runs."""
         hierarchy = self.node.dense if dense else self.node.actual
@@ -154,6 +162,7 @@ def _made_before(key: Key, previous: Key | None) -> frozenset[str]:
     return frozenset(found)
 
 
+@stage("report")
 def _report(node: Node, trace: Trace, options: Options, planned: Sequence[LayerPlans]) -> Report:
     whole = len(planned) == len(trace) and set(options.passes) == set(PASSES)
     sizes = [each.sizes for each in planned]

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from swatsim.errors import SwatsimError
+from swatsim.profile import carried
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,7 +32,7 @@ def in_order(
 ) -> list[Result]:
     """Do the work of all items on threads; the results are in the order of the items, the first error is raised."""
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = [pool.submit(_work_for, pool, work, item) for item in items]
+        futures = [pool.submit(_work_for, pool, carried(work), item) for item in items]
         try:
             pending = set(futures)
             while pending:
@@ -54,7 +55,7 @@ def share(pieces: Sequence[Callable[[], Result]]) -> list[Result]:
     pool: ThreadPoolExecutor | None = getattr(_thread, "pool", None)
     if pool is None or len(pieces) == 1:
         return [piece() for piece in pieces]
-    futures = [pool.submit(_work_for, pool, _call, piece) for piece in pieces]
+    futures = [pool.submit(_work_for, pool, _call, carried(piece)) for piece in pieces]
     # What no thread has begun is done here: nobody waits for work that waits in turn.
     return [piece() if future.cancel() else future.result() for piece, future in zip(pieces, futures, strict=True)]
 

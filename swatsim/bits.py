@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,15 @@ from numpy.typing import NDArray
 
 from swatsim.errors import LayerError
 
+WORD_BITS = 64
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+
+def empty_words(bits: int) -> NDArray[np.uint64]:
+    """Words of so many zero bits, and a spare one (`kernels.bits`)."""
+    return np.zeros(-(-bits // WORD_BITS) + 1, dtype=np.uint64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class BitTensor:
     """The positions of a tensor's non-zeros.
 
@@ -45,10 +54,27 @@ class BitTensor:
         """Number of elements, present or not."""
         return math.prod(self.shape)
 
-    @property
+    @cached_property
     def nonzeros(self) -> int:
         """Number of elements present."""
-        return self.size if self.packed is None else int(np.bitwise_count(self.packed).sum(dtype=np.int64))
+        return self.size if self.packed is None else count_ones(self.packed)
+
+    @cached_property
+    def words(self) -> NDArray[np.uint64]:
+        """`packed` in words for `kernels.bits`."""
+        words = empty_words(self.size)
+        in_bytes = words.view(np.uint8)
+        if self.packed is not None:
+            in_bytes[: self.packed.size] = self.packed
+        else:
+            in_bytes[: self.size // 8] = 0xFF
+            in_bytes[self.size // 8] = (1 << self.size % 8) - 1
+        return words
+
+    @cached_property
+    def laid_out(self) -> dict[Hashable, NDArray[np.uint64]]:
+        """The words in other orders, made when first asked for (`layouts`)."""
+        return {}
 
     def outside(self, other: BitTensor) -> int:
         """Elements that are present here and not in another tensor of the same shape."""
@@ -56,7 +82,16 @@ class BitTensor:
             return 0
         if self.packed is None:
             return self.size - other.nonzeros
-        return int(np.bitwise_count(self.packed & ~other.packed).sum(dtype=np.int64))
+        return count_ones(self.packed & ~other.packed)
+
+    def part(self, chosen: slice) -> BitTensor:
+        """Consecutive ones of the first index."""
+        shape = (chosen.stop - chosen.start, *self.shape[1:])
+        if self.packed is None:
+            return BitTensor(shape=shape, packed=None)
+        first, stop = (end * math.prod(shape[1:]) for end in (chosen.start, chosen.stop))
+        present = np.unpackbits(self.packed[first // 8 : -(-stop // 8)], bitorder="little")
+        return BitTensor.from_array(present[first % 8 : first % 8 + stop - first].reshape(shape))
 
     def to_bool(self) -> NDArray[np.bool_]:
         """Unpack into a new boolean array of `shape`."""
@@ -75,6 +110,13 @@ class BitTensor:
 
     def __hash__(self) -> int:
         return hash((self.shape, self.nonzeros))
+
+
+def count_ones(packed: NDArray[np.uint8]) -> int:
+    """How many bits of whole bytes are set."""
+    whole = packed.size // 8 * 8
+    count = np.bitwise_count(packed[:whole].view(np.uint64)).sum(dtype=np.int64)
+    return int(count + np.bitwise_count(packed[whole:]).sum(dtype=np.int64))
 
 
 def kept_count(sparsity: Fraction, elements: int) -> int:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
 from swatsim.errors import MappingError
 from swatsim.layer import Convolution, Layer, Operand
+from swatsim.layouts import Block, Tensor, Words, bordered_size
 from swatsim.passes import OPERANDS, REVERSED
-from swatsim.reduction import WHOLE, Part, cut_operands, reduction_parts
-from swatsim.sides import (
-    BoolTensor,
-    IntArray,
-    Order,
-    Padded,
-    Side,
-    Windows,
-    bordered_size,
-    channel_lines,
-    filter_side,
-    ordered_grid,
-    window_side,
-)
+from swatsim.places import Places, image_shape, inner_last, input_windows, kernel_sizes, phases, shifts
+from swatsim.reduction import WHOLE, Cut, Part, cut_reduction, reduction_parts
+from swatsim.sides import Lines, Order, Reduction, Side, Windows, channel_lines, count_vectors, image_lines, runs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +20,14 @@ class Contraction:
     """Rows times columns, summed over the reduction; both sides have the same groups and elements.
 
     The segments of the reduction are taps (axes r, s) or, where `taps` is None, images. The columns are windows of
-    `image` (N, C, H, W, without border), each value of which tap r of `windows` meets at position u if its coordinate
+    `image` (without border), each value of which tap r of `windows` meets at position u if its coordinate
     is starts[r] + stride · u. In weight_grad u are positions of the rows' tensor, and r those of the result.
     """
 
     rows: Side
     columns: Side
     taps: tuple[int, int] | None
-    image: BoolTensor
+    image: Block
     windows: Windows
 
     @property
@@ -57,29 +44,37 @@ def contract(layer: Layer, pass_name: str, order: Order, part: Part = WHOLE) -> 
 
     Raises MappingError where a tensor with its border is too large to hold.
     """
-    convolution = layer.spec.convolution
-    operands = layer.passes[pass_name].operands
-    if layer.spec.transposed:
+    spec, operands = layer.spec, layer.passes[pass_name].operands
+    convolution, linear = spec.convolution, spec.kind == "linear"
+    if spec.transposed:
         reverse = {"input": "output_grad", "output_grad": "input", "weight": "weight"}
         operands = {reverse[role]: operand for role, operand in operands.items()}
         pass_name = REVERSED[pass_name]
-    first, second = (
-        _four_dimensional(convolution, role, operands[role], layer.spec.kind) for role in OPERANDS[pass_name]
-    )
-    contractors: dict[str, Callable[..., tuple[Contraction, ...]]] = {
-        "forward": _forward, "input_grad": _input_grad, "weight_grad": _weight_grad,
-    }  # fmt: skip
+    first, second = (operand_tensor(convolution, role, operands[role], linear=linear) for role in OPERANDS[pass_name])
+    cut = cut_reduction(convolution, pass_name, part)
     try:
-        contractions = contractors[pass_name](*cut_operands(convolution, pass_name, first, second, part), order)
+        if pass_name == "weight_grad":
+            contractions = _weight_grad(convolution, first, second, cut, order)
+        else:
+            contractions = _windowed(convolution, pass_name, (first, second), cut, order)
     except MappingError as error:
-        raise MappingError(f"{layer.spec.name}: {error}") from None
-    return tuple(map(_reversed, contractions)) if layer.spec.transposed else contractions
+        raise MappingError(f"{spec.name}: {error}") from None
+    return tuple(map(_reversed, contractions)) if spec.transposed else contractions
 
 
 def parts_of(layer: Layer, pass_name: str, lanes: int, order: Order, count: int) -> tuple[Part, ...]:
     """Parts of the reduction of a pass, about `count` of them."""
     counted = REVERSED[pass_name] if layer.spec.transposed else pass_name
     return reduction_parts(layer.spec.convolution, counted, lanes, order.windows, count)
+
+
+def operand_tensor(convolution: Convolution, role: str, operand: Operand, *, linear: bool) -> Tensor:
+    """An operand of the convolution underneath a layer."""
+    if role == "weight":
+        channels = convolution.channels // convolution.groups
+        return Tensor(bits=operand.bits, shape=(convolution.filters, channels, *kernel_sizes(convolution)))
+    shape = image_shape(convolution, "forward" if role == "input" else "input_grad")
+    return Tensor(bits=operand.bits, shape=shape, positions_first=linear)
 
 
 def _reversed(contraction: Contraction) -> Contraction:
@@ -89,119 +84,79 @@ def _reversed(contraction: Contraction) -> Contraction:
     return replace(contraction, rows=rows, columns=columns)
 
 
-def _four_dimensional(convolution: Convolution, role: str, operand: Operand, kind: str) -> BoolTensor:
-    present = operand.bits.to_bool()
-    if role == "weight":
-        shape = (convolution.filters, -1, convolution.kernel_height, convolution.kernel_width)
-        return present.reshape(shape)
-    if kind == "linear":
-        return np.ascontiguousarray(present.reshape(-1, present.shape[-1]).T)[None, :, None, :]
-    return present if present.ndim == 4 else present[:, :, None, :]
-
-
-def _forward(convolution: Convolution, input: BoolTensor, weight: BoolTensor, order: Order) -> tuple[Contraction, ...]:
-    taps = (convolution.kernel_height, convolution.kernel_width)
-    filters = filter_side(weight, convolution.groups, np.ndindex(taps), channels_are_rows=False)
-    windows = _windows(convolution)
-    columns = window_side("input", input, windows, convolution.groups, order)
-    return (Contraction(rows=filters, columns=columns, taps=taps, image=input, windows=windows),)
-
-
-def _input_grad(
-    convolution: Convolution, output_grad: BoolTensor, weight: BoolTensor, order: Order
+def _windowed(
+    convolution: Convolution, pass_name: str, tensors: tuple[Tensor, Tensor], cut: Cut, order: Order
 ) -> tuple[Contraction, ...]:
+    """Forward, or the phases of an input gradient: filters, or input channels, times windows."""
+    image, weight = tensors
+    groups, elements = convolution.groups, cut.first[1]
+    axis = inner_last(order)[0]
+    block = Block(tensor=image, groups=groups, ranges=cut.first)
+    role = "input" if pass_name == "forward" else "output"
     contractions = []
-    sizes = (convolution.height, convolution.width)
-    # A phase beyond the tensor has no windows.
-    for phase in np.ndindex(*map(min, convolution.stride, sizes)):
-        axes = [_phase_taps(convolution, axis, phase[axis]) for axis in (0, 1)]
-        if any(axis.taps.size == 0 or axis.windows == 0 for axis in axes):
-            continue
-        taps = list(itertools.product(axes[0].taps, axes[1].taps))
-        windows = Windows(
-            starts=(axes[0].offsets, axes[1].offsets), stride=(1, 1), counts=(axes[0].windows, axes[1].windows),
-            border=(0, 0, 0, 0),
+    for phase in phases(convolution, pass_name, order.windows):
+        positions = bordered_size(block.shape, phase.span)
+        lines = image_lines(image, groups, phase.border, elements, axis)
+        places = phase.columns
+        columns = Side(
+            role=role, words=lines.words, base=places.base, reduction=places.part(range(len(places.offset)), elements),
+            positions=positions, full=lines.total == lines.values, lines=lines, touched_by=places.touched_by,
         )  # fmt: skip
-        contractions.append(Contraction(
-            rows=filter_side(weight, convolution.groups, taps, channels_are_rows=True),
-            columns=window_side("output", output_grad, windows, convolution.groups, order),
-            taps=(axes[0].taps.size, axes[1].taps.size), image=output_grad, windows=windows,
-        ))  # fmt: skip
+        rows = _filter_side(phase.rows, weight, groups, elements, channels_are_rows=pass_name == "input_grad")
+        contractions.append(
+            Contraction(rows=rows, columns=columns, taps=phase.taps, image=block, windows=phase.windows)
+        )
     return tuple(contractions)
 
 
-def _weight_grad(
-    convolution: Convolution, output_grad: BoolTensor, input: BoolTensor, order: Order
-) -> tuple[Contraction, ...]:
-    images, filters = output_grad.shape[:2]
-    channels, groups = convolution.channels // convolution.groups, convolution.groups
-    stride, dilation = convolution.stride, convolution.dilation
-    padded = Padded.of(input, convolution.padding, channels_last=False)
-    window_axes = (0, 1) if order.windows == "npq" else (1, 0)
-    sizes = (convolution.output_height, convolution.output_width)
-    p, q = (axis.reshape(-1) for axis in ordered_grid(sizes, window_axes))
-    tap_axes = tuple("rsc".index(letter) for letter in order.steps)
-    r, s, c = (axis.reshape(-1) for axis in ordered_grid((*_kernel(convolution), channels), tap_axes))
-    image = np.arange(images)[:, None]
-    plane = output_grad.shape[2] * output_grad.shape[3]
-    group = np.arange(groups)[:, None]
-    gradient_rows = Side(
-        role="output",
-        present=output_grad.reshape(-1).view(np.uint8),
-        base=(group * (filters // groups) + np.arange(filters // groups)) * plane,
-        offset=image * filters * plane + p * output_grad.shape[3] + q,
-        nonzeros=int(np.count_nonzero(output_grad)),
-        positions=output_grad.size,
-        full=bool(output_grad.all()),
-        lines=channel_lines(output_grad, groups, np.arange(filters // groups)),
-    )
-    shifted_columns = Side(
-        role="input",
-        present=padded.flat,
-        base=padded.address(0, group * channels + c, r * dilation[0], s * dilation[1]),
-        offset=padded.address(image, 0, p * stride[0], q * stride[1]),
-        nonzeros=int(np.count_nonzero(input)),
-        positions=bordered_size(input, convolution.padding),
-        full=bool(input.all()),
-        lines=channel_lines(input, groups, c),
-    )
-    return (
-        Contraction(
-            rows=gradient_rows, columns=shifted_columns, taps=None, image=input, windows=_windows(convolution)
-        ),
+def _filter_side(places: Places, weight: Tensor, groups: int, elements: range, *, channels_are_rows: bool) -> Side:
+    """Weights with one vector per filter, or per input channel; the taps and elements that the contraction has."""
+    words = weight.by_channel(groups) if channels_are_rows else weight.by_filter()
+    segments, taps = len(places.offset), weight.shape[2] * weight.shape[3]
+    reduction = places.part(range(segments), elements)
+    lines = Lines(shape=(segments, len(elements)), words=words, start=places.base, runs=reduction.runs)
+    full = lines.total == lines.values
+    if full and segments < taps and weight.bits.nonzeros < weight.bits.size:
+        # Whether the tensor has zeros is asked of those taps too that no window of this phase meets.
+        every = np.arange(taps) * (weight.bits.size // (places.base.size * taps)) + elements.start
+        full = bool((count_vectors(words, places.base, runs_of(every, len(elements))) == taps * len(elements)).all())
+    return Side(
+        role="weight", words=words, base=places.base, reduction=reduction, positions=lines.values, full=full,
+        lines=lines, touched_by=places.touched_by, by_line=True,
     )  # fmt: skip
 
 
-def _windows(convolution: Convolution) -> Windows:
-    """Those of a convolution's input."""
-    return Windows(
-        starts=tuple(
-            -convolution.padding[2 * axis] + convolution.dilation[axis] * np.arange(taps)
-            for axis, taps in enumerate(_kernel(convolution))
-        ),
-        stride=convolution.stride,
-        counts=(convolution.output_height, convolution.output_width),
-        border=convolution.padding,
+def _weight_grad(
+    convolution: Convolution, output_grad: Tensor, image: Tensor, cut: Cut, order: Order
+) -> tuple[Contraction, ...]:
+    part, places = cut.convolution, shifts(convolution, order)
+    outer, inner = inner_last(order)
+    gradient, block = (
+        Block(tensor=tensor, groups=convolution.groups, ranges=ranges)
+        for tensor, ranges in ((output_grad, cut.first), (image, cut.second))
     )
+    positions = bordered_size(block.shape, part.padding)
+    # A part has all positions of the outer axis, or the outer axis is a single one long.
+    width = output_grad.shape[2 + inner]
+    along, across = cut.first[2 + outer], cut.first[2 + inner]
+    elements = range(along.start * width + across.start, (along.stop - 1) * width + across.stop)
+    turned = inner == 0
+    rows = _channel_side(
+        "output", gradient, output_grad.planes(turned=turned), places.rows, places.rows.part(cut.first[0], elements)
+    )
+    columns = _channel_side(
+        "input", block, image.bordered_planes(convolution.padding, convolution.stride[inner], turned=turned),
+        places.columns, places.columns.part(cut.first[0], elements),
+    )  # fmt: skip
+    rows = replace(rows, by_line=True)
+    columns = replace(columns, positions=positions)
+    return (Contraction(rows=rows, columns=columns, taps=None, image=block, windows=input_windows(part)),)
 
 
-class _PhaseTaps(NamedTuple):
-    taps: IntArray  # kernel coordinates, by increasing coordinate of the output gradient
-    offsets: IntArray  # for each: output coordinate minus window number
-    windows: int
-
-
-def _phase_taps(convolution: Convolution, axis: int, phase: int) -> _PhaseTaps:
-    kernel, size = _kernel(convolution)[axis], (convolution.height, convolution.width)[axis]
-    outputs = (convolution.output_height, convolution.output_width)[axis]
-    stride, dilation = convolution.stride[axis], convolution.dilation[axis]
-    windows = len(range(phase, size, stride))
-    taps = np.arange(kernel - 1, -1, -1)
-    distance = phase + convolution.padding[2 * axis] - taps * dilation
-    offsets = distance // stride
-    meets = (distance % stride == 0) & (offsets < outputs) & (offsets + windows > 0)
-    return _PhaseTaps(taps[meets], offsets[meets], windows)
-
-
-def _kernel(convolution: Convolution) -> tuple[int, int]:
-    return (convolution.kernel_height, convolution.kernel_width)
+def _channel_side(role: str, block: Block, words: Words, places: Places, reduction: Reduction) -> Side:
+    """Vectors that are within a channel each."""
+    lines = channel_lines(block)
+    return Side(
+        role=role, words=words, base=places.base, reduction=reduction, positions=lines.values,
+        full=lines.total == lines.values, lines=lines, touched_by=places.touched_by,
+    )  # fmt: skip

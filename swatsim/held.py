@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.formats import RUN_BITS, Pieces, needs_fillers, stored_bytes
-from swatsim.kernels.formats import count_fillers, count_line_fillers
-from swatsim.sides import Side
+from swatsim.formats import Pieces, needs_fillers, stored_bytes
+from swatsim.sides import Side, TouchedBy, fillers_of
 
 IntArray = NDArray[np.int64]
+# Of the sides of so many contractions: those of one shape touch the same lines.
+SIDES_KEPT = 64
 
 
 class HeldSide:
@@ -25,57 +29,63 @@ class HeldSide:
         self._value_bytes = value_bytes
         self._vector_bytes: dict[str, IntArray] = {}
         self._line_bytes: dict[str, IntArray] = {}
-        self.line_start, self.line_stop, self.touched = _touched_lines(side)  # touched[group · line]
-        changes = np.ones(self.line_start.size, dtype=np.bool_)
-        changes[1:] = (np.diff(self.line_start) != 0) | (np.diff(self.line_stop) != 0)
-        # Neighbouring vectors that touch the same lines count as one when the lines of a block are collected.
-        self.interval_of_vector = np.cumsum(changes) - 1
-        self.interval_start, self.interval_stop = self.line_start[changes], self.line_stop[changes]
+        self._touched_bytes: dict[str, IntArray] = {}
+        groups, lines = side.lines.start.shape
+        (
+            self.line_start, self.line_stop, self.touched,
+            self.interval_of_vector, self.interval_start, self.interval_stop,
+        ) = _touched_lines(side.touched_by, groups, lines, side.vectors)  # fmt: skip
 
     def vector_bytes(self, name: str) -> IntArray:
         """Bytes of each vector in the named format."""
         if name not in self._vector_bytes:
-            segments, elements = self.side.offset.shape
-            fillers = None
-            if needs_fillers(name):
-                fillers = np.empty(self._present.size, dtype=np.int64)
-                count_fillers(
-                    self.side.present, self.side.base.reshape(-1), self.side.offset.reshape(-1), RUN_BITS, fillers
-                )
+            side = self.side
+            segments, elements = side.offset.shape
+            fillers = (
+                fillers_of(side.words, side.base, side.reduction.runs).reshape(-1) if needs_fillers(name) else None
+            )
             pieces = Pieces(rows=segments, columns=elements, nonzeros=self._present, fillers=fillers)
             self._vector_bytes[name] = stored_bytes(name, pieces, self._value_bytes)
         return self._vector_bytes[name]
 
     def line_bytes(self, name: str) -> IntArray:
         """Bytes of each touched line in the named format."""
-        return self.all_line_bytes(name)[self.touched]
+        if name not in self._touched_bytes:
+            self._touched_bytes[name] = self.all_line_bytes(name)[self.touched]
+        return self._touched_bytes[name]
 
     def all_line_bytes(self, name: str) -> IntArray:
         """Bytes of each line of the tensor, touched or not."""
         if name not in self._line_bytes:
-            lines = self.side.lines
-            fillers = None
-            if needs_fillers(name):
-                fillers = np.empty(lines.nonzeros.size, dtype=np.int64)
-                count_line_fillers(lines.bits(), RUN_BITS, fillers)
-            pieces = Pieces(
-                rows=lines.shape[0], columns=lines.shape[1], nonzeros=lines.nonzeros.reshape(-1), fillers=fillers
-            )
-            self._line_bytes[name] = stored_bytes(name, pieces, self._value_bytes)
+            self._line_bytes[name] = stored_bytes(name, self.side.lines.pieces(name), self._value_bytes)
         return self._line_bytes[name]
 
 
-def _touched_lines(side: Side) -> tuple[IntArray, IntArray, NDArray[np.bool_]]:
-    """For each vector the first touched line and the one after the last, and which lines are touched at all."""
-    groups, lines = side.lines.nonzeros.shape
+class TouchedLines(NamedTuple):
+    """Which lines vectors touch, numbered without those that none touches.
+
+    Neighbouring vectors that touch the same lines count as one interval when the lines of a block are collected.
+    """
+
+    start: IntArray  # [group · vector]: first line, and the one after the last
+    stop: IntArray
+    touched: NDArray[np.bool_]  # [group · line]: whether a vector touches it
+    interval_of_vector: IntArray  # [group · vector]
+    interval_start: IntArray  # [interval]
+    interval_stop: IntArray
+
+
+@lru_cache(maxsize=SIDES_KEPT)
+def _touched_lines(by: TouchedBy, groups: int, lines: int, vectors: int) -> TouchedLines:
     shift = np.arange(groups)[:, None] * lines
-    real = np.broadcast_to(side.lines.first <= side.lines.last, (groups, side.vectors)).reshape(-1)
-    first = (side.lines.first + shift).reshape(-1)
-    stop = (side.lines.last + shift).reshape(-1) + 1
-    edges = np.zeros(groups * lines + 1, dtype=np.int64)
-    np.add.at(edges, first[real], 1)
-    np.add.at(edges, stop[real], -1)
+    real = np.broadcast_to(by.first <= by.last, (groups, vectors)).reshape(-1)
+    first, stop = (by.first + shift).reshape(-1), (by.last + shift).reshape(-1) + 1
+    edges = np.bincount(first[real], minlength=groups * lines + 1) - np.bincount(
+        stop[real], minlength=groups * lines + 1
+    )
     touched = np.cumsum(edges)[:-1] > 0
     number = np.concatenate(([0], np.cumsum(touched)))
-    first, stop = np.where(real, first, 0), np.where(real, stop, 0)
-    return number[first], number[stop], touched
+    start, end = number[np.where(real, first, 0)], number[np.where(real, stop, 0)]
+    changes = np.ones(start.size, dtype=np.bool_)
+    changes[1:] = (np.diff(start) != 0) | (np.diff(end) != 0)
+    return TouchedLines(start, end, touched, np.cumsum(changes) - 1, start[changes], end[changes])

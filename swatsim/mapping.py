@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.contraction import Contraction
+from swatsim.kernels.gather import count_in_parts, list_runs
 from swatsim.keys.machine import Machine
-from swatsim.sides import Side
+from swatsim.sides import Reduction, Side
 from swatsim.way import Extent, Split
+
+# Of so many reductions: layers of one shape, and the parts that each is cut into, share them.
+STEPS_KEPT = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +49,9 @@ class Mapping:
 def map_contraction(contraction: Contraction, machine: Machine[Any]) -> Mapping:
     """Cut the reduction into steps of lanes, in the order that the machine asks for."""
     rows, columns = contraction.rows, contraction.columns
-    row_offset, column_offset = (_steps(side.offset, contraction.taps, machine) for side in (rows, columns))
+    row_offset, column_offset = (
+        _steps(side.reduction, contraction.taps, _dealing(machine)) for side in (rows, columns)
+    )
     return Mapping(rows=rows, columns=columns, row_offset=row_offset, column_offset=column_offset, transposed=False)
 
 
@@ -55,6 +62,14 @@ def transpose(mapping: Mapping) -> Mapping:
         row_offset=mapping.column_offset, column_offset=mapping.row_offset,
         transposed=not mapping.transposed,
     )  # fmt: skip
+
+
+def count_chunks(side: Side, offset: NDArray[np.int64], chunk_steps: int) -> NDArray[np.int64]:
+    """Values present in each chunk [group, vector, chunk] of steps offset[step, lane]."""
+    edges = np.append(np.arange(0, offset.size, chunk_steps * offset.shape[1]), offset.size)
+    counts = np.empty((side.base.size, edges.size - 1), dtype=np.int64)
+    count_in_parts(side.words, side.base.reshape(-1), *list_runs(offset.reshape(-1), edges), counts)
+    return counts.reshape(side.groups, side.vectors, -1)
 
 
 def splits(machine: Machine[Any]) -> Iterator[Split]:
@@ -83,25 +98,41 @@ def extents(machine: Machine[Any], split: Split) -> tuple[Extent, Extent]:
     )
 
 
-def _steps(offset: NDArray[np.int64], taps: tuple[int, int] | None, machine: Machine[Any]) -> NDArray[np.int64]:
-    lanes, step_order = machine.tile.lanes, machine.mapping.step_order
+class _Dealing(NamedTuple):
+    """How elements are dealt to steps and lanes."""
+
+    lanes: int
+    step_order: str
+    flatten: bool
+    blocked: bool
+
+
+def _dealing(machine: Machine[Any]) -> _Dealing:
+    keys = machine.mapping
+    return _Dealing(machine.tile.lanes, keys.step_order, keys.flatten == "auto", keys.lane_channels == "blocked")
+
+
+@lru_cache(maxsize=STEPS_KEPT)
+def _steps(reduction: Reduction, taps: tuple[int, int] | None, dealing: _Dealing) -> NDArray[np.int64]:
+    offset, lanes = reduction.offset, dealing.lanes
     if taps is None:
-        return _bricks(offset, machine).reshape(-1, lanes)
+        return _bricks(offset, dealing).reshape(-1, lanes)
     elements = offset.shape[1]
-    tap_axes = tuple("rs".index(letter) for letter in step_order if letter != "c")
-    if machine.mapping.flatten == "auto" and elements < lanes and offset.shape[0] > 1:
+    tap_axes = tuple("rs".index(letter) for letter in dealing.step_order if letter != "c")
+    if dealing.flatten and elements < lanes and offset.shape[0] > 1:
         by_tap = offset.reshape(*taps, elements).transpose(*tap_axes, 2)
-        return _bricks(by_tap.reshape(1, -1), machine).reshape(-1, lanes)
-    axes = tuple("rsc".index(letter) for letter in step_order)
-    bricks = _bricks(offset, machine).reshape(*taps, -1, lanes).transpose(*axes, 3)
+        return _bricks(by_tap.reshape(1, -1), dealing).reshape(-1, lanes)
+    axes = tuple("rsc".index(letter) for letter in dealing.step_order)
+    bricks = _bricks(offset, dealing).reshape(*taps, -1, lanes).transpose(*axes, 3)
     return np.ascontiguousarray(bricks).reshape(-1, lanes)
 
 
-def _bricks(offset: NDArray[np.int64], machine: Machine[Any]) -> NDArray[np.int64]:
+def _bricks(offset: NDArray[np.int64], dealing: _Dealing) -> NDArray[np.int64]:
     """Deal the elements of each segment to the lanes [segment, brick, lane]; -1 where there are no more."""
-    lanes = machine.tile.lanes
-    padded = np.pad(offset, ((0, 0), (0, -offset.shape[1] % lanes)), constant_values=-1)
-    if machine.mapping.lane_channels == "blocked":
+    lanes, (segments, elements) = dealing.lanes, offset.shape
+    padded = np.full((segments, -(-elements // lanes) * lanes), -1)
+    padded[:, :elements] = offset
+    if dealing.blocked:
         # A lane holds a contiguous part (Cnvlutin, ISCA 2016).
         return np.ascontiguousarray(padded.reshape(len(offset), lanes, -1).swapaxes(1, 2))
     return padded.reshape(len(offset), -1, lanes)

@@ -7,16 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.kernels.gather import count_present
 from swatsim.sides import Side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class PresentCounts:
-    """How many values of one side are present."""
+    """How many values of one side are present, counted when first asked for."""
 
-    by_vector: NDArray[np.int64]  # [group, vector]: elements present in the vector
-    by_element: NDArray[np.int64]  # [group, element of the reduction]: vectors in which it is present
+    side: Side
+
+    @property
+    def by_vector(self) -> NDArray[np.int64]:
+        """Elements present in each vector: [group, vector]."""
+        return self.side.by_vector
+
+    @property
+    def by_element(self) -> NDArray[np.int64]:
+        """Vectors in which each element of the reduction is present: [group, element]."""
+        return self.side.by_element
 
     def met(self, other: PresentCounts) -> int:
         """Multiply positions at which the values of both sides are present."""
@@ -25,11 +33,7 @@ class PresentCounts:
 
 def count(side: Side) -> PresentCounts:
     """Count what is present in each vector, and in each element of the reduction."""
-    by_vector = np.empty((side.groups, side.vectors), dtype=np.int64)
-    by_element = np.empty((side.groups, side.offset.size), dtype=np.int64)
-    for group in range(side.groups):
-        count_present(side.present, side.base[group], side.offset.reshape(-1), by_vector[group], by_element[group])
-    return PresentCounts(by_vector=by_vector, by_element=by_element)
+    return PresentCounts(side)
 
 
 def count_met(rows: Side, columns: Side) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 
-import numpy as np
-
 from swatsim.layer import Convolution
-from swatsim.sides import BoolTensor
+from swatsim.layouts import Ranges
 
 Range = tuple[int, int]
+Plane = tuple[range, range]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,11 @@ class Part:
 
 
 WHOLE = Part()
+# Of so many reductions, cut or to be cut: layers of one shape are cut alike.
+PARTS_KEPT = 256
 
 
+@lru_cache(maxsize=PARTS_KEPT)
 def reduction_parts(convolution: Convolution, pass_name: str, lanes: int, windows: str, count: int) -> tuple[Part, ...]:
     """Cut a reduction into about `count` parts of about equal size, none of which ends within a step of `lanes`.
 
@@ -50,27 +53,46 @@ def reduction_parts(convolution: Convolution, pass_name: str, lanes: int, window
     )
 
 
-def cut_operands(
-    convolution: Convolution, pass_name: str, first: BoolTensor, second: BoolTensor, part: Part
-) -> tuple[Convolution, BoolTensor, BoolTensor]:
-    """The smaller convolution that a part is, and its operands (in the order of `OPERANDS`)."""
-    if part.channels is not None:
-        if pass_name == "forward":
-            channels = (part.channels[1] - part.channels[0]) * convolution.groups
-            smaller = replace(convolution, channels=channels)
-            return smaller, _of_each_group(first, convolution.groups, part.channels), second[:, slice(*part.channels)]
-        filters = (part.channels[1] - part.channels[0]) * convolution.groups
-        first = _of_each_group(first, convolution.groups, part.channels)
-        second = _of_each_group(second, convolution.groups, part.channels, 0)
-        return replace(convolution, filters=filters), first, second
-    if part.images is not None:
-        images = slice(*part.images)
-        convolution = replace(convolution, images=part.images[1] - part.images[0])
-        first, second = first[images], second[images]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """The smaller convolution that a part is, and what it has of the operands (in the order of `OPERANDS`).
+
+    Ranges are those of images, channels of each group, rows and columns; of a weight, of filters of each group,
+    channels, kernel rows and kernel columns. Where an operand is only padding, one of them is empty.
+    """
+
+    convolution: Convolution
+    first: Ranges
+    second: Ranges
+
+
+@lru_cache(maxsize=PARTS_KEPT)
+def cut_reduction(convolution: Convolution, pass_name: str, part: Part) -> Cut:
+    """Cut the part out of both operands."""
+    groups = convolution.groups
+    images, channels, filters = (range(n) for n in (
+        convolution.images, convolution.channels // groups, convolution.filters // groups
+    ))  # fmt: skip
+    inputs = (range(convolution.height), range(convolution.width))
+    outputs = (range(convolution.output_height), range(convolution.output_width))
+    if pass_name == "weight_grad":
+        if part.images is not None:
+            images = range(*part.images)
+            convolution = replace(convolution, images=len(images))
         for axis, positions in enumerate((part.rows, part.columns)):
             if positions is not None:
-                convolution, first, second = _cut_positions(convolution, first, second, axis, positions)
-    return convolution, np.ascontiguousarray(first), np.ascontiguousarray(second)
+                convolution, outputs, inputs = _cut_positions(convolution, outputs, inputs, axis, range(*positions))
+        return Cut(convolution=convolution, first=(images, filters, *outputs), second=(images, channels, *inputs))
+    kernel = (range(convolution.kernel_height), range(convolution.kernel_width))
+    elements = channels if pass_name == "forward" else filters
+    if part.channels is not None:
+        elements = range(*part.channels)
+        kept = len(elements) * groups
+        forward = pass_name == "forward"
+        convolution = replace(convolution, channels=kept) if forward else replace(convolution, filters=kept)
+    if pass_name == "forward":
+        return Cut(convolution=convolution, first=(images, elements, *inputs), second=(filters, elements, *kernel))
+    return Cut(convolution=convolution, first=(images, elements, *outputs), second=(elements, channels, *kernel))
 
 
 def _ranges(size: int, granule: int, count: int) -> tuple[Range, ...]:
@@ -90,37 +112,21 @@ def _position_axis(convolution: Convolution, lanes: int, windows: str) -> tuple[
     return outer, granule
 
 
-def _of_each_group(tensor: BoolTensor, groups: int, channels: Range, axis: int = 1) -> BoolTensor:
-    shape = tensor.shape
-    grouped = tensor.reshape(*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
-    chosen = grouped.take(range(*channels), axis=axis + 1)
-    return np.ascontiguousarray(chosen.reshape(*shape[:axis], -1, *shape[axis + 1 :]))
-
-
 def _cut_positions(
-    convolution: Convolution, output_grad: BoolTensor, input: BoolTensor, axis: int, positions: Range
-) -> tuple[Convolution, BoolTensor, BoolTensor]:
+    convolution: Convolution, outputs: Plane, inputs: Plane, axis: int, positions: range
+) -> tuple[Convolution, Plane, Plane]:
     """Rows (axis 0) or columns of the output gradient, and what of the input their windows touch."""
-    first, last = positions
     kernel = (convolution.kernel_height, convolution.kernel_width)[axis]
     size = (convolution.height, convolution.width)[axis]
     before = convolution.padding[2 * axis]
-    low = first * convolution.stride[axis] - before
-    high = (last - 1) * convolution.stride[axis] + (kernel - 1) * convolution.dilation[axis] + 1 - before
-    names = (("output_height", "height"), ("output_width", "width"))[axis]
-    inside = (min(max(low, 0), size), min(max(high, 0), size))
-    gradient = output_grad.take(range(first, last), axis=2 + axis)
-    if inside[0] < inside[1]:
-        touched, border = input.take(range(*inside), axis=2 + axis), (inside[0] - low, high - inside[1])
-    else:  # only padding is touched
-        shape = [*input.shape]
-        shape[2 + axis] = 1
-        touched, border = np.zeros(shape, dtype=np.bool_), (0, high - low - 1)
+    low = positions.start * convolution.stride[axis] - before
+    high = (positions.stop - 1) * convolution.stride[axis] + (kernel - 1) * convolution.dilation[axis] + 1 - before
+    touched = range(min(max(low, 0), size), min(max(high, 0), size))
+    border = (touched.start - low, high - touched.stop) if touched else (0, high - low - 1)
     padding = list(convolution.padding)
     padding[2 * axis : 2 * axis + 2] = border
-    smaller = replace(
-        convolution,
-        padding=(padding[0], padding[1], padding[2], padding[3]),
-        **{names[0]: last - first, names[1]: touched.shape[2 + axis]},
-    )
-    return smaller, gradient, touched
+    smaller = replace(convolution, padding=(padding[0], padding[1], padding[2], padding[3]))
+    outside, inside = len(positions), max(1, len(touched))
+    if axis == 0:
+        return replace(smaller, output_height=outside, height=inside), (positions, outputs[1]), (touched, inputs[1])
+    return replace(smaller, output_width=outside, width=inside), (outputs[0], positions), (inputs[0], touched)

@@ -1,22 +1,22 @@
-"""One operand of a contraction: how its vectors are read out of a tensor with its border."""
+"""One operand of a contraction: how its vectors are read out of the words of a tensor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.errors import MappingError
+from swatsim.formats import RUN_BITS, Pieces, needs_fillers
+from swatsim.kernels.formats import count_fillers
+from swatsim.kernels.gather import count_by_element, count_in_parts, list_runs
+from swatsim.layouts import Block, Border, Ranges, Tensor, Words, channels_last_strides
 
-BoolTensor = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
-Border = tuple[int, int, int, int]  # top, bottom, left, right
-
-# A tensor with its border is held as a byte a value: 1 GiB.
-LARGEST_BORDERED_VALUES = 1 << 30
+# Of so many operands: those of one shape, and the parts that each is cut into, have theirs at the same places.
+LINES_KEPT = 256
 
 
 class Order(NamedTuple):
@@ -26,21 +26,22 @@ class Order(NamedTuple):
     windows: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Side:
-    """One operand of a contraction: vectors read out of a tensor with its border.
+    """One operand of a contraction: vectors read out of the words of a tensor.
 
-    Element (segment, e) of vector v of group g is present[base[g, v] + offset[segment, e]].
+    Element (segment, e) of vector v of group g is bit base[g, v] + offset[segment, e] (`kernels.bits`).
     """
 
     role: str  # which of the layer's tensors: input, weight or output
-    present: NDArray[np.uint8]  # the tensor with its border, flat: 1 where a value is present
+    words: Words
     base: IntArray  # [group, vector]
-    offset: IntArray  # [segment, element]
-    nonzeros: int  # of the tensor with its border, over which `skip: sparser` compares densities
-    positions: int
+    reduction: Reduction
+    positions: int  # of the tensor with its border, over which `skip: sparser` compares densities
     full: bool  # the tensor has no zeros, its border apart
     lines: Lines
+    touched_by: TouchedBy
+    by_line: bool = False  # vector v has the values of line v and no others
 
     @property
     def groups(self) -> int:
@@ -52,62 +53,146 @@ class Side:
         """Vectors in each group."""
         return int(self.base.shape[1])
 
+    @property
+    def nonzeros(self) -> int:
+        """Values present in the tensor."""
+        return self.lines.total
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+    @property
+    def offset(self) -> IntArray:
+        """[segment, element]."""
+        return self.reduction.offset
+
+    @cached_property
+    def by_vector(self) -> IntArray:
+        """Elements present in each vector: [group, vector]."""
+        return self.lines.nonzeros if self.by_line else count_vectors(self.words, self.base, self.reduction.runs)
+
+    @cached_property
+    def by_element(self) -> IntArray:
+        """Vectors in which each element of the reduction is present: [group, element]."""
+        counts = np.empty((self.groups, self.offset.size), dtype=np.int64)
+        for group in range(self.groups):
+            count_by_element(self.words, self.base[group], self.reduction.runs, self.vectors, counts[group : group + 1])
+        return counts
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """Where the elements of a vector lie; sides that share it share what is found out about it."""
+
+    offset: IntArray  # [segment, element]
+
+    @cached_property
+    def runs(self) -> IntArray:
+        """The elements, in order, as runs of one part (`kernels.gather`)."""
+        return list_runs(self.offset.reshape(-1), np.array([0, self.offset.size]))[0]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Lines:
-    """The pieces in which a side's tensor is fetched from memory: image rows, filters or channels."""
+    """The pieces in which a tensor is fetched from memory: image rows, filters or channels."""
+
+    shape: tuple[int, int]  # rows and columns of each line, as it is stored
+    words: Words
+    start: IntArray  # [group, line]: its first bit
+    runs: IntArray  # of its values in the order of storage (`kernels.gather`)
+
+    @cached_property
+    def nonzeros(self) -> IntArray:
+        """Values present in each line: [group, line]."""
+        return count_vectors(self.words, self.start, self.runs)
+
+    @cached_property
+    def total(self) -> int:
+        """Values present in all lines."""
+        return int(self.nonzeros.sum())
+
+    @property
+    def values(self) -> int:
+        """Values of all lines, absent ones too."""
+        return self.start.size * self.shape[0] * self.shape[1]
+
+    def pieces(self, format_name: str) -> Pieces:
+        """The lines, group by group, as the named format needs to know them."""
+        fillers = fillers_of(self.words, self.start, self.runs).reshape(-1) if needs_fillers(format_name) else None
+        return Pieces(rows=self.shape[0], columns=self.shape[1], nonzeros=self.nonzeros.reshape(-1), fillers=fillers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TouchedBy:
+    """The lines of a group that its vectors touch."""
 
     first: IntArray  # [vector]: first line that the vector touches
     last: IntArray  # [vector]: last one; before the first where it touches only padding
-    shape: tuple[int, int]  # rows and columns of each line of one group, as it is stored
-    nonzeros: IntArray  # [group, line]
-    bits: Callable[[], NDArray[np.uint8]]  # [group · line, value in the order of storage]; made when asked for
 
 
-def bordered_size(tensor: BoolTensor, border: Border) -> int:
-    """Values of a tensor with its border; raises MappingError where that is too large to hold."""
-    images, channels, height, width = tensor.shape
-    size = images * channels * (height + border[0] + border[1]) * (width + border[2] + border[3])
-    if size > LARGEST_BORDERED_VALUES:
-        got = f"{size} values in a tensor of shape {tensor.shape} with border {border}"
-        raise MappingError(f"got {got}, expected at most {LARGEST_BORDERED_VALUES}")
-    return int(size)
+def count_vectors(words: Words, base: IntArray, runs: IntArray) -> IntArray:
+    """Values present in each vector, [group, vector] as `base`."""
+    counts = np.empty((base.size, 1), dtype=np.int64)
+    count_in_parts(words, base.reshape(-1), runs, np.array([0, len(runs)]), counts)
+    return counts.reshape(base.shape)
 
 
-def ordered_grid(sizes: tuple[int, ...], axes: tuple[int, ...]) -> list[IntArray]:
-    """Coordinates of a grid (one array per axis of `sizes`) with `axes` from outermost to innermost."""
-    grid = np.meshgrid(*(np.arange(sizes[axis]) for axis in axes), indexing="ij")
-    return [grid[axes.index(axis)] for axis in range(len(sizes))]
+def fillers_of(words: Words, base: IntArray, runs: IntArray) -> IntArray:
+    """Fillers of each vector in run-length storage, [group, vector] as `base`."""
+    fillers = np.empty(base.size, dtype=np.int64)
+    count_fillers(words, base.reshape(-1), runs, RUN_BITS, fillers)
+    return fillers.reshape(base.shape)
 
 
-class Padded(NamedTuple):
-    """A tensor with its border, flat, and how coordinates (image, channel, y, x) become addresses."""
+def runs_of(start: IntArray, length: int) -> IntArray:
+    """Runs of one length, one after another; those that touch are one."""
+    if start.size > 1 and (start[1:] - start[:-1] == length).all():
+        start, length = start[:1], length * start.size
+    runs = np.empty((start.size, 3), dtype=np.int64)
+    runs[:, 0], runs[:, 1], runs[:, 2] = start, length, np.arange(start.size) * length
+    return runs
 
-    flat: NDArray[np.uint8]
-    strides: tuple[int, int, int, int]
 
-    @staticmethod
-    def of(tensor: BoolTensor, border: Border, *, channels_last: bool) -> Padded:
-        """Surround a tensor with zeros."""
-        bordered_size(tensor, border)
-        images, channels, height, width = tensor.shape
-        padded_height, padded_width = height + border[0] + border[1], width + border[2] + border[3]
-        image = channels * padded_height * padded_width
-        inside = (slice(border[0], border[0] + height), slice(border[2], border[2] + width))
-        if channels_last:
-            padded = np.zeros((images, padded_height, padded_width, channels), dtype=np.uint8)
-            padded[:, *inside, :] = tensor.transpose(0, 2, 3, 1)
-            strides = (image, 1, padded_width * channels, channels)
-        else:
-            padded = np.zeros((images, channels, padded_height, padded_width), dtype=np.uint8)
-            padded[:, :, *inside] = tensor
-            strides = (image, padded_height * padded_width, padded_width, 1)
-        return Padded(padded.reshape(-1), strides)
+def image_lines(tensor: Tensor, groups: int, border: Border, channels: range, axis: int) -> Lines:
+    """Lines along the height (`axis` 0) or the width, one of each image and group; `channels` of each group.
 
-    def address(self, image: object, channel: object, y: object, x: object) -> IntArray:
-        """Address in `flat` of coordinates with the border (numbers or arrays, broadcast)."""
-        parts = (np.asarray(part) * stride for part, stride in zip((image, channel, y, x), self.strides, strict=True))
-        return np.asarray(sum(parts), dtype=np.int64)
+    They are read with the border that windows need, so that both share a layout.
+    """
+    start, runs = _image_line_places(tensor.shape, groups, border, channels, axis)
+    shape = (tensor.shape[3 - axis], len(channels))
+    return Lines(shape=shape, words=tensor.channels_last(border), start=start, runs=runs)
+
+
+@lru_cache(maxsize=LINES_KEPT)
+def _image_line_places(
+    shape: tuple[int, int, int, int], groups: int, border: Border, channels: range, axis: int
+) -> tuple[IntArray, IntArray]:
+    images, _, *sizes = shape
+    strides = channels_last_strides(shape, border)
+    first = border[0] * strides[2] + border[2] * strides[3] + channels.start
+    group = np.arange(groups)[:, None, None] * (shape[1] // groups)
+    start = first + group + np.arange(images)[:, None] * strides[0] + np.arange(sizes[axis]) * strides[2 + axis]
+    runs = runs_of(np.arange(sizes[1 - axis]) * strides[3 - axis], len(channels))
+    return start.reshape(groups, -1), runs
+
+
+def channel_lines(block: Block) -> Lines:
+    """One line for each channel: all images, rows and columns of a block."""
+    images, _, height, width = block.shape
+    start, runs = _channel_line_places(block.tensor.shape, block.groups, block.ranges)
+    return Lines(shape=(images * height, width), words=block.tensor.planes(), start=start, runs=runs)
+
+
+@lru_cache(maxsize=LINES_KEPT)
+def _channel_line_places(shape: tuple[int, int, int, int], groups: int, ranges: Ranges) -> tuple[IntArray, IntArray]:
+    (images, _, rows, columns), (_, channels, height, width) = ranges, shape
+    start = np.arange(channels).reshape(groups, -1) * (height * width)
+    first = np.array(images)[:, None] * (channels * height * width) + np.array(rows) * width + columns.start
+    return start, runs_of(first.reshape(-1).astype(np.int64), len(columns))
+
+
+def filter_lines(words: Words, groups: int, count: int, shape: tuple[int, int]) -> Lines:
+    """Lines that lie one after another, each whole: `count` filters or input channels of each group."""
+    length = shape[0] * shape[1]
+    start = np.arange(groups * count).reshape(groups, count) * length
+    return Lines(shape=shape, words=words, start=start, runs=runs_of(np.zeros(1, dtype=np.int64), length))
 
 
 class Windows(NamedTuple):
@@ -124,94 +209,3 @@ class Windows(NamedTuple):
         high = int(self.starts[axis].max()) + self.stride[axis] * (self.counts[axis] - 1)
         before, after = self.border[2 * axis : 2 * axis + 2]
         return max(before, -low, 0), max(after, high - size + 1, 0)
-
-
-def window_side(role: str, tensor: BoolTensor, windows: Windows, groups: int, order: Order) -> Side:
-    """Windows of a tensor, one vector each; the reduction's segments are their taps, its elements channels."""
-    images, channels, height, width = tensor.shape
-    border = (*windows.span(0, height), *windows.span(1, width))
-    padded = Padded.of(tensor, border, channels_last=True)
-    axes = (0, 1, 2) if order.windows == "npq" else (0, 2, 1)
-    image, u, v = (axis.reshape(-1) for axis in ordered_grid((images, *windows.counts), axes))
-    # Offsets count from the first tap, so that none is negative: that would mean a lane without operand.
-    lowest = tuple(int(starts.min()) for starts in windows.starts)
-    y = u * windows.stride[0] + border[0] + lowest[0]
-    x = v * windows.stride[1] + border[2] + lowest[1]
-    group_channels = channels // groups
-    tap_y, tap_x = (grid.reshape(-1, 1) for grid in np.meshgrid(*windows.starts, indexing="ij"))
-    line_axis = 0 if order.windows == "npq" else 1
-    return Side(
-        role=role,
-        present=padded.flat,
-        base=padded.address(image, np.arange(groups)[:, None] * group_channels, y, x),
-        offset=padded.address(0, np.arange(group_channels), tap_y - lowest[0], tap_x - lowest[1]),
-        nonzeros=int(np.count_nonzero(tensor)),
-        positions=bordered_size(tensor, border),
-        full=bool(tensor.all()),
-        lines=_window_lines(tensor, groups, windows, line_axis, image, (u, v)[line_axis]),
-    )
-
-
-def _window_lines(
-    tensor: BoolTensor, groups: int, windows: Windows, axis: int, image: IntArray, window: IntArray
-) -> Lines:
-    images, channels, *sizes = tensor.shape
-    starts = windows.starts[axis]
-    first = np.maximum(window * windows.stride[axis] + starts.min(), 0)
-    last = np.minimum(window * windows.stride[axis] + starts.max(), sizes[axis] - 1)
-    grouped = tensor.reshape(images, groups, channels // groups, *sizes)
-    nonzeros = np.count_nonzero(grouped, axis=(2, 4 - axis)).transpose(1, 0, 2).reshape(groups, -1)
-    shape = (sizes[1 - axis], channels // groups)
-
-    def bits() -> NDArray[np.uint8]:
-        stored = grouped.transpose(1, 0, 3 + axis, 4 - axis, 2)  # group, image, line, position, channel
-        return np.ascontiguousarray(stored).reshape(nonzeros.size, -1).view(np.uint8)
-
-    return Lines(
-        first=image * sizes[axis] + first,
-        last=image * sizes[axis] + last,
-        shape=shape,
-        nonzeros=np.ascontiguousarray(nonzeros),
-        bits=bits,
-    )
-
-
-def channel_lines(tensor: BoolTensor, groups: int, channel_of_vector: IntArray) -> Lines:
-    """Lines of vectors that each read one channel of a tensor."""
-    images, channels, height, width = tensor.shape
-    nonzeros = np.count_nonzero(tensor, axis=(0, 2, 3)).reshape(groups, channels // groups)
-
-    def bits() -> NDArray[np.uint8]:
-        return np.ascontiguousarray(tensor.transpose(1, 0, 2, 3)).reshape(channels, -1).view(np.uint8)
-
-    return Lines(
-        first=channel_of_vector, last=channel_of_vector, shape=(images * height, width), nonzeros=nonzeros, bits=bits
-    )
-
-
-def filter_side(weight: BoolTensor, groups: int, taps: Iterable[tuple[int, ...]], *, channels_are_rows: bool) -> Side:
-    """Weights with one vector per filter, or per input channel; only the given (r, s) taps."""
-    filters, channels, kernel_height, kernel_width = weight.shape
-    grouped = weight.reshape(groups, filters // groups, channels, kernel_height, kernel_width)
-    chosen = np.stack([grouped[..., r, s] for r, s in taps], axis=-1)
-    if channels_are_rows:
-        chosen = chosen.transpose(0, 2, 1, 3)
-    chosen = np.ascontiguousarray(chosen.transpose(0, 1, 3, 2))  # [group, vector, tap, element]
-    _, vectors, tap_count, elements = chosen.shape
-    nonzeros = np.count_nonzero(chosen, axis=(2, 3))
-    return Side(
-        role="weight",
-        present=chosen.reshape(-1).view(np.uint8),
-        base=np.arange(groups * vectors, dtype=np.int64).reshape(groups, vectors) * (tap_count * elements),
-        offset=np.arange(tap_count * elements, dtype=np.int64).reshape(tap_count, elements),
-        nonzeros=int(nonzeros.sum()),
-        positions=chosen.size,
-        full=bool(weight.all()),
-        lines=Lines(
-            first=np.arange(vectors),
-            last=np.arange(vectors),
-            shape=(tap_count, elements),
-            nonzeros=nonzeros,
-            bits=lambda: chosen.reshape(groups * vectors, -1).view(np.uint8),
-        ),
-    )

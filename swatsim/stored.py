@@ -7,17 +7,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from swatsim.architecture import Architecture
 from swatsim.bits import BitTensor
-from swatsim.formats import RUN_BITS, Pieces, needs_fillers, stored_bytes
-from swatsim.kernels.formats import count_line_fillers
-from swatsim.layer import Convolution, Layer, LayerSpec
+from swatsim.contraction import operand_tensor
+from swatsim.formats import Pieces, stored_bytes
+from swatsim.layer import Convolution, Layer, LayerSpec, Operand
+from swatsim.layouts import NO_BORDER, Block, Tensor
 from swatsim.passes import OPERANDS, REVERSED, called_layer
+from swatsim.places import phases
+from swatsim.sides import Lines, channel_lines, filter_lines, image_lines
 
 # The two passes that read each tensor (an output gradient has the output's shape), in the order in which it is written.
 READERS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
@@ -140,7 +141,7 @@ def stored_sizes(layer: Layer, architecture: Architecture, formats: Mapping[str,
             name = formats.get(role.removesuffix("_grad"), usual)
             if id(bits) not in names:
                 names[id(bits)] = _name(bits)
-            order, pieces = _pieces(layer.spec, pass_name, role, bits, (name, axis))
+            order, pieces = _pieces(layer.spec, pass_name, role, operand, (name, axis))
             copies[pass_name, role] = Copy(
                 order=order, pieces=(pieces.nonzeros.size, pieces.rows, pieces.columns), format=name,
                 bits=names[id(bits)], sparsity=operand.sparsity, values=bits.size,
@@ -153,60 +154,34 @@ def _name(bits: BitTensor) -> str:
     return "ones" if bits.packed is None else hashlib.blake2b(bits.packed.tobytes(), digest_size=16).hexdigest()
 
 
-def _pieces(spec: LayerSpec, pass_name: str, role: str, bits: BitTensor, stored: tuple[str, int]) -> tuple[str, Pieces]:
+def _pieces(
+    spec: LayerSpec, pass_name: str, role: str, operand: Operand, stored: tuple[str, int]
+) -> tuple[str, Pieces]:
     """The order of an operand's pieces, and the pieces; `stored`: the format, and the axis along which lines lie."""
     format_name, axis = stored
     if spec.transposed:
         pass_name, role = REVERSED[pass_name], _REVERSED_ROLES[role]
     order = _ORDERS[pass_name, role]
     if format_name == "dense":
-        return order, Pieces(rows=1, columns=bits.size, nonzeros=np.array([bits.size]))
-    lines = _lines(spec.convolution, order, _four_dimensional(spec, role, bits), axis)
-    number = bits.size // (lines.rows * lines.columns)
-    fillers = np.zeros(number, dtype=np.int64) if needs_fillers(format_name) else None
-    if bits.packed is None:
-        nonzeros = np.full(number, lines.rows * lines.columns, dtype=np.int64)
-    else:
-        nonzeros = lines.present.sum(axis=-1, dtype=np.int64).reshape(number, lines.rows).sum(axis=1)
-        if fillers is not None:
-            count_line_fillers(np.ascontiguousarray(lines.present).reshape(number, -1), RUN_BITS, fillers)
-    return order, Pieces(rows=lines.rows, columns=lines.columns, nonzeros=nonzeros, fillers=fillers)
-
-
-class _Lines(NamedTuple):
-    """A tensor as its pieces, one after another, each of `rows` x `columns` values."""
-
-    present: NDArray[np.uint8]  # [piece ..., row ..., column]: 1 where a value is present
-    rows: int
-    columns: int
-
-
-def _four_dimensional(spec: LayerSpec, role: str, bits: BitTensor) -> NDArray[np.uint8]:
-    """An operand of the convolution underneath: (images, channels, height, width), or the weight's four."""
-    ones = bits.packed is None  # of these nobody looks at the values
-    present = np.broadcast_to(np.uint8(1), bits.shape) if ones else bits.to_bool().view(np.uint8)
+        size = operand.bits.size
+        return order, Pieces(rows=1, columns=size, nonzeros=np.array([size]))
     convolution = spec.convolution
-    if role == "weight":
-        kernel = (convolution.kernel_height, convolution.kernel_width)
-        return present.reshape(convolution.filters, convolution.channels // convolution.groups, *kernel)
-    if spec.kind == "linear":
-        return present.reshape(-1, present.shape[-1]).T[None, :, None, :]
-    return present if present.ndim == 4 else present[:, :, None, :]
+    tensor = operand_tensor(convolution, role, operand, linear=spec.kind == "linear")
+    lines = _lines(convolution, pass_name, tensor, order, axis)
+    return order, lines.pieces(format_name)
 
 
-def _lines(convolution: Convolution, order: str, tensor: NDArray[np.uint8], axis: int) -> _Lines:
-    groups = convolution.groups
+def _lines(convolution: Convolution, pass_name: str, tensor: Tensor, order: str, axis: int) -> Lines:
+    images, channels, *sizes = tensor.shape
+    groups, filters = convolution.groups, convolution.filters // convolution.groups
     if order == "image_lines":
-        images, channels, *sizes = tensor.shape
-        grouped = tensor.reshape(images, groups, channels // groups, *sizes)
-        arranged = grouped.transpose(0, 1, 3 + axis, 4 - axis, 2)
-        return _Lines(arranged, sizes[1 - axis], channels // groups)
+        found = phases(convolution, pass_name, ("npq", "nqp")[axis])
+        border = found[0].border if found else NO_BORDER
+        return image_lines(tensor, groups, border, range(channels // groups), axis)
     if order == "channels":
-        images, _, height, width = tensor.shape
-        return _Lines(tensor.transpose(1, 0, 2, 3), images * height, width)
+        ranges = (range(images), range(channels), range(sizes[0]), range(sizes[1]))
+        return channel_lines(Block(tensor=tensor, groups=1, ranges=ranges))
     taps = convolution.kernel_height * convolution.kernel_width
-    filters, channels = tensor.shape[:2]
     if order == "filters":
-        return _Lines(tensor.transpose(0, 2, 3, 1), taps, channels)
-    by_group = tensor.reshape(groups, filters // groups, *tensor.shape[1:])
-    return _Lines(by_group.transpose(0, 2, 3, 4, 1), taps, filters // groups)
+        return filter_lines(tensor.by_filter(), 1, images, (taps, channels))
+    return filter_lines(tensor.by_channel(groups), groups, channels, (taps, filters))

@@ -30,11 +30,19 @@ def to_words(rows, steps):
     return words
 
 
+def packed_words(bits):
+    """Words of a list of bits, the first one in the lowest bit, and a spare word."""
+    return np.array([
+        sum(int(bit) << place for place, bit in enumerate(bits[first : first + 64]))
+        for first in range(0, len(bits) + 64, 64)
+    ], dtype=np.uint64)  # fmt: skip
+
+
 @st.composite
-def operands(draw):
+def operands(draw, fewest=0):
     """(present, base, offset): a tensor and the addresses of vectors in it, -1 where a lane has no operand."""
     random = draw(randoms())
-    vectors, steps, lanes = draw(st.integers(0, 5)), draw(st.integers(0, 7)), draw(LANES)
+    vectors, steps, lanes = draw(st.integers(fewest, 5)), draw(st.integers(fewest, 7)), draw(LANES)
     size = draw(st.integers(1, 200))
     present = (random.random(size) < draw(DENSITIES)).astype(np.uint8)
     base = random.integers(0, size, vectors)

@@ -13,10 +13,10 @@ import pytest
 import twins_formats as twins
 from hypothesis import example, given
 from hypothesis import strategies as st
-from kernel_cases import DENSITIES, randoms
+from kernel_cases import DENSITIES, packed_words, randoms
 
 from swatsim.formats import FORMATS, RUN_BITS, Pieces, document, needs_fillers, stored_bytes
-from swatsim.kernels.formats import count_line_fillers
+from swatsim.kernels.formats import count_fillers
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("dense", "bitmap", "csr", "csc", "run_length", "zfnaf")
@@ -27,7 +27,9 @@ RUNS = st.sampled_from([0, 1, 7, 14, 15, 16, 17, 30, 31, 32, 33, 47, 48, 49])
 def measured(table, rows, columns):
     """What swatsim counts of pieces, table[piece, value]."""
     fillers = np.full(len(table), -7)
-    count_line_fillers(table != 0, RUN_BITS, fillers)
+    values = table.shape[1]
+    tensor, base = packed_words((table != 0).reshape(-1).tolist()), np.arange(len(table)) * values
+    count_fillers(tensor, base, np.array([[0, values, 0]]), RUN_BITS, fillers)
     return Pieces(rows=rows, columns=columns, nonzeros=np.count_nonzero(table, axis=1), fillers=fillers)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from kernel_cases import randoms
+from kernel_cases import packed_words, randoms
 from oracle_cases import between
 
 from swatsim.kernels.cartesian import ALL, EXACT, RANGE, Array, Axis, Banks, Operand, Work, multiply_image
@@ -177,7 +177,7 @@ def test_multiply_image(case):
     lists, *places, rows = case.present.shape
     count = places[0] * places[1]
     operand = Operand(
-        case.present.reshape(-1).astype(np.uint8), np.arange(rows),
+        packed_words(case.present.reshape(-1).tolist()), np.arange(rows),
         np.arange(lists)[:, None] * count * rows + np.arange(count) * rows,
     )  # fmt: skip
     banks = Banks(case.bank.astype(np.int32), case.row_class, case.result_class, int(case.bank.max()) + 1)

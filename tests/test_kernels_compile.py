@@ -19,9 +19,12 @@ PACKAGE = Path(swatsim.__file__).parent
 SOURCES = sorted((PACKAGE / "kernels").glob("*.py"))
 # What each kernel is compared with, or that of which it is a part; a kernel that is missing here has no twin.
 TWINS = {
-    "twins.gather": ["gather_words"],
-    "twins.chunk_counts": ["count_in_chunks"],
-    "twins.present_counts": ["count_present"],
+    "twins.gather": ["gather_words", "read_bits"],
+    "twins.runs": ["list_runs"],
+    "twins.chunk_counts": ["count_in_parts", "count_run", "count_ones"],
+    "twins.present_counts": ["count_by_element", "count_up", "add_bits"],
+    "twins.transposed": ["transpose_bits", "transpose_block", "write_bits"],
+    "twins.bordered": ["border_rows"],
     "twins.fill_fixed": ["fill_in_lane_order"],
     "twins.fill_most": ["fill_most_candidates"],
     "twins.compact": ["compact_rows"],
@@ -31,24 +34,23 @@ TWINS = {
     "twins.walk": ["served", "served_before"],
     "twins.serve": ["level_cycles", "occupied_cycles"],
     "twins.Engines": [
-        "run_blocks", "paused_cycles", "load_block", "compute_block", "store_block", "charge", "start_state",
-        "empty_spans",
+        "run_blocks", "paused_cycles", "load_block", "compute_block", "store_block", "charge", "row_of",
+        "surely_within",
     ],
     "twins.lay_out": [
-        "lay_mapping", "lay_block", "lay_loads", "rounds_of", "rounds_within", "tiling_of", "empty_blocks"
+        "lay_mapping", "lay_block", "lay_loads", "rounds_of", "rounds_within", "tiling_of"
     ],
     "twins.deal_shares": ["deal_cycles"],
     "twins.streams": ["lay_streams"],
     "twins_dram.transfer_ticks": [
         "transfer_picoseconds", "visit", "remember", "comes_again", "later", "repeat_visits", "pass_run", "repeat_runs"
     ],
-    "twins_formats.fillers": ["count_fillers", "count_line_fillers"],
-    "twins_memory.tilings": ["search", "list_candidates", "next_candidate", "least_cycles"],
+    "twins_formats.fillers": ["count_fillers", "fillers_within", "up_to_highest"],
+    "twins_memory.tilings": ["search", "list_candidates", "next_candidate", "least_cycles", "level_bytes"],
     "twins_memory.run": ["candidate_cycles", "whole_computation"],
     "twins_memory.carry_out": ["moved_bytes", "energy_of"],
     "twins_memory.loads_of": ["touched_bytes"],
     "twins_memory.fits": ["fits", "room_needed", "result_sizes"],
-    "twins.packed_chunks": ["gather_chunks"],
     "twins.united": ["unite_rows"],
     "twins.lane_counts": ["count_by_lane", "fullest_lane"],
     "twins.fullest_groups": ["fullest_group"],
@@ -61,8 +63,8 @@ TWINS = {
         "meeting_range", "gather_phase", "list_values", "waiting_products",
     ],
     "oracle_packed.run_pool": ["run_folds"],
-    "oracle_row_convolution.execute": ["bits_set", "meet_rows"],
-    "oracle_matrix_outer.run_units": ["count_pieces", "multiply_pieces"],
+    "oracle_row_convolution.execute": ["meet_rows"],
+    "oracle_matrix_outer.run_units": ["multiply_pieces"],
 }  # fmt: skip
 COMPILERS = {"jit", "njit", "vectorize", "guvectorize", "stencil", "cfunc", "jitclass", "generated_jit"}
 

@@ -7,14 +7,19 @@ import pytest
 import twins_formats as twins
 from hypothesis import example, given
 from hypothesis import strategies as st
-from kernel_cases import DENSITIES, operands, randoms
+from kernel_cases import DENSITIES, operands, packed_words, randoms
 
-from swatsim.kernels.formats import count_fillers, count_line_fillers
+from swatsim.kernels.formats import count_fillers, fillers_within, up_to_highest
+from swatsim.kernels.gather import list_runs
 
 
 def counted(lines, run_bits=4):
+    """The fillers of lines that lie one after another."""
+    lines = np.asarray(lines)
     fillers = np.full(len(lines), -7)
-    count_line_fillers(lines, run_bits, fillers)
+    base, length = np.arange(len(lines)) * lines.shape[1], lines.shape[1]
+    runs, _ = list_runs(np.arange(length), np.array([0, length]))
+    count_fillers(packed_words(lines.reshape(-1).tolist()), base, runs, run_bits, fillers)
     return fillers.tolist()
 
 
@@ -27,17 +32,28 @@ def test_count_fillers(case, emptied):
     # Runs of zeros that are longer than what an entry counts.
     present[np.random.default_rng(len(elements)).random(len(present)) < emptied] = 0
     fillers = np.full(len(base), -7)
-    count_fillers(present, base, elements, 4, fillers)
+    runs, _ = list_runs(elements, np.array([0, len(elements)]))
+    count_fillers(packed_words(present.tolist()), base, runs, 4, fillers)
     vectors = [[present[start + element] for element in elements.tolist()] for start in base.tolist()]
     assert fillers.tolist() == [twins.fillers(vector) for vector in vectors]
 
 
 @given(randoms(), st.integers(0, 4), st.integers(0, 200), DENSITIES, st.sampled_from([0.0, 0.9]))
-def test_count_line_fillers(random, lines, elements, density, emptied):
+def test_fillers_of_lines(random, lines, elements, density, emptied):
     table = random.random((lines, elements)) < density
     table &= random.random((lines, elements)) >= emptied
-    expected = [twins.fillers(line) for line in table.tolist()]
-    assert counted(table) == counted(table.view(np.uint8)) == counted(np.asfortranarray(table)) == expected
+    assert counted(table) == [twins.fillers(line) for line in table.tolist()]
+
+
+@given(randoms(), st.integers(0, 8), st.sampled_from([0.01, 0.05, 0.3, 1.0]))
+def test_fillers_within_a_word(random, run_bits, density):
+    bits = (random.random(64) < density).astype(int).tolist()
+    bits[random.integers(64)] = 1
+    word = packed_words(bits)[0]
+    first, last = bits.index(1), 63 - bits[::-1].index(1)
+    zeros = "".join(map(str, bits[first : last + 1])).split("1")
+    assert fillers_within(word, run_bits) == sum(len(run) // 2**run_bits for run in zeros)
+    assert int(up_to_highest(word)) == 2 ** (last + 1) - 1
 
 
 @pytest.mark.parametrize(
@@ -47,7 +63,7 @@ def test_count_line_fillers(random, lines, elements, density, emptied):
 def test_a_run_takes_a_filler_for_each_sixteen_zeros(zeros, fillers):
     run = [0] * zeros
     lines = [[*run, 1, 0], [1, *run, 1], [*run, 0, 0], [*run, *run]]
-    assert [counted(np.array([line], np.uint8))[0] for line in lines] == [fillers, fillers, 0, 0]
+    assert [counted([line])[0] for line in lines] == [fillers, fillers, 0, 0]
 
 
 def test_a_run_starts_anew_after_each_value_and_in_each_line():

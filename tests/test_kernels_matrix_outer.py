@@ -1,24 +1,13 @@
-"""The kernels of condensed outer products, against lists of what is present."""
+"""The kernel of condensed outer products, against sums."""
 
 from __future__ import annotations
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_cases import operands, randoms
+from kernel_cases import randoms
 
-from swatsim.kernels.matrix_outer import count_pieces, multiply_pieces
-
-
-@given(operands(), st.integers(1, 4), st.integers(1, 4))
-def test_count_pieces(operand, block, piece):
-    present, base, steps = operand
-    offset = np.where(steps < 0, 0, steps).reshape(-1)
-    pieces = np.full((-(-len(base) // block), offset.size), -7, np.int32)
-    count_pieces(present, base, offset, block, piece, pieces)
-    for number, element in np.ndindex(pieces.shape):
-        members = [start for start in base[number * block : (number + 1) * block] if present[start + offset[element]]]
-        assert pieces[number, element] == len(range(0, len(members), piece))
+from swatsim.kernels.matrix_outer import multiply_pieces
 
 
 @given(randoms(), st.tuples(*[st.integers(0, 5)] * 3))

@@ -7,12 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kernel_cases import DENSITIES, randoms
 
-from swatsim.kernels.row_convolution import bits_set, meet_rows
-
-
-@given(st.integers(0, 2**64 - 1))
-def test_bits_set(word):
-    assert bits_set(np.uint64(word)) == word.bit_count()
+from swatsim.kernels.row_convolution import meet_rows
 
 
 def positions(words):

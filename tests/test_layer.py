@@ -181,6 +181,21 @@ def test_paddings_in_every_form():
     assert (one.spec.kind, one.spec.padding) == ("conv1d", (0, 0, 2, 1))
 
 
+@given(shape=st.tuples(st.integers(1, 5), st.integers(1, 30), st.integers(1, 5)), seed=st.integers(0, 50))
+def test_bits_in_words_and_parts(shape, seed):
+    values = np.random.default_rng(seed).random(shape) < (0.5, 1)[seed % 2]
+    bits = BitTensor.from_array(values)
+    in_words = np.unpackbits(bits.words.view(np.uint8), bitorder="little")
+    assert (in_words[: bits.size] == values.reshape(-1)).all() and not in_words[bits.size :].any()
+    assert bits.words.size == -(-bits.size // 64) + 1
+    assert (bits.nonzeros, bits.outside(BitTensor.from_array(~values))) == (values.sum(), values.sum())
+    for first in range(shape[0]):
+        for stop in range(first + 1, shape[0] + 1):
+            part = bits.part(slice(first, stop))
+            assert part == BitTensor.from_array(values[first:stop])
+            assert (part.packed is None) == values[first:stop].all()
+
+
 def test_bits_know_their_size_and_equality():
     bits = BitTensor.from_array(np.eye(3))
     assert bits.packed is not None and bits.packed.tolist() == [0b00010001, 0b1]

@@ -5,22 +5,19 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_cases import DENSITIES, randoms
+from kernel_cases import DENSITIES, packed_words, randoms
 
 from swatsim.presence import count, count_met
-from swatsim.sides import Lines, Side
+from swatsim.sides import Reduction, Side, TouchedBy, filter_lines
 
 
 def side_of(present):
     groups, vectors, elements = present.shape
+    words, numbers = packed_words(present.reshape(-1).tolist()), np.arange(vectors)
     return Side(
-        role="weight", present=present.reshape(-1).view(np.uint8),
-        base=np.arange(groups * vectors).reshape(groups, vectors) * elements, offset=np.arange(elements)[None],
-        nonzeros=int(present.sum()), positions=present.size, full=bool(present.all()),
-        lines=Lines(
-            first=np.arange(vectors), last=np.arange(vectors), shape=(1, elements), nonzeros=present.sum(axis=2),
-            bits=lambda: present.reshape(groups * vectors, -1).view(np.uint8),
-        ),
+        role="weight", words=words, base=np.arange(groups * vectors).reshape(groups, vectors) * elements,
+        reduction=Reduction(np.arange(elements)[None]), positions=present.size, full=bool(present.all()),
+        lines=filter_lines(words, groups, vectors, (1, elements)), touched_by=TouchedBy(first=numbers, last=numbers),
     )  # fmt: skip
 
 
@@ -33,5 +30,6 @@ def test_what_meets(random, sizes, density):
     )  # fmt: skip
     assert count_met(*map(side_of, values)) == expected
     counts = count(side_of(values[0]))
+    assert counts.side.nonzeros == counts.side.lines.total == values[0].sum()
     assert counts.by_vector.tolist() == values[0].sum(axis=2).tolist()
     assert counts.by_element.tolist() == values[0].sum(axis=1).tolist()

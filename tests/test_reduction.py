@@ -13,7 +13,7 @@ from oracle_vectors import PASS_OPERANDS, definition
 import swatsim
 from swatsim.contraction import contract, parts_of
 from swatsim.passes import REVERSED
-from swatsim.reduction import WHOLE, cut_operands
+from swatsim.reduction import WHOLE, cut_reduction
 from swatsim.sides import Order
 
 WINDOWS = st.sampled_from(("npq", "nqp"))
@@ -79,17 +79,46 @@ def test_parts_add_up_to_the_pass(layer, count, lanes, windows):
         first, second = (operands[role] for role in PASS_OPERANDS[counted])
         parts = parts_of(product, pass_name, lanes, order, count)
         event(f"{counted}: {min(len(parts), 3)} parts")
-        total = sum(
-            multiplied(smaller, counted, *tensors)
-            for smaller, *tensors in (
-                cut_operands(product.spec.convolution, counted, first, second, part) for part in parts
-            )
-        )
+        groups, total = product.spec.convolution.groups, 0
         for part in parts:
-            check_window(cut_operands(product.spec.convolution, counted, first, second, part)[0], part)
+            cut = cut_reduction(product.spec.convolution, counted, part)
+            chosen = of_images if counted == "weight_grad" else of_filters
+            tensors = of_images(first, groups, cut.first), chosen(second, groups, cut.second)
+            total = total + multiplied(cut.convolution, counted, *tensors)
+            check_window(cut.convolution, part)
+            for contraction in contract(product, pass_name, order, part):
+                check_tensors(contraction, counted, *tensors)
         whole = multiplied(product.spec.convolution, counted, first, second)
         assert (total == whole).all()
         assert sorted(total.ravel()) == sorted(definition(layer, pass_name).ravel())
+
+
+def of_images(tensor, groups, ranges):
+    """Some images, channels of each group, rows and columns; zeros, one wide, in place of an empty range."""
+    images, channels, height, width = tensor.shape
+    grouped = tensor.reshape(images, groups, channels // groups, height, width)
+    chosen = grouped[np.ix_(ranges[0], range(groups), *ranges[1:])]
+    shape = [max(1, size) for size in chosen.shape]
+    return (chosen if chosen.size else np.zeros(shape, tensor.dtype)).reshape(shape[0], -1, *shape[3:])
+
+
+def of_filters(weight, groups, ranges):
+    """Some filters of each group, channels and taps."""
+    filters, *rest = weight.shape
+    chosen = weight.reshape(groups, filters // groups, *rest)[np.ix_(range(groups), *ranges)]
+    return chosen.reshape(-1, *chosen.shape[2:])
+
+
+def check_tensors(contraction, counted, first, second):
+    """What a part says of its tensors is said of no more than the part has of them."""
+    rows, columns = (first, second) if counted == "weight_grad" else (second, first)
+    image = second if counted == "weight_grad" else first
+    assert (contraction.image.values == (image != 0)).all()
+    for side, tensor in ((contraction.rows, rows), (contraction.columns, columns)):
+        assert side.full == bool((tensor != 0).all())
+        if side is contraction.columns or counted == "weight_grad":
+            assert side.nonzeros == np.count_nonzero(tensor)
+        assert side.by_vector.sum() == side.by_element.sum() == nonzeros(side)
 
 
 def check_window(conv, part):
@@ -128,7 +157,21 @@ def steps(contraction, lanes):
 
 
 def nonzeros(side):
-    return int(side.present[side.base.reshape(-1)[:, None] + side.offset.reshape(-1)].sum())
+    bits = np.unpackbits(side.words.view(np.uint8), bitorder="little")
+    return int(bits[side.base.reshape(-1)[:, None] + side.offset.reshape(-1)].sum())
+
+
+def test_a_part_is_full_where_none_of_its_filters_has_a_zero():
+    """Whatever taps a phase of the stride has: the format is that of the tensor."""
+    weight = np.ones((32, 2, 2, 2))
+    weight[3, 0, 0, 0] = 0
+    layer = swatsim.Layer.from_arrays(
+        "layer", input=np.ones((1, 2, 4, 4)), weight=weight, output_grad=np.ones((1, 32, 2, 2)), stride=2
+    )
+    order = Order(steps="rsc", windows="npq")
+    parts = parts_of(layer, "input_grad", 16, order, 2)
+    full = [[phase.rows.full for phase in contract(layer, "input_grad", order, part)] for part in (WHOLE, *parts)]
+    assert full == [[False] * 4, [False] * 4, [True] * 4]
 
 
 def test_one_part_is_the_whole():

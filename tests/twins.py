@@ -19,6 +19,17 @@ def gather(present, base, offset):
     ]
 
 
+def runs(offset):
+    """[offset, length, elements before it] of the pieces of a part that lie side by side, negative offsets left out."""
+    found = []
+    for place, distance in enumerate(offset):
+        if distance >= 0 and found and sum(found[-1][1:]) == place and sum(found[-1][:2]) == distance:
+            found[-1][1] += 1
+        elif distance >= 0:
+            found.append([distance, 1, place])
+    return found
+
+
 def chunk_counts(present, base, offset, chunk_steps):
     """[vector][chunk]: the values present in each `chunk_steps` steps."""
     found = []
@@ -46,6 +57,28 @@ def present_counts(present, base, offset):
     by_vector = [row.count(True) for row in table]
     by_element = [sum(row[element] for row in table) for element in range(len(offset))]
     return by_vector, by_element
+
+
+def transposed(matrices, place, distance):
+    """Where the values of matrices are, each laid column by column."""
+    return {
+        number * distance + place[column] + i
+        for number, rows in enumerate(matrices)
+        for i, row in enumerate(rows)
+        for column, value in enumerate(row)
+        if value
+    }
+
+
+def bordered(planes, border):
+    """Planes of rows with zeros above, below, before and after."""
+    above, below, before, after = border
+    found = []
+    for rows in planes:
+        width = len(rows[0]) + before + after
+        inside = [[0] * before + row + [0] * after for row in rows]
+        found.append([[0] * width] * above + inside + [[0] * width] * below)
+    return found
 
 
 # ----------------------------------------------------------------------------------------------------- moving values

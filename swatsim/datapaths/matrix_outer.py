@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from swatsim.contraction import Contraction
-from swatsim.kernels.matrix_outer import count_pieces, multiply_pieces
+from swatsim.kernels.gather import count_by_element
+from swatsim.kernels.matrix_outer import multiply_pieces
 from swatsim.keys.constraints import Choice, Integer
 from swatsim.keys.machine import DatapathKeys, Machine
 from swatsim.keys.rule import Rule
@@ -97,9 +98,9 @@ def _pieces(side: Side, group: int, block: int, piece: int, *, skips: bool) -> N
     if not skips:
         sizes = np.minimum(block, np.arange(side.vectors, 0, -block))
         return np.repeat(-(-sizes // piece), elements).reshape(-1, elements).astype(np.int32)
-    pieces = np.empty((-(-side.vectors // block), elements), dtype=np.int32)
-    count_pieces(side.present, side.base[group], side.offset.reshape(-1), block, piece, pieces)
-    return pieces
+    counts = np.empty((-(-side.vectors // block), elements), dtype=np.int64)
+    count_by_element(side.words, side.base[group], side.reduction.runs, block, counts)
+    return (-(-counts // piece)).astype(np.int32)
 
 
 def _run(contraction: Contraction, cycles: NDArray[np.int64], way: Way, machine: Machine[Keys]) -> Schedule:

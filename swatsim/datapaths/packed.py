@@ -15,13 +15,13 @@ from pydantic import Field
 
 from swatsim.contraction import Contraction
 from swatsim.kernels.folds import run_folds
-from swatsim.kernels.gather import count_present
+from swatsim.kernels.gather import list_runs
 from swatsim.keys.constraints import Choice, Integer
 from swatsim.keys.machine import DatapathKeys, Machine
 from swatsim.keys.rule import Rule
 from swatsim.mapping import splits
 from swatsim.presence import count, count_met
-from swatsim.sides import Side
+from swatsim.sides import Side, count_vectors
 from swatsim.way import Extent, Losses, Relaxation, Schedule, Way, Ways
 
 KIND = "packed"
@@ -100,8 +100,8 @@ def _useful(stationary: Side, streaming: Side) -> NDArray[np.int64]:
     counts, partners = np.empty_like(stationary.base), count(streaming).by_element
     for group in range(stationary.groups):
         offset = stationary.offset.reshape(-1)[partners[group] > 0]
-        by_element = np.empty(offset.size, dtype=np.int64)
-        count_present(stationary.present, stationary.base[group], offset, counts[group], by_element)
+        runs, _ = list_runs(offset, np.array([0, offset.size]))
+        counts[group] = count_vectors(stationary.words, stationary.base[group], runs)
     return counts
 
 

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from swatsim.contraction import Contraction
+from swatsim.kernels.gather import gather_words, list_runs
 from swatsim.kernels.row_convolution import meet_rows
 from swatsim.keys.constraints import Choice
 from swatsim.keys.machine import DatapathKeys, Machine
 from swatsim.keys.rule import Rule
 from swatsim.mapping import splits
 from swatsim.presence import count, count_met
+from swatsim.sides import count_vectors, runs_of
 from swatsim.way import Extent, Losses, Relaxation, Schedule, Split, Way, Ways, waiting
 
 KIND = "row_convolution"
@@ -118,12 +120,13 @@ def _touched(contraction: Contraction, axis: int) -> IntArray:
 
 def _row_cycles(contraction: Contraction, machine: Machine[Keys]) -> IntArray:
     """Cycles [group, output row] of the non-zeros of all image rows that an output row needs."""
-    image, groups = contraction.image, contraction.rows.groups
+    image, lines, groups = contraction.image, contraction.columns.lines, contraction.rows.groups
     images, channels, height, width = image.shape
     x = np.unique(_touched(contraction, 1))
-    rows = image[..., x[(x >= 0) & (x < width)]].sum(axis=3, dtype=np.int64)
+    # Channels are last where windows are read, and the lines are image rows.
+    runs = runs_of(x[(x >= 0) & (x < width)] * image.tensor.shape[1], channels // groups)
     by_group = np.zeros((groups, images, height + 1), dtype=np.int64)  # a row of zeros stands for the border
-    by_group[..., :height] = rows.reshape(images, groups, channels // groups, height).sum(axis=2).swapaxes(0, 1)
+    by_group[..., :height] = count_vectors(lines.words, lines.start, runs).reshape(groups, images, height)
     y = _touched(contraction, 0)
     found: IntArray = by_group[..., np.where((y >= 0) & (y < height), y, height)].sum(axis=2)
     return found.reshape(groups, -1) * _turns(contraction, machine)
@@ -178,11 +181,12 @@ class _Pairs:
         """Read them out of the tensors; a unit is one row of one channel's kernel."""
         rows, groups = contraction.rows, contraction.rows.groups
         image, (_, width) = contraction.image, contraction.windows.counts
-        offset = rows.offset.reshape(-1)
-        gradients = np.stack([
-            np.stack([_words(rows.present[base + offset].reshape(-1, width)) for base in of_group])
-            for of_group in rows.base
-        ])  # fmt: skip
+        # The words of each row of the output gradient are its own.
+        starts = np.arange(0, rows.offset.size, width)[:, None] + np.arange(0, width, WORD_BITS)
+        edges = np.append(starts.reshape(-1), rows.offset.size)
+        gradients = np.empty((*rows.base.shape, starts.size), dtype=np.uint64)
+        for group in range(groups):
+            gather_words(rows.words, rows.base[group], *list_runs(rows.offset.reshape(-1), edges), gradients[group])
         images, channels = image.shape[:2]
         turns = _turns(contraction, machine)
         units = np.empty((groups, channels // groups, len(contraction.windows.starts[0]), turns, gradients.shape[2]),
@@ -208,7 +212,7 @@ def _present_taps(contraction: Contraction, tap: int) -> IntArray:
     """How many taps of kernel row `tap` meet a non-zero: [image, channel, output row, output column]."""
     image = contraction.image
     y, x = _touched(contraction, 0)[tap], _touched(contraction, 1)
-    bordered = np.pad(image, [(0, 0), (0, 0), (0, 1), (0, 1)])  # a row and a column of zeros stand for the border
+    bordered = np.pad(image.values, [(0, 0), (0, 0), (0, 1), (0, 1)])  # zeros that stand for the border
     inside = [np.where((at >= 0) & (at < size), at, size) for at, size in zip((y, x), image.shape[2:], strict=True)]
     met: IntArray = bordered[:, :, inside[0]][..., inside[1]].sum(axis=3, dtype=np.int64)
     return met

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.kernels.bits import ONE, read_bits
 from swatsim.kernels.compile import kernel
 
 IntArray = NDArray[np.int64]
@@ -31,9 +32,9 @@ class Axis(NamedTuple):
 
 
 class Operand(NamedTuple):
-    """The other operand; row r has a value at a place of list l where present[base[r] + offset[l, place]]."""
+    """The other operand; row r has a value at a place of list l where bit base[r] + offset[l, place] is set."""
 
-    present: NDArray[np.uint8]
+    words: NDArray[np.uint64]
     base: IntArray  # [row]
     offset: IntArray  # [list, outer place · inner places + inner place]: one list for each channel, or one for all
 
@@ -96,7 +97,7 @@ def list_values(operand: Operand, which: int, block_rows: int, banks: Banks, lis
         for place in range(operand.offset.shape[1]):
             lists.start[block, place] = found
             for row in range(block * block_rows, last_row):
-                if operand.present[operand.base[row] + operand.offset[which, place]]:
+                if read_bits(operand.words, operand.base[row] + operand.offset[which, place]) & ONE:
                     lists.row_class[found] = banks.row[row]
                     found += 1
         lists.start[block, operand.offset.shape[1]] = found

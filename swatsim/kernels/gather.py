@@ -1,4 +1,8 @@
-"""Read the vectors of an operand out of its tensor."""
+"""Read the vectors of an operand out of the words of its tensor.
+
+A *part* of a vector is a number of its elements that lie in *runs* of consecutive bits: runs[run] = (offset from the
+vector's base, length, number of elements of the part before it), those of part i being first[i] … first[i + 1] - 1.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.kernels.bits import ALL, ONE, WORD_BITS, count_run, read_bits
 from swatsim.kernels.compile import kernel
+
+ZERO = np.uint64(0)
+# Of the count of the vectors that have an element: more than there are bits in an address.
+PLANES = 64
 
 
 class ChunkShape(NamedTuple):
@@ -18,91 +27,117 @@ class ChunkShape(NamedTuple):
 
 
 @kernel
-def gather_words(
-    present: NDArray[np.uint8],
-    base: NDArray[np.int64],
-    offset: NDArray[np.int64],
-    words: NDArray[np.uint64],
-) -> None:
-    """Set words[vector, step]: bit i is present[base[vector] + offset[step, i]], 0 where offset is negative."""
-    for vector in range(base.shape[0]):
-        start = base[vector]
-        for step in range(offset.shape[0]):
-            word = np.uint64(0)
-            for lane in range(offset.shape[1]):
-                address = offset[step, lane]
-                if address >= 0:
-                    word |= np.uint64(present[start + address]) << np.uint64(lane)
-            words[vector, step] = word
+def list_runs(offset: NDArray[np.int64], edges: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The runs and `first` of parts whose elements are offset[edges[i]] … offset[edges[i + 1] - 1].
 
-
-@kernel
-def gather_chunks(
-    present: NDArray[np.uint8],
-    base: NDArray[np.int64],
-    offset: NDArray[np.int64],
-    shape: ChunkShape,
-    words: NDArray[np.uint64],
-) -> None:
-    """Set words[vector, chunk, word] to the values of a chunk, some steps a word; offset as in `gather_words`.
-
-    Lane i of the k-th step of a word is bit k · lanes + i.
+    A negative offset is a place without an element.
     """
-    steps, lanes = offset.shape
-    for vector in range(base.shape[0]):
-        start = base[vector]
-        for chunk in range(words.shape[1]):
-            last = min((chunk + 1) * shape.chunk_steps, steps)
-            for number in range(words.shape[2]):
-                first = chunk * shape.chunk_steps + number * shape.word_steps
-                word, bit = np.uint64(0), 0
-                for step in range(first, min(first + shape.word_steps, last)):
-                    for lane in range(lanes):
-                        address = offset[step, lane]
-                        if address >= 0:
-                            word |= np.uint64(present[start + address]) << np.uint64(bit)
-                        bit += 1
-                words[vector, chunk, number] = word
+    parts = edges.shape[0] - 1
+    runs, first = np.empty((offset.shape[0], 3), dtype=np.int64), np.empty(parts + 1, dtype=np.int64)
+    count = 0
+    for part in range(parts):
+        first[part], expected = count, np.int64(-1)
+        for place in range(edges[part], edges[part + 1]):
+            if offset[place] >= 0 and offset[place] == expected:
+                runs[count - 1, 1] += 1
+            elif offset[place] >= 0:
+                runs[count, 0], runs[count, 1], runs[count, 2] = offset[place], 1, place - edges[part]
+                count += 1
+            expected = offset[place] + 1 if offset[place] >= 0 else np.int64(-1)
+    first[parts] = count
+    return runs[:count], first
 
 
 @kernel
-def count_in_chunks(
-    present: NDArray[np.uint8],
+def gather_words(
+    tensor: NDArray[np.uint64],
     base: NDArray[np.int64],
-    offset: NDArray[np.int64],
-    chunk_steps: int,
+    runs: NDArray[np.int64],
+    first: NDArray[np.int64],
+    words: NDArray[np.uint64],
+) -> None:
+    """Set words[vector, part], of at most 64 elements each: bit i is the part's element i, 0 where it has none."""
+    for vector in range(base.shape[0]):
+        start = base[vector]
+        for part in range(words.shape[1]):
+            word = ZERO
+            for run in range(first[part], first[part + 1]):
+                bits = read_bits(tensor, start + runs[run, 0]) & (ALL >> np.uint64(WORD_BITS - runs[run, 1]))
+                word |= bits << np.uint64(runs[run, 2])
+            words[vector, part] = word
+
+
+@kernel
+def count_in_parts(
+    tensor: NDArray[np.uint64],
+    base: NDArray[np.int64],
+    runs: NDArray[np.int64],
+    first: NDArray[np.int64],
     counts: NDArray[np.int64],
 ) -> None:
-    """Set counts[vector, chunk]: the values present in each chunk of steps; offset as in `gather_words`."""
-    counts[:] = 0
-    steps, lanes = offset.shape
+    """Set counts[vector, part]: the values present in each part of a vector."""
     for vector in range(base.shape[0]):
         start = base[vector]
-        for chunk in range(counts.shape[1]):
+        for part in range(counts.shape[1]):
             count = np.int64(0)
-            for step in range(chunk * chunk_steps, min((chunk + 1) * chunk_steps, steps)):
-                for lane in range(lanes):
-                    address = offset[step, lane]
-                    if address >= 0:
-                        count += np.int64(present[start + address])
-            counts[vector, chunk] = count
+            for run in range(first[part], first[part + 1]):
+                count += count_run(tensor, start + runs[run, 0], runs[run, 1])
+            counts[vector, part] = count
 
 
 @kernel
-def count_present(
-    present: NDArray[np.uint8],
+def add_bits(a: np.uint64, b: np.uint64, c: np.uint64) -> tuple[np.uint64, np.uint64]:
+    """Sums and carries of 64 full adders."""
+    half = a ^ b
+    return half ^ c, a & b | half & c
+
+
+@kernel
+def count_up(planes: NDArray[np.uint64], plane: int, carry: np.uint64) -> int:
+    """Add bits of weight 1 << plane to 64 counts, bit i of planes[b] being bit b of count i; return the planes used."""
+    while carry != ZERO:
+        carried = planes[plane] & carry
+        planes[plane] ^= carry
+        carry = carried
+        plane += 1
+    return plane
+
+
+@kernel
+def count_by_element(
+    tensor: NDArray[np.uint64],
     base: NDArray[np.int64],
-    offset: NDArray[np.int64],
-    by_vector: NDArray[np.int64],
-    by_element: NDArray[np.int64],
+    runs: NDArray[np.int64],
+    block: int,
+    counts: NDArray[np.int64],
 ) -> None:
-    """Count where present[base[vector] + offset[element]] is set, for each vector and for each element."""
-    by_element[:] = 0
-    for vector in range(base.shape[0]):
-        start = base[vector]
-        count = np.int64(0)
-        for element in range(offset.shape[0]):
-            value = np.int64(present[start + offset[element]])
-            count += value
-            by_element[element] += value
-        by_vector[vector] = count
+    """Set counts[block, element]: in how many of `block` consecutive vectors, all of one part, an element is present.
+
+    64 elements are counted at once, in four vectors before a carry runs on.
+    """
+    planes = np.empty(PLANES, dtype=np.uint64)
+    for number in range(counts.shape[0]):
+        last = min((number + 1) * block, base.shape[0])
+        for run in range(runs.shape[0]):
+            for at in range(0, runs[run, 1], WORD_BITS):
+                offset, used, vector = runs[run, 0] + at, 2, number * block
+                planes[:] = ZERO
+                while vector + 4 <= last:
+                    one, two = add_bits(
+                        planes[0],
+                        read_bits(tensor, base[vector] + offset),
+                        read_bits(tensor, base[vector + 1] + offset),
+                    )
+                    planes[0], more = add_bits(
+                        one, read_bits(tensor, base[vector + 2] + offset), read_bits(tensor, base[vector + 3] + offset)
+                    )
+                    planes[1], carry = add_bits(planes[1], two, more)
+                    used = max(used, count_up(planes, 2, carry))
+                    vector += 4
+                for rest in range(vector, last):
+                    used = max(used, count_up(planes, 0, read_bits(tensor, base[rest] + offset)))
+                for i in range(min(WORD_BITS, runs[run, 1] - at)):
+                    count = np.int64(0)
+                    for plane in range(used):
+                        count += np.int64(planes[plane] >> np.uint64(i) & ONE) << plane
+                    counts[number, runs[run, 2] + at + i] = count

@@ -5,19 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.kernels.bits import count_ones
 from swatsim.kernels.compile import kernel
-
-
-@kernel
-def bits_set(word: np.uint64) -> np.int64:
-    """Count the ones of a word."""
-    ones = word - (word >> np.uint64(1) & np.uint64(0x5555555555555555))
-    ones = (ones & np.uint64(0x3333333333333333)) + (ones >> np.uint64(2) & np.uint64(0x3333333333333333))
-    ones = ones + (ones >> np.uint64(4)) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    ones = ones + (ones >> np.uint64(8))
-    ones = ones + (ones >> np.uint64(16))
-    ones = ones + (ones >> np.uint64(32))
-    return np.int64(ones & np.uint64(0x7F))
 
 
 @kernel
@@ -41,7 +30,7 @@ def meet_rows(
             cycles = np.int64(0)
             for plane in range(partners.shape[1]):
                 for word in range(gradients.shape[1]):
-                    cycles += bits_set(gradients[vector, word] & partners[unit, plane, word])
+                    cycles += count_ones(gradients[vector, word] & partners[unit, plane, word])
             unit_turn, column = unit // places[1], unit % places[1]
             slowest[turn, unit_turn] = max(slowest[turn, unit_turn], cycles)
             totals[row, column, turn] += cycles

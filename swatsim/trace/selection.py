@@ -87,11 +87,7 @@ def _check_images(where: str, specs: Sequence[LayerSpec], images: slice) -> None
 
 
 def _part(bits: BitTensor, images: slice | None) -> BitTensor:
-    if images is None:
-        return bits
-    if bits.packed is None:
-        return BitTensor(shape=(images.stop - images.start, *bits.shape[1:]), packed=None)
-    return BitTensor.from_array(bits.to_bool()[images])
+    return bits if images is None else bits.part(images)
 
 
 def _cut_spec(spec: LayerSpec, images: slice | None) -> LayerSpec:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.bits import BitTensor
+from swatsim.bits import BitTensor, count_ones
 from swatsim.errors import TraceError
 from swatsim.trace import plain_files
 from swatsim.trace.records import StoredTensor
@@ -62,7 +62,7 @@ def encode(bits: BitTensor, where: str) -> tuple[str, StoredTensor, bytes]:
     """
     shape = tuple(int(size) for size in bits.shape)
     packed = None if bits.packed is None else _checked(bits.packed, shape, where)
-    if packed is not None and _count(packed) == math.prod(shape):
+    if packed is not None and count_ones(packed) == math.prod(shape):
         packed = None
     tensor = StoredTensor(shape=shape, all_ones=packed is None)
     content = header(tensor) + (b"" if packed is None else packed.tobytes())
@@ -92,7 +92,7 @@ def read(path: Path, digest: str, tensor: StoredTensor) -> BitTensor:
     packed = content[len(expected_header) :]
     packed.setflags(write=False)
     _checked(packed, tensor.shape, str(path))
-    if _count(packed) == math.prod(tensor.shape):
+    if count_ones(packed) == math.prod(tensor.shape):
         raise TraceError(f'{path}: bits: got ones only, expected fill "ones" for such a tensor')
     return BitTensor(shape=tensor.shape, packed=packed)
 
@@ -152,7 +152,3 @@ def _checked(packed: NDArray[np.uint8], shape: tuple[int, ...], where: str) -> N
     if used_in_last and packed[-1] >> used_in_last:
         raise TraceError(f"{where}: bits: got ones after the last of {elements} elements, expected zeros")
     return packed
-
-
-def _count(packed: NDArray[np.uint8]) -> int:
-    return int(np.bitwise_count(packed).sum(dtype=np.int64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,12 @@ from swatsim.datapaths.lanes.units import (
     values_of_a_vector,
     vectors_of_units,
 )
-from swatsim.kernels.gather import ChunkShape, count_in_chunks, gather_words
+from swatsim.kernels.gather import ChunkShape, gather_words, list_runs
 from swatsim.kernels.moves import MoveRule, schedule_units
 from swatsim.kernels.streams import count_by_lane, fullest_group, unite_rows
 from swatsim.keys.machine import Machine
-from swatsim.mapping import Mapping, extents, map_contraction, splits, transpose
-from swatsim.sides import Side
+from swatsim.mapping import Mapping, count_chunks, extents, map_contraction, splits, transpose
+from swatsim.sides import Side, TouchedBy
 from swatsim.way import Relaxation, Schedule, Way, Ways
 
 KIND = "lanes"
@@ -64,17 +65,19 @@ def _fullest_first(side: Side) -> Side:
     """The vectors of the fullest lines first, and the lines stored in this order: filters, or channels of a tensor."""
     lines = side.lines
     groups, count = lines.nonzeros.shape
-    each = side.vectors // count  # vectors of a line: kernel positions of a shifted channel
     line_order = np.argsort(-lines.nonzeros, axis=1, kind="stable")
-    of_line = np.argsort(lines.first, kind="stable").reshape(count, each)
-    stored = (line_order + np.arange(groups)[:, None] * count).reshape(-1)
-    rank = np.repeat(np.arange(count), each)
-    base = np.take_along_axis(side.base, of_line[line_order].reshape(groups, -1), axis=1)
-    in_order = replace(
-        lines, first=rank, last=rank, nonzeros=np.take_along_axis(lines.nonzeros, line_order, axis=1),
-        bits=lambda: lines.bits()[stored],
-    )  # fmt: skip
-    return replace(side, base=base, lines=in_order)
+    of_line, touched_by = _line_by_line(side.touched_by, count)
+    group = np.arange(groups)[:, None]
+    base = side.base[group, of_line[line_order].reshape(groups, -1)]
+    return replace(side, base=base, touched_by=touched_by, lines=replace(lines, start=lines.start[group, line_order]))
+
+
+@lru_cache(maxsize=64)
+def _line_by_line(touched_by: TouchedBy, count: int) -> tuple[IntArray, TouchedBy]:
+    """The vectors of each line (kernel positions of a shifted channel), and what they touch in the order of lines."""
+    of_line = np.argsort(touched_by.first, kind="stable").reshape(count, -1)
+    rank = np.repeat(np.arange(count), of_line.shape[1])
+    return of_line, TouchedBy(first=rank, last=rank)
 
 
 def ways(contraction: Contraction, machine: Machine[Keys]) -> Ways:
@@ -204,10 +207,8 @@ def _chunks(side: Side, offset: IntArray, unit_rows: int, machine: Machine[Keys]
     if machine.datapath.reach == "own_lane":
         return _own_lane(side, offset, unit_rows, (chunk_steps, fewest, machine.datapath))
     if unit_rows == 1:
-        counts = np.empty((side.base.size, fewest.size), dtype=np.int64)
-        count_in_chunks(side.present, side.base.reshape(-1), offset, chunk_steps, counts)
-        cycles = np.maximum(-(-counts // offset.shape[1]), fewest)
-        return _Chunks(cycles=cycles.reshape(side.groups, side.vectors, -1))
+        counts = count_chunks(side, offset, chunk_steps)
+        return _Chunks(cycles=np.maximum(-(-counts // offset.shape[1]), fewest))
     packed = pack_side(side, offset, ChunkShape(chunk_steps, 64 // offset.shape[1]), unit_rows)
     counts = np.bitwise_count(packed.words).sum(axis=3, dtype=np.int64)
     return _Chunks(
@@ -260,9 +261,7 @@ def _paired(side: Side, offset: IntArray, per_tile: int, machine: Machine[Keys])
     middle = -(-offset.shape[0] // 2)
     halves = [half for half in (offset[:middle], offset[middle:]) if half.size]
     cycles, values = (np.zeros((side.groups, side.vectors, 2), dtype=np.int64) for _ in range(2))
-    counts = np.empty((side.base.size, len(halves)), dtype=np.int64)
-    count_in_chunks(side.present, side.base.reshape(-1), offset, middle, counts)
-    values[..., : len(halves)] = counts.reshape(side.groups, side.vectors, -1)
+    values[..., : len(halves)] = count_chunks(side, offset, middle)
     for number, half in enumerate(halves):
         cycles[..., number] = _chunks(side, half, 1, machine).cycles.sum(axis=2)
     paired = np.empty((side.groups, side.vectors, 1), dtype=np.int64)
@@ -279,12 +278,14 @@ def _blocks(
     side: Side, offset: IntArray, unit_rows: int, words_at_once: int
 ) -> Iterator[tuple[int, slice, NDArray[np.uint64]]]:
     """Groups, runs of units and their words [vector, step], some at a time."""
+    steps, lanes = offset.shape
     units = -(-side.vectors // unit_rows)
-    at_once = max(1, words_at_once // (unit_rows * offset.shape[0]))
+    at_once = max(1, words_at_once // (unit_rows * steps))
+    runs = list_runs(offset.reshape(-1), np.arange(steps + 1) * lanes)
     for group in range(side.groups):
         for first in range(0, units, at_once):
             last = min(first + at_once, units)
             base = side.base[group, first * unit_rows : last * unit_rows]
-            words = np.empty((base.shape[0], offset.shape[0]), dtype=np.uint64)
-            gather_words(side.present, base, offset, words)
+            words = np.empty((base.shape[0], steps), dtype=np.uint64)
+            gather_words(side.words, base, *runs, words)
             yield group, slice(first, last), words

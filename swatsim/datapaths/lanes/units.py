@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from swatsim.datapaths.lanes.keys import Keys
 from swatsim.kernels.barrier import wait_at_buffers, wait_at_segments
 from swatsim.kernels.elastic import Waiting, wait_elastically
-from swatsim.kernels.gather import ChunkShape, gather_chunks
+from swatsim.kernels.gather import ChunkShape, gather_words, list_runs
 from swatsim.kernels.streams import unite_rows
 from swatsim.keys.machine import Machine
 from swatsim.presence import count
@@ -130,8 +131,13 @@ def losses_between(actual: int, work: Work, least: Fraction) -> Losses:
 
 def fewest_cycles(steps: int, chunk_steps: int, machine: Machine[Keys]) -> IntArray:
     """Cycles that each chunk takes at least."""
+    return _fewest_cycles(steps, chunk_steps, machine.datapath.empty_chunk_cycles)
+
+
+@lru_cache(maxsize=256)
+def _fewest_cycles(steps: int, chunk_steps: int, empty_chunk_cycles: int) -> IntArray:
     ends = np.minimum(np.arange(chunk_steps, steps + chunk_steps, chunk_steps), steps)
-    return np.minimum(np.diff(ends, prepend=0), machine.datapath.empty_chunk_cycles)
+    return np.minimum(np.diff(ends, prepend=0), empty_chunk_cycles)
 
 
 def steps_of_chunk(steps: int, machine: Machine[Keys]) -> int:
@@ -147,10 +153,15 @@ def vectors_of_units(vectors: int, unit_rows: int) -> IntArray:
 
 def pack_side(side: Side, offset: IntArray, shape: ChunkShape, unit_rows: int) -> PackedSide:
     """Read an operand, steps offset[step, lane], out of its tensor; the vectors of a unit are united."""
-    chunks = -(-offset.shape[0] // shape.chunk_steps)
-    inside = (chunks, -(-shape.chunk_steps // shape.word_steps))
-    words = np.empty((side.groups * side.vectors, *inside), dtype=np.uint64)
-    gather_chunks(side.present, side.base.reshape(-1), offset, shape, words)
+    steps, lanes = offset.shape
+    first = np.arange(0, steps, shape.chunk_steps)[:, None]
+    word = np.arange(0, shape.chunk_steps, shape.word_steps)
+    # Words that the last chunk has no steps for are empty.
+    edges = np.minimum(first + word, steps).reshape(-1)
+    inside = (first.size, word.size)
+    words = np.empty((side.base.size, edges.size), dtype=np.uint64)
+    runs = list_runs(offset.reshape(-1), np.append(edges, steps) * lanes)
+    gather_words(side.words, side.base.reshape(-1), *runs, words)
     unit_vectors = vectors_of_units(side.vectors, unit_rows)
     if unit_rows > 1:
         apart = words.reshape(side.groups, side.vectors, -1)

@@ -88,11 +88,11 @@ def _multiply(
     channels = image.shape[1] // rows.groups
     if which is None:
         plane = np.ones((1, *image.shape[2:]), dtype=np.uint8)
-        operand = Operand(np.ones(1, np.uint8), np.zeros_like(rows.base[0]), np.zeros_like(setting.offsets[0][:1]))
+        operand = Operand(np.ones(2, np.uint64), np.zeros_like(rows.base[0]), np.zeros_like(setting.offsets[0][:1]))
     else:
         group, number = which
-        plane = image[number, group * channels : (group + 1) * channels].view(np.uint8)
-        operand = Operand(rows.present, rows.base[group], setting.offsets[number % len(setting.offsets)])
+        plane = image.values[number, group * channels : (group + 1) * channels].view(np.uint8)
+        operand = Operand(rows.words, rows.base[group], setting.offsets[number % len(setting.offsets)])
     plane = np.ascontiguousarray(plane.swapaxes(1, 2) if shape.width_outside else plane)
     tiles = setting.axes[0].tile_places.shape[0] * setting.axes[1].tile_places.shape[0]
     cycles = np.zeros((-(-rows.vectors // shape.block_rows), channels, tiles), dtype=np.int64)

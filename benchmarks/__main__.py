@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure and compare with the goals; `--gate`: the counters only, for CI."""
+"""`python -m benchmarks`: measure and compare with the goals; `--gate`: counters and ratios only, for CI."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 FILE = Path(__file__).with_name("counters.json")
 
@@ -16,8 +15,10 @@ FILE = Path(__file__).with_name("counters.json")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--gate", action="store_true", help=f"compare counters with {FILE.name}; no time is measured")
+    choice.add_argument("--gate", action="store_true", help=f"compare counters with {FILE.name}, and check ratios")
     choice.add_argument("--update", action="store_true", help=f"write {FILE.name} anew")
+    choice.add_argument("--kernels", action="store_true", help="measure kernels only")
+    choice.add_argument("--commands", action="store_true", help="measure whole commands only")
     parser.add_argument("--trace", metavar="DIR", help="trace of the main job, in place of traces/resnet50")
     arguments = parser.parse_args()
     if arguments.trace:
@@ -27,71 +28,49 @@ def main() -> int:
 
         FILE.write_text(json.dumps(count(), indent=1) + "\n")
         return 0
-    return gate() if arguments.gate else measure()
+    if arguments.gate:
+        return gate()
+    kinds = [kind for kind in ("kernels", "commands") if getattr(arguments, kind)] or ["kernels", "commands"]
+    return measure([f"bench_{kind}.py" for kind in kinds])
 
 
 def gate() -> int:
     from benchmarks.counters import MOST_MEMORY_GROWTH, count, differences, memory_growth
+    from benchmarks.scaling import MOST_GROWTH, gate_ratios
 
     found = count()
     wrong = differences(json.loads(FILE.read_text()), found)
-    growth = memory_growth()
-    print(f"{len(found)} counters, {len(wrong)} differ; memory of six layers by that of one: {growth:.3f}")
+    print(f"{len(found)} counters, {len(wrong)} differ")
     for line in wrong[:40]:
         print(line)
     if wrong:
         print(
             "Where this is meant: python -m benchmarks --update, and commit benchmarks/counters.json with the reason."
         )
-    if growth > MOST_MEMORY_GROWTH:
-        print(f"memory grows with the number of layers: got {growth:.3f}, expected at most {MOST_MEMORY_GROWTH}")
-    return 1 if wrong or growth > MOST_MEMORY_GROWTH else 0
+    limits = [("memory of six layers by that of one", memory_growth(), MOST_MEMORY_GROWTH)]
+    limits += [(f"{name}: time", ratio, MOST_GROWTH) for name, ratio in gate_ratios().items()]
+    for name, ratio, most in limits:
+        print(f"{name}: {ratio:.2f} times, expected at most {most}{'' if ratio <= most else '  TOO MUCH'}")
+    return 1 if wrong or any(ratio > most for _, ratio, most in limits) else 0
 
 
-def measure() -> int:
+def measure(names: list[str]) -> int:
     import pytest
+
+    from benchmarks.tables import command_lines, kernel_lines
 
     here = Path(__file__).parent
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "benchmarks.json"
-        files = [str(here / name) for name in ("bench_kernels.py", "bench_main_job.py")]
-        code = pytest.main(
-            ["-q", "-p", "no:cacheprovider", "--benchmark-columns=min,median,max,rounds", f"--benchmark-json={output}",
-             f"--rootdir={here.parent}", *files]
-        )  # fmt: skip
+        options = ["-q", "-p", "no:cacheprovider", "--benchmark-quiet", f"--benchmark-json={output}"]
+        code = pytest.main([*options, f"--rootdir={here.parent}", *(str(here / name) for name in names)])
         if code or not output.read_bytes():
             return int(code) or 1
         entries = json.loads(output.read_text())["benchmarks"]
-    print()
-    print(f"{'kernel':<22} {'positions':>11} {'median':>10} {'measured':>13} {'goal':>13}  {'a position is'}")
-    for entry in entries:
-        if "positions" in entry["extra_info"]:
-            print(kernel_line(entry))
-    print()
-    print(f"{'command':<22} {'median':>10} {'goal':>10} {'peak memory':>13} {'goal':>10}")
-    for entry in entries:
-        if "goal_seconds" in entry["extra_info"]:
-            print(command_line(entry))
+    for name, lines in (("bench_kernels.py", kernel_lines), ("bench_commands.py", command_lines)):
+        if name in names:
+            print("", *lines(entries), sep="\n")
     return 0
-
-
-def kernel_line(entry: dict[str, Any]) -> str:
-    info, median = entry["extra_info"], entry["stats"]["median"]
-    rate, goal = info["positions"] / median, info["goal"]
-    note = "" if rate >= goal else "  BELOW ITS GOAL"
-    return (
-        f"{info['name']:<22} {info['positions']:>11,} {median * 1e3:>7.2f} ms {rate / 1e6:>9,.0f} M/s "
-        f"{goal / 1e6:>9,.0f} M/s  {info['position']}{note}"
-    )
-
-
-def command_line(entry: dict[str, Any]) -> str:
-    info, median = entry["extra_info"], entry["stats"]["median"]
-    met = median <= info["goal_seconds"] and info["peak_bytes"] <= info["goal_bytes"]
-    return (
-        f"{info['name']:<22} {median:>8.3f} s {info['goal_seconds']:>8.2f} s {info['peak_bytes'] / 1e6:>10,.0f} MB "
-        f"{info['goal_bytes'] / 1e6:>7,.0f} MB{'' if met else '  BEYOND ITS GOAL'}"
-    )
 
 
 if __name__ == "__main__":

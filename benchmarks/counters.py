@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from math import prod
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
+from benchmarks.kernel_runs import bytes_of, called_kernels
 from benchmarks.workload import pinned_layers, random_layer, write_trace
+from swatsim import datapaths
 from swatsim.architecture import load_architecture, shipped_architectures
 from swatsim.moves import DIRECTIONS
 from swatsim.report import Report
@@ -27,32 +31,41 @@ KEPT = (
 # A trace's layers are simulated one at a time: six of a kind take no more memory than one, but for their rows.
 MOST_MEMORY_GROWTH = 1.2
 
-Measure = Callable[..., int]
-# Where a call counts, under which name, and how much; arguments as the kernels have them.
-WATCHED: tuple[tuple[str, str, Measure], ...] = (
-    ("swatsim.datapaths.lanes.gather_words", "words gathered", lambda *given: given[3].size),
-    ("swatsim.datapaths.lanes.schedule_units", "buffers scheduled", lambda *given: given[3].shape[0]),
-    ("swatsim.datapaths.lanes.count_in_chunks", "chunks counted", lambda *given: given[4].size),
-    ("swatsim.presence.count_present", "positions counted", lambda *given: given[1].size * given[2].size),
-    ("swatsim.mapper.search", "pairs of cuts searched", lambda *given: prod(each.blocks.size for each in given[1])),
-    ("swatsim.demand.touched_bytes", "blocks measured", lambda *given: given[-1].size),
-    ("swatsim.stream_plan.run_blocks", "blocks of streams tried", lambda *given: given[0].compute.size),
-    ("swatsim.timeline.run_blocks", "blocks run", lambda *given: given[0].compute.size),
-    ("swatsim.trace.tensors.read", "tensors read", lambda *given: 1),
-)
+# Where a call counts, and under which name; kernels and caches are found by themselves.
+WATCHED: tuple[tuple[str, str], ...] = (("swatsim.trace.tensors.read", "tensors read"),)
 
 
 def count() -> dict[str, int]:
-    """Every counter by name, such as `dadiannao strided forward cycles`."""
+    """Every counter by name, such as `dadiannao strided forward cycles` or `dadiannao search calls`."""
     found: dict[str, int] = {}
+    for module in walk_packages(datapaths.__path__, f"{datapaths.__name__}."):
+        import_module(module.name)  # what is imported later would call its kernels unseen
     with TemporaryDirectory() as folder:
         path = write_trace(Path(folder) / "pinned", pinned_layers(), "pinned")
         for name in shipped_architectures():
+            for cache in _caches().values():
+                cache.cache_clear()
             with watching() as work:
                 report = simulate(load_architecture(name), load_trace(path), workers=1)
             found |= {f"{name} {key}": value for key, value in _kept(report)}
-            found |= {f"{name} {key}": work[key] for _, key, _ in WATCHED}
+            found |= {f"{name} {key}": value for key, value in sorted(work.items())}
+    idle = [
+        target for target, key in WATCHED if not any(found.get(f"{name} {key}") for name in shipped_architectures())
+    ]
+    if idle:
+        raise LookupError(f"benchmarks/counters.py watches what no machine calls: {', '.join(idle)}: where is it now?")
     return found
+
+
+def _caches() -> dict[str, Any]:
+    """Functions of swatsim that keep some of their results, by name."""
+    return {
+        value.__name__: value
+        for module_name, module in list(sys.modules.items())
+        if module_name.startswith("swatsim.")
+        for value in vars(module).values()
+        if hasattr(value, "cache_parameters") and value.cache_parameters()["maxsize"] is not None
+    }
 
 
 def _kept(report: Report) -> Iterator[tuple[str, int]]:
@@ -66,19 +79,31 @@ def _kept(report: Report) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def watching() -> Iterator[Counter[str]]:
-    """Count the calls of `WATCHED` while the block runs."""
+    """Count, while the block runs, calls of kernels and bytes that they are handed, hits of caches, and `WATCHED`."""
     work: Counter[str] = Counter()
+
+    def counted(original: Callable[..., Any], calls: str, touched: str | None) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            work[calls] += 1
+            if touched is not None:
+                work[touched] += bytes_of(given)
+            return original(*given)
+
+        return call
+
     with ExitStack() as patches:
-        for target, key, measure in WATCHED:
+        for target, kernel in called_kernels().items():
+            name = kernel.__name__
+            patches.enter_context(mock.patch(target, counted(kernel, f"{name} calls", f"{name} bytes")))
+        for target, key in WATCHED:
             module, _, function = target.rpartition(".")
-            original = getattr(__import__(module, fromlist=[function]), function)
-
-            def counted(*given: Any, original: Any = original, key: str = key, measure: Measure = measure) -> Any:
-                work[key] += measure(*given)
-                return original(*given)
-
-            patches.enter_context(mock.patch(target, counted))
+            original = getattr(import_module(module), function, None)
+            if original is None:
+                raise LookupError(f"benchmarks/counters.py watches {target}, which is gone: where is it now?")
+            patches.enter_context(mock.patch(target, counted(original, key, None)))
         yield work
+    hits = {f"{name} hits": cache.cache_info().hits for name, cache in _caches().items()}
+    work.update({key: value for key, value in hits.items() if value})
 
 
 def memory_growth() -> float:

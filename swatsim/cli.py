@@ -10,7 +10,7 @@ import click
 
 from swatsim import compare_command, explain_command, trace_commands
 from swatsim.command_options import unique
-from swatsim.command_output import USER_ERROR, check_outputs, write_documents
+from swatsim.command_output import USER_ERROR, check_outputs, write_document, write_documents
 from swatsim.errors import SwatsimError
 from swatsim.passes import PASSES
 from swatsim.progress import progress_bar
@@ -117,16 +117,12 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
 
 def write_profile(profile: Profile, path: str) -> None:
     """Write where the time went: as a table to standard error (`-`), or as JSON to a file."""
-    from swatsim.files import write_file
     from swatsim.profile import profile_json, profile_table
 
     if path == "-":
         click.echo(profile_table(profile.spent), err=True, nl=False)
-        return
-    try:
-        write_file(path, profile_json(profile.spent).encode())
-    except OSError as error:
-        raise SwatsimError(f"{path}: cannot be written: {error.strerror or error}") from None
+    else:
+        write_document(path, profile_json(profile.spent).encode())
 
 
 def parse_format(text: str) -> tuple[str, str]:

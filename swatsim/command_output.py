@@ -48,6 +48,16 @@ def check_outputs(outputs: Mapping[str, str | None]) -> None:
             raise SwatsimError(f"{path}: cannot be written: {reason}")
 
 
+def write_document(path: str, data: bytes) -> None:
+    """Write a file, whole or not at all; raises SwatsimError."""
+    from swatsim.files import write_file
+
+    try:
+        write_file(path, data)
+    except OSError as error:
+        raise SwatsimError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
 def write_documents(
     outputs: Mapping[str, str | None], render: Callable[[str, str], bytes], table: Callable[[Console], None]
 ) -> None:
@@ -55,15 +65,10 @@ def write_documents(
 
     `outputs` are by kind; `render` gives the bytes for a kind and its file's name. Raises SwatsimError.
     """
-    from swatsim.files import write_file
-
     named = {kind: path for kind, path in outputs.items() if path is not None}
     for kind, path in named.items():
         if path != "-":
-            try:
-                write_file(path, render(kind, path))
-            except OSError as error:
-                raise SwatsimError(f"{path}: cannot be written: {error.strerror or error}") from None
+            write_document(path, render(kind, path))
     for kind, path in named.items():
         if path == "-":
             write_out(render(kind, path))

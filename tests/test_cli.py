@@ -157,6 +157,23 @@ def test_timeline(run, tmp_path, name):
         check_trace_events(gzip.decompress(data) if name.endswith(".gz") else data)
 
 
+def test_a_run_says_where_its_time_goes(run, tmp_path):
+    """Stages of all threads; the results are the same bytes."""
+    given = ("--workers", "2", "--csv", "-")
+    plain = run(*given)
+    assert plain[0] == 0
+    code, out, table = run(*given, "--profile")
+    assert (code, out) == plain[:2]
+    stages = {line.rsplit(maxsplit=5)[0].strip() for line in table.splitlines()[1:-1]}
+    assert stages == {
+        "start-up", "reading tensors", "contraction", "scheduling", "mapping", "timeline", "report", "other"
+    }  # fmt: skip
+    file = tmp_path / "profile.json"
+    assert run(*given, "--profile", file) == plain
+    assert {each["stage"] for each in json.loads(file.read_text())} == stages
+    refused(run(*given, "--profile", "missing/profile.json"), "missing/profile.json: cannot be written")
+
+
 def test_an_earlier_file_is_replaced_whole(run, tmp_path):
     (tmp_path / "report.json").write_text("x" * 100_000)
     run("--json", "report.json")

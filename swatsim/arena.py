@@ -21,6 +21,7 @@ from swatsim.kernels.blocks import (
     LOAD_LEVEL,
     ROUNDS,
     SIDE_BUSY,
+    SIDE_LEVEL_FIELDS,
     START_ROUND,
     STOP_ROUND,
     TILE_VECTORS,
@@ -43,7 +44,11 @@ from swatsim.kernels.search import (
     OF_BUNDLE,
     OF_LEVEL,
     OFTEN,
+    ONCE,
     ROOM,
+    ROUNDS_OF_OTHER,
+    TILE_ROUNDS,
+    TILES,
     WRITTEN,
     Rest,
     SideTotals,
@@ -197,7 +202,7 @@ def _sums(cycles: IntArray) -> IntArray:
 def _blocks(half: _Half) -> SideBlocks:
     cuts, demands = half.cuts, half.demands
     levels = demands[0].busy.shape[0]
-    table = np.empty((len(demands), cuts.start.size, SIDE_BUSY + 6 * levels), dtype=np.int64)
+    table = np.empty((len(demands), cuts.start.size, SIDE_BUSY + SIDE_LEVEL_FIELDS * levels), dtype=np.int64)
     for field, values in (
         (START_ROUND, cuts.start_round), (STOP_ROUND, cuts.stop_round), (ROUNDS, cuts.rounds),
         (TILE_VECTORS, cuts.tile_vectors), (VECTORS, cuts.vectors), (GROUPS, cuts.groups), (KIND, cuts.kind),
@@ -205,7 +210,7 @@ def _blocks(half: _Half) -> SideBlocks:
         table[:, :, field] = values
     for part, each in enumerate(demands):
         table[part, :, LOAD], table[part, :, LOAD_LEVEL] = each.load_cycles, each.load_level
-        table[part, :, SIDE_BUSY:] = each.busy.reshape(6 * levels, -1).T
+        table[part, :, SIDE_BUSY:] = each.busy.reshape(SIDE_LEVEL_FIELDS * levels, -1).T
     return SideBlocks(table)
 
 
@@ -231,8 +236,9 @@ def _totals(half: _Half, hierarchy: Hierarchy) -> SideTotals:
         # Beside a block the next one has room, in which it is loaded meanwhile.
         (BLOCK_ROOM, largest), (ROOM, largest * np.where(count * len(demands) > 1, 2, 1)),
         (WRITTEN, of_cut(each.resident_written for each in demands)),
-        (OFTEN, of_bundle(cuts.tile_rounds)), (OFTEN + 1, of_bundle(cuts.rounds)), (OFTEN + 2, of_bundle(tiles)),
-        (OFTEN + 3, cuts.blocks), (BUNDLE_TILE_VECTORS, of_bundle(cuts.tile_vectors)),
+        (OFTEN + TILE_ROUNDS, of_bundle(cuts.tile_rounds)), (OFTEN + ROUNDS_OF_OTHER, of_bundle(cuts.rounds)),
+        (OFTEN + TILES, of_bundle(tiles)), (OFTEN + ONCE, cuts.blocks),
+        (BUNDLE_TILE_VECTORS, of_bundle(cuts.tile_vectors)),
     ):  # fmt: skip
         table[:, field] = values
     by_level = table[:, OF_LEVEL:].reshape(first.size, levels, LEVEL_COLUMNS)

@@ -13,14 +13,13 @@ from swatsim.cuts import Cuts
 from swatsim.dram import transfer_cycles
 from swatsim.held import HeldSide
 from swatsim.hierarchy import Hierarchy
+from swatsim.kernels.search import ONCE, ROUNDS_OF_OTHER, TILE_ROUNDS, TILES
 from swatsim.kernels.touched import touched_bytes
 from swatsim.way import Extent
 
 IntArray = NDArray[np.int64]
 
 READ, WRITE, FILL = 0, 1, 2
-# How often something happens in a block, in terms of the other side of it.
-TILE_ROUNDS, ROUNDS, TILES, ONCE = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +125,7 @@ def _add(busy: IntArray, moved: IntArray, amounts: _Amounts, level: Level, stays
     """Count bytes for each round of the other side, or once where they stay."""
     busy[0] += np.where(stays, 0, amounts.busy)
     busy[1] += np.where(stays, amounts.busy, 0)
-    often, once = (TILE_ROUNDS, TILES) if level.per == "tile" else (ROUNDS, ONCE)
+    often, once = (TILE_ROUNDS, TILES) if level.per == "tile" else (ROUNDS_OF_OTHER, ONCE)
     moved[often] += np.where(stays, 0, amounts.moved)
     moved[once] += np.where(stays, amounts.moved, 0)
 

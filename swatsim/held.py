@@ -23,9 +23,8 @@ class HeldSide:
     not there: neither are their bytes.
     """
 
-    def __init__(self, side: Side, present_by_vector: IntArray, value_bytes: int) -> None:
+    def __init__(self, side: Side, value_bytes: int) -> None:
         self.side = side
-        self._present = present_by_vector.reshape(-1)
         self._value_bytes = value_bytes
         self._vector_bytes: dict[str, IntArray] = {}
         self._line_bytes: dict[str, IntArray] = {}
@@ -44,7 +43,7 @@ class HeldSide:
             fillers = (
                 fillers_of(side.words, side.base, side.reduction.runs).reshape(-1) if needs_fillers(name) else None
             )
-            pieces = Pieces(rows=segments, columns=elements, nonzeros=self._present, fillers=fillers)
+            pieces = Pieces(rows=segments, columns=elements, nonzeros=side.by_vector.reshape(-1), fillers=fillers)
             self._vector_bytes[name] = stored_bytes(name, pieces, self._value_bytes)
         return self._vector_bytes[name]
 

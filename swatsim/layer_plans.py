@@ -128,7 +128,7 @@ def _compulsory(schedules: Sequence[Schedules], mapped: Sequence[Mapped], hierar
     found = 0
     shared: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
     for each, chosen in zip(schedules, mapped, strict=True):
-        held = held_sides(each.contraction, hierarchy, each)
+        held = held_sides(each.contraction, hierarchy)
         loaded, stored = compulsory_bytes(each, [held], hierarchy)
         pieces = [(piece.rows, piece.columns) for piece in chosen.arena.pieces]
         found += min(loaded, compulsory_bytes(each, pieces, hierarchy)[0]) + stored

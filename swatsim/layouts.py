@@ -45,9 +45,7 @@ class Tensor:
 
     bits: BitTensor
     shape: tuple[int, int, int, int]
-    positions_first: bool = (
-        False  # a linear layer's: its positions, which lie along the width, are outside the channels
-    )
+    positions_first: bool = False  # a linear layer's: positions, along the width, are outside the channels
 
     def planes(self, *, turned: bool = False) -> Words:
         """Image, channel, y, x; `turned`: image, channel, x, y."""

@@ -25,7 +25,6 @@ from swatsim.kernels.search import (
     room_needed,
     search,
 )
-from swatsim.presence import count
 from swatsim.schedule import Schedules, schedule_part
 from swatsim.way import Schedule
 
@@ -97,7 +96,7 @@ def map_pass(work: Work, hierarchy: Hierarchy, objective: str) -> tuple[Mapped, 
     Raises MappingError where a contraction fits the buffers in no way.
     """
     goal = OBJECTIVES[objective]
-    held = tuple(held_sides(each.contraction, hierarchy, each) for each in work.schedules)
+    held = tuple(held_sides(each.contraction, hierarchy) for each in work.schedules)
     apart = tuple(_best(work, number, held[number], hierarchy, goal) for number in range(len(held)))
     if len(held) <= 1:
         return apart
@@ -109,17 +108,10 @@ def map_pass(work: Work, hierarchy: Hierarchy, objective: str) -> tuple[Mapped, 
     )
 
 
-def held_sides(
-    contraction: Contraction, hierarchy: Hierarchy, counts: Schedules | None = None
-) -> tuple[HeldSide, HeldSide]:
+def held_sides(contraction: Contraction, hierarchy: Hierarchy) -> tuple[HeldSide, HeldSide]:
     """The contraction's rows and columns in the memory."""
     value_bytes = hierarchy.architecture.datapath.value_bytes
-    rows, columns = contraction.rows, contraction.columns
-    present = (counts.rows, counts.columns) if counts else (count(rows), count(columns))
-    return (
-        HeldSide(rows, present[0].by_vector, value_bytes),
-        HeldSide(columns, present[1].by_vector, value_bytes),
-    )
+    return HeldSide(contraction.rows, value_bytes), HeldSide(contraction.columns, value_bytes)
 
 
 def _piece(way: Schedule, held: tuple[HeldSide, HeldSide]) -> Piece:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction
 from swatsim.datapaths import datapaths
-from swatsim.presence import PresentCounts, count
+from swatsim.presence import count_met
 from swatsim.profile import stage
 from swatsim.way import Schedule
 
@@ -23,15 +23,13 @@ class Schedules:
     contraction: Contraction
     actual: tuple[Schedule, ...]  # none has more compute cycles than the best of `dense`
     dense: tuple[Schedule, ...]
-    rows: PresentCounts  # of the contraction's rows, whatever the orientation
-    columns: PresentCounts
     skips: frozenset[tuple[str, ...]]  # the sides that the machine may skip by, in each of its ways
     macs: int
 
     @property
     def effectual_macs(self) -> int:
         """Multiply positions at which both operands are present."""
-        return self.rows.met(self.columns)
+        return count_met(self.contraction.rows, self.contraction.columns)
 
     @property
     def ideal_positions(self) -> int:
@@ -49,8 +47,9 @@ class Schedules:
             return self.effectual_macs
         if not skips:
             return self.macs
-        side, other = (self.rows, self.columns) if skips[0] == "rows" else (self.columns, self.rows)
-        return int(side.by_vector.sum()) * int(other.by_vector.shape[1])
+        rows, columns = self.contraction.rows, self.contraction.columns
+        side, other = (rows, columns) if skips[0] == "rows" else (columns, rows)
+        return int(side.by_vector.sum()) * other.vectors
 
 
 @stage("scheduling")
@@ -69,8 +68,8 @@ def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:
         # Where skipping saves too few cycles for what its memory traffic costs, it is off.
         actual += tuple(each for each in dense if each.compute_cycles == fewest)
     return Schedules(
-        contraction=contraction, actual=actual or dense, dense=dense, rows=count(contraction.rows),
-        columns=count(contraction.columns), skips=frozenset(way.skips for way in ways.skipping), macs=contraction.macs,
+        contraction=contraction, actual=actual or dense, dense=dense,
+        skips=frozenset(way.skips for way in ways.skipping), macs=contraction.macs,
     )  # fmt: skip
 
 

@@ -160,7 +160,7 @@ def side_blocks_of(bundles):
     blocks = [block for bundle in bundles for block in bundle]
 
     parts, levels = np.shape(blocks[0]["busy"])[:2]
-    table = np.zeros((parts, len(blocks), fields.SIDE_BUSY + 6 * levels), dtype=np.int64)
+    table = np.zeros((parts, len(blocks), fields.SIDE_BUSY + fields.SIDE_LEVEL_FIELDS * levels), dtype=np.int64)
     for number, block in enumerate(blocks):
         table[:, number, fields.LOAD] = block["load"]
         table[:, number, fields.SIDE_BUSY :] = np.reshape(block["busy"], (parts, -1))

@@ -13,7 +13,6 @@ from twins_memory import sides_of, stored_size
 from swatsim.contraction import contract
 from swatsim.formats import FORMATS
 from swatsim.held import HeldSide
-from swatsim.presence import count
 from swatsim.sides import Order as ProductOrder
 
 
@@ -25,7 +24,7 @@ def held_and_twins(layer, pass_name, step_order, window_order):
     assert len(found) == len(twins)
     for contraction, pair in zip(found, twins, strict=True):
         for side, twin in zip((contraction.rows, contraction.columns), pair, strict=True):
-            yield HeldSide(side, count(side).by_vector, 2), twin
+            yield HeldSide(side, 2), twin
 
 
 @settings(max_examples=settings().max_examples // 3)

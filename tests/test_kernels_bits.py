@@ -29,6 +29,9 @@ def values_of(words, count):
 
 
 @given(st.integers(0, 2**64 - 1))
+@example(0)
+@example(1)
+@example(1 << 63)
 @example(2**64 - 1)
 def test_count_ones(word):
     assert count_ones(np.uint64(word)) == word.bit_count()

@@ -34,7 +34,7 @@ TWINS = {
     "twins.walk": ["served", "served_before"],
     "twins.serve": ["level_cycles", "occupied_cycles"],
     "twins.Engines": [
-        "run_blocks", "paused_cycles", "load_block", "compute_block", "store_block", "charge", "row_of",
+        "run_blocks", "paused_cycles", "load_block", "compute_block", "store_block", "charge",
         "surely_within",
     ],
     "twins.lay_out": [
@@ -54,7 +54,7 @@ TWINS = {
     "twins.united": ["unite_rows"],
     "twins.lane_counts": ["count_by_lane", "fullest_lane"],
     "twins.fullest_groups": ["fullest_group"],
-    "twins.chunk_cycles": ["ones", "in_common", "pair_chunks"],
+    "twins.chunk_cycles": ["in_common", "pair_chunks"],
     "twins.play": ["advance", "start_clocks", "is_as_before"],
     "twins.elastic_buffer_cycles": ["repeat_buffer", "wait_elastically"],
     "twins.pair_cycles": ["wait_for_pairs"],

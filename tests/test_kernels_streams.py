@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import twins
 from hypothesis import given
 from hypothesis import strategies as st
 from kernel_cases import buffers, lane_sets, to_words
 
-from swatsim.kernels.streams import count_by_lane, fullest_group, ones, unite_rows
-
-
-@given(st.integers(0, 2**64 - 1))
-def test_ones(word):
-    assert ones(np.uint64(word)) == word.bit_count()
-
-
-@pytest.mark.parametrize("word", [0, 1, 1 << 63, 2**64 - 1])
-def test_ones_at_the_edges(word):
-    assert ones(np.uint64(word)) == word.bit_count()
+from swatsim.kernels.streams import count_by_lane, fullest_group, unite_rows
 
 
 @given(buffers(most_rows=7), st.integers(1, 4))

@@ -20,7 +20,7 @@ from swatsim.keys.constraints import Choice, Integer
 from swatsim.keys.machine import DatapathKeys, Machine
 from swatsim.keys.rule import Rule
 from swatsim.mapping import splits
-from swatsim.presence import count, count_met
+from swatsim.presence import count_met
 from swatsim.sides import Side, count_vectors
 from swatsim.way import Extent, Losses, Relaxation, Schedule, Way, Ways
 
@@ -97,7 +97,7 @@ def schedule(contraction: Contraction, machine: Machine[Keys], ways: Sequence[Wa
 
 def _useful(stationary: Side, streaming: Side) -> NDArray[np.int64]:
     """Values of each vector [group, vector] that are present, and present at least once in what streams past."""
-    counts, partners = np.empty_like(stationary.base), count(streaming).by_element
+    counts, partners = np.empty_like(stationary.base), streaming.by_element
     for group in range(stationary.groups):
         offset = stationary.offset.reshape(-1)[partners[group] > 0]
         runs, _ = list_runs(offset, np.array([0, offset.size]))

@@ -21,7 +21,7 @@ from swatsim.keys.constraints import Choice
 from swatsim.keys.machine import DatapathKeys, Machine
 from swatsim.keys.rule import Rule
 from swatsim.mapping import splits
-from swatsim.presence import count, count_met
+from swatsim.presence import count_met
 from swatsim.sides import count_vectors, runs_of
 from swatsim.way import Extent, Losses, Relaxation, Schedule, Split, Way, Ways, waiting
 
@@ -255,7 +255,7 @@ def _losses(
     """`dealt`: cycles and tasks of each element, by its place along rows and columns."""
     rows, columns = contraction.rows, contraction.columns
     if way.skips == ("columns",):
-        needed = int(count(columns).by_vector.sum()) * rows.vectors
+        needed = int(columns.by_vector.sum()) * rows.vectors
     elif way.skips:
         needed = count_met(rows, columns)
     else:

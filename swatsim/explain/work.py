@@ -14,7 +14,6 @@ from swatsim.contraction import Contraction, contract
 from swatsim.datapaths import arranged, datapaths
 from swatsim.layer import Layer, LayerSpec
 from swatsim.passes import OPERANDS, REVERSED
-from swatsim.presence import count
 from swatsim.report import Row
 from swatsim.report.explanation import Factor, Imbalance, Operand, Product, Share, Work
 from swatsim.schedule import schedule
@@ -139,7 +138,7 @@ def _imbalance(schedules: Sequence[Schedule]) -> Imbalance | None:
         on_columns = (found.way.skips[0] == "columns") != found.way.transposed
         own, other = (found.columns, found.rows) if on_columns else (found.rows, found.columns)
         extent = found.extents[on_columns]
-        sums += other.vectors * _fullest_and_mean(count(own).by_vector, extent)
+        sums += other.vectors * _fullest_and_mean(own.by_vector, extent)
         sides.add("columns" if on_columns else "rows")
         extents.add(extent)
         both = both or len(found.way.skips) > 1

@@ -14,8 +14,9 @@ IntArray = NDArray[np.int64]
 # Columns of Blocks.table: the bytes of level l, direction d are in column BUSY + 3 · (l - 1) + d.
 OWN, OWN_LEVEL, AHEAD, WAITS, COMPUTE, STORE, BUSY = range(7)
 DIRECTIONS = 3  # read, written, filled with
+SIDE_LEVEL_FIELDS = 2 * DIRECTIONS
 # Fields of SideBlocks.table: those of on-chip level l, direction d, each round of the other side (0) or once (1) are in
-# field SIDE_BUSY + 6 · (l - 1) + 2 · d + often.
+# field SIDE_BUSY + SIDE_LEVEL_FIELDS · (l - 1) + 2 · d + often.
 (
     LOAD, LOAD_LEVEL, START_ROUND, STOP_ROUND, ROUNDS, TILE_VECTORS, VECTORS, GROUPS, KIND, SIDE_BUSY
 ) = range(10)  # fmt: skip
@@ -251,7 +252,7 @@ def lay_streams(
     for level in range(per_value.shape[0]):
         count = of_tile if in_tiles[level] else values
         for direction in range(DIRECTIONS):
-            field = SIDE_BUSY + 6 * level + 2 * direction
+            field = SIDE_BUSY + SIDE_LEVEL_FIELDS * level + 2 * direction
             busy = (
                 rows[row, field] * column_rounds + rows[row, field + 1]
                 + columns[column, field] * row_rounds + columns[column, field + 1]

@@ -17,7 +17,7 @@ WIDTH, FILL_WIDTH, BANKS, BANK_CYCLES, PERIOD, REFRESH = range(6)
 # Columns of Spans.table.
 LOADED, COMPUTED, STORED, ARRIVED = 0, 2, 4, 6
 SPAN_COLUMNS = 7
-# Every block has a row of its own; see `row_of`.
+# As Work.ring: every block has a row of its own.
 ALL_ROWS = -1
 # Cycles whose products with widths and banks are sure to fit 64 bits.
 LARGEST_PRODUCT = 1 << 40
@@ -65,12 +65,6 @@ class Spans(NamedTuple):
     def arrived(self) -> IntArray:
         """[block]: when all that a block waits for is on chip; 0 where it waits for nothing."""
         return self.table[:, ARRIVED]
-
-
-@kernel
-def row_of(block: int, ring: int) -> int:
-    """The row of a block: its own where `ring` is ALL_ROWS; else blocks share ring + 1 rows, a power of two."""
-    return block & ring
 
 
 @kernel
@@ -167,17 +161,17 @@ class Work(NamedTuple):
     blocks: IntArray  # Blocks.table
     spans: IntArray  # Spans.table
     stalls: IntArray  # [cause]: a level's number, then bank conflicts, refresh and latency
-    ring: int  # see `row_of`; four rows are enough
+    ring: int  # the row of a block is block & ring: its own, or one of ring + 1; four are enough to look back by two
 
 
 @kernel
 def load_block(work: Work, block: int, credit: int, timing: Timing, state: State) -> State:
     """Load what a block waits for, then its predecessor's share of a later outer block."""
-    blocks, spans, row = work.blocks, work.spans, row_of(block, work.ring)
+    blocks, spans, row = work.blocks, work.spans, block & work.ring
     period, refresh = timing.levels[0, PERIOD], timing.levels[0, REFRESH]
     reading = state.reading
     if block >= 2:
-        reading = max(reading, spans[row_of(block - 2, work.ring), COMPUTED + 1])
+        reading = max(reading, spans[(block - 2) & work.ring, COMPUTED + 1])
     own = blocks[row, OWN] - credit
     spans[row, LOADED] = reading
     reading = served(reading, own, period, refresh)
@@ -186,7 +180,7 @@ def load_block(work: Work, block: int, credit: int, timing: Timing, state: State
         spans[row, ARRIVED] = reading + timing.load_latency
     if block >= 1:
         # It stands after this block's own load, and before the predecessor's store.
-        reading = served(reading, blocks[row_of(block - 1, work.ring), AHEAD], period, refresh)
+        reading = served(reading, blocks[(block - 1) & work.ring, AHEAD], period, refresh)
     spans[row, LOADED + 1] = reading
     return State(reading, state.writing, state.end, state.last_end, state.resting, state.rested)
 
@@ -194,9 +188,9 @@ def load_block(work: Work, block: int, credit: int, timing: Timing, state: State
 @kernel
 def compute_block(work: Work, block: int, timing: Timing, state: State) -> State:
     """Compute a block once its data are there and there is room for its results, then store them."""
-    blocks, spans, stalls, row = work.blocks, work.spans, work.stalls, row_of(block, work.ring)
+    blocks, spans, stalls, row = work.blocks, work.spans, work.stalls, block & work.ring
     conflict, refresh, latency = stalls.shape[0] - 3, stalls.shape[0] - 2, stalls.shape[0] - 1
-    ready, drained, before = timing.start_latency + spans[row, ARRIVED], 0, row_of(block - 2, work.ring)
+    ready, drained, before = timing.start_latency + spans[row, ARRIVED], 0, (block - 2) & work.ring
     if block >= 2 and blocks[before, STORE] > 0:
         drained = spans[before, STORED + 1] + timing.load_latency
     start = max(state.end, ready, drained)
@@ -226,7 +220,7 @@ def compute_block(work: Work, block: int, timing: Timing, state: State) -> State
     # Two blocks' buffers are taken until the block before this one is done.
     freed = state.reading
     if block >= 1:
-        freed = max(freed, spans[row_of(block - 1, work.ring), COMPUTED + 1])
+        freed = max(freed, spans[(block - 1) & work.ring, COMPUTED + 1])
     return store_block(work, row, timing, State(
         state.reading, state.writing, end, state.last_end, max(0, end - freed), state.rested
     ))  # fmt: skip

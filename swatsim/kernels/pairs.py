@@ -1,7 +1,7 @@
 """Schedules of pairs of a row and a column that multiply only where both have a value.
 
 Rows and columns are packed: words[group, unit, chunk, word] has a bit for each position of the chunk
-(`gather.gather_chunks`). A *unit* is a vector, or all that a tile has at once where they advance together.
+(`datapaths.lanes.units.pack_side`). A *unit* is a vector, or all that a tile has at once where they advance together.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.kernels.bits import count_ones
 from swatsim.kernels.compile import kernel
 from swatsim.kernels.elastic import advance
-from swatsim.kernels.streams import ones
 
 ZERO = np.uint64(0)
 ONE = np.uint64(1)
@@ -72,7 +72,7 @@ def in_common(row: NDArray[np.uint64], column: NDArray[np.uint64], chunk: int) -
     """How many values row and column [chunk, word] have in common in a chunk."""
     count = np.int64(0)
     for word in range(row.shape[1]):
-        count += ones(row[chunk, word] & column[chunk, word])
+        count += count_ones(row[chunk, word] & column[chunk, word])
     return int(count)
 
 

@@ -15,6 +15,7 @@ from swatsim.kernels.blocks import (
     GROUPS,
     KIND,
     OWN,
+    SIDE_LEVEL_FIELDS,
     TILE_VECTORS,
     VECTORS,
     Computation,
@@ -59,7 +60,7 @@ CANDIDATE_COLUMNS = 9
 OFTEN = 10
 BUNDLE_TILE_VECTORS = 14
 OF_LEVEL = 15
-LEVEL_COLUMNS, MOVED = 14, 6
+MOVED, LEVEL_COLUMNS = SIDE_LEVEL_FIELDS, SIDE_LEVEL_FIELDS + 8
 # How often something happens in a block, in terms of the other side of it.
 TILE_ROUNDS, ROUNDS_OF_OTHER, TILES, ONCE = range(4)
 

@@ -8,24 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.kernels.bits import count_ones
 from swatsim.kernels.compile import kernel
 
 ONE = np.uint64(1)
-# Bits are counted in pairs, fours and eights, then summed over the bytes.
-_PAIRS, _FOURS, _EIGHTS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
-_BYTE = np.uint64(0xFF)
-
-
-@kernel
-def ones(word: np.uint64) -> np.int64:
-    """How many bits of a word are set."""
-    word = word - ((word >> np.uint64(1)) & _PAIRS)
-    word = (word & _FOURS) + ((word >> np.uint64(2)) & _FOURS)
-    word = (word + (word >> np.uint64(4))) & _EIGHTS
-    word = word + (word >> np.uint64(8))
-    word = word + (word >> np.uint64(16))
-    word = word + (word >> np.uint64(32))
-    return np.int64(word & _BYTE)
 
 
 @kernel
@@ -58,5 +44,5 @@ def fullest_group(words: NDArray[np.uint64], group_lanes: int, chunk_steps: int,
             rest = words[row, step]
             chunk = step // chunk_steps
             for _ in range(64 // group_lanes):
-                fullest[row, chunk] = max(fullest[row, chunk], ones(rest & mask))
+                fullest[row, chunk] = max(fullest[row, chunk], count_ones(rest & mask))
                 rest >>= np.uint64(group_lanes) & np.uint64(63)

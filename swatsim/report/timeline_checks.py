@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.errors import SwatsimError
+from swatsim.kernels.engines import SPAN_COLUMNS
 
 if TYPE_CHECKING:
     from swatsim.timeline import PlacedPass
 
 ENGINES = ("load", "compute", "store")
-SPAN_COLUMNS = 7  # start and end of each engine, and when data has arrived
 NANOSECOND = Decimal("0.001")  # in microseconds
 # The metadata events that name and order, and the argument that each needs.
 METADATA = {"process_name": ("name", str), "thread_name": ("name", str), "thread_sort_index": ("sort_index", int)}

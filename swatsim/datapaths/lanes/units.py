@@ -17,7 +17,6 @@ from swatsim.kernels.elastic import Waiting, wait_elastically
 from swatsim.kernels.gather import ChunkShape, gather_words, list_runs
 from swatsim.kernels.streams import unite_rows
 from swatsim.keys.machine import Machine
-from swatsim.presence import count
 from swatsim.sides import Side
 from swatsim.way import Extent, Losses
 
@@ -173,4 +172,4 @@ def pack_side(side: Side, offset: IntArray, shape: ChunkShape, unit_rows: int) -
 
 def values_of_a_vector(side: Side) -> Fraction:
     """Values of one vector, on average."""
-    return Fraction(int(count(side).by_vector.sum()), side.base.size)
+    return Fraction(int(side.by_vector.sum()), side.base.size)

@@ -54,14 +54,14 @@ def test_what_is_recorded_is_from_before_the_call(monkeypatch):
         values *= 2
         return values.sum()
 
-    monkeypatch.setattr("benchmarks.kernel_runs.called_kernels", lambda: {"swatsim.presence.count": double})
+    monkeypatch.setattr("benchmarks.kernel_runs.called_kernels", lambda: {"swatsim.presence.count_met": double})
     given = np.arange(4)
     with recording() as calls:
-        assert swatsim.presence.count(given) == 12
+        assert swatsim.presence.count_met(given) == 12
     (call,) = calls["double"]
     assert call.kernel is double
     assert list(call.arguments[0]) == [0, 1, 2, 3]
-    assert swatsim.presence.count is not double
+    assert swatsim.presence.count_met is not double
 
 
 def test_a_machines_runs_hold_all_calls_of_all_kernels(small):

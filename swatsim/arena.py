@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.cuts import Cuts, cuts_of
 from swatsim.demand import Demand, Place, demand_of
 from swatsim.dram import transfer_cycles
 from swatsim.held import HeldSide
 from swatsim.hierarchy import Hierarchy
-from swatsim.kernels.blocks import (
-    GROUPS,
-    KIND,
-    LOAD,
-    LOAD_LEVEL,
-    ROUNDS,
-    SIDE_BUSY,
-    SIDE_LEVEL_FIELDS,
-    START_ROUND,
-    STOP_ROUND,
-    TILE_VECTORS,
-    VECTORS,
-    Computation,
-    Results,
-    SideBlocks,
-)
-from swatsim.kernels.search import (
-    BLOCK_ROOM,
-    BUNDLE_GROUPS,
-    BUNDLE_TILE_VECTORS,
-    COUNT,
-    FIRST,
-    FIRST_LOAD,
-    LEVEL_COLUMNS,
-    LOAD_BYTES,
-    LOAD_CYCLES,
-    MOVED,
-    OF_BUNDLE,
-    OF_LEVEL,
-    OFTEN,
-    ONCE,
-    ROOM,
-    ROUNDS_OF_OTHER,
-    TILE_ROUNDS,
-    TILES,
-    WRITTEN,
-    Rest,
-    SideTotals,
-)
+from swatsim.kernels.blocks import Computation, Results, SideBlocks
+from swatsim.kernels.search import ROOM, Rest, SideTotals
 from swatsim.way import Extent, Schedule
 
 IntArray = NDArray[np.int64]
@@ -89,22 +51,6 @@ class Arena:
     block_values: IntArray  # [kind of row block, kind of column block]: results
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Half:
-    """One side of the machine: its cuts, and what they ask for in each part of the reduction."""
-
-    operand: str
-    extent: Extent
-    cuts: Cuts
-    demands: tuple[Demand, ...]
-    vectors: int  # of a group
-
-    @property
-    def sizes(self) -> IntArray:
-        """See Cuts."""
-        return self.cuts.sizes
-
-
 def arena_of(
     pieces: Sequence[Piece], product: Product, hierarchy: Hierarchy, present: BoolArray | None = None
 ) -> Arena:
@@ -118,20 +64,20 @@ def arena_of(
     """
     schedule = pieces[0].schedule
     both = schedule.extents
-    rows = _half("rows", [piece.rows for piece in pieces], both, hierarchy, outer=not schedule.columns_outer)
-    columns = _half(
+    rows = _demand("rows", [piece.rows for piece in pieces], both, hierarchy, outer=not schedule.columns_outer)
+    columns = _demand(
         "columns", [piece.columns for piece in pieces], both[::-1], hierarchy, outer=schedule.columns_outer,
         present=present,
     )  # fmt: skip
     inner = rows if schedule.columns_outer else columns
     computation = Computation(
         sums=_sums(np.stack([piece.schedule.cycles for piece in pieces])),
-        columns_outer=schedule.columns_outer, inner_rounds=inner.extent.rounds(inner.vectors),
+        columns_outer=schedule.columns_outer, inner_rounds=inner.cuts.total_rounds,
     )  # fmt: skip
     return Arena(
         pieces=tuple(pieces),
-        sides=(_blocks(rows), _blocks(columns)),
-        totals=(_totals(rows, hierarchy), _totals(columns, hierarchy)),
+        sides=(rows.blocks, columns.blocks),
+        totals=(rows.totals, columns.totals),
         work=(_results(rows, columns, schedule, product, hierarchy), computation),
         rest=_rest(schedule, computation, product, hierarchy, whole_columns=present is not None),
         block_values=_block_values(rows, columns),
@@ -168,7 +114,7 @@ def with_spills(arena: Arena, hierarchy: Hierarchy) -> Arena:
     )  # fmt: skip
 
 
-def _half(
+def _demand(
     operand: str,
     held: Sequence[HeldSide],
     both: Sequence[Extent],
@@ -176,18 +122,13 @@ def _half(
     *,
     outer: bool,
     present: BoolArray | None = None,
-) -> _Half:
+) -> Demand:
     own, other = both
-    side = held[0].side
-    formats = hierarchy.tensor_format(operand, side.role, full=all(each.side.full for each in held))
+    formats = hierarchy.tensor_format(operand, held[0].side.role, full=all(each.side.full for each in held))
     place = Place(
         operand=operand, formats=formats, extent=own, other_tiles=other.tiles, outer=outer, present=present
     )  # fmt: skip
-    cuts = cuts_of(side.groups, side.vectors, own)
-    return _Half(
-        operand=operand, extent=own, cuts=cuts, vectors=side.vectors,
-        demands=tuple(demand_of(each, cuts, place, hierarchy) for each in held),
-    )  # fmt: skip
+    return demand_of(held, place, hierarchy)
 
 
 def _sums(cycles: IntArray) -> IntArray:
@@ -199,67 +140,12 @@ def _sums(cycles: IntArray) -> IntArray:
     return sums
 
 
-def _blocks(half: _Half) -> SideBlocks:
-    cuts, demands = half.cuts, half.demands
-    levels = demands[0].busy.shape[0]
-    table = np.empty((len(demands), cuts.start.size, SIDE_BUSY + SIDE_LEVEL_FIELDS * levels), dtype=np.int64)
-    for field, values in (
-        (START_ROUND, cuts.start_round), (STOP_ROUND, cuts.stop_round), (ROUNDS, cuts.rounds),
-        (TILE_VECTORS, cuts.tile_vectors), (VECTORS, cuts.vectors), (GROUPS, cuts.groups), (KIND, cuts.kind),
-    ):  # fmt: skip
-        table[:, :, field] = values
-    for part, each in enumerate(demands):
-        table[part, :, LOAD], table[part, :, LOAD_LEVEL] = each.load_cycles, each.load_level
-        table[part, :, SIDE_BUSY:] = each.busy.reshape(SIDE_LEVEL_FIELDS * levels, -1).T
-    return SideBlocks(table)
-
-
-def _totals(half: _Half, hierarchy: Hierarchy) -> SideTotals:
-    cuts, first, demands = half.cuts, half.cuts.first[:-1], half.demands
-    count = np.diff(cuts.first)
-    in_first_bundle = np.arange(cuts.start.size) - np.repeat(first, count) < np.repeat(cuts.blocks, count)
-
-    def of_cut(values: Iterable[IntArray]) -> IntArray:
-        return np.add.reduceat(_add(values), first, axis=-1)
-
-    def of_bundle(values: IntArray) -> IntArray:
-        return of_cut([values * in_first_bundle])
-
-    largest = np.maximum.reduceat(np.max([each.resident_bytes for each in demands], axis=0), first)
-    tiles = np.minimum(cuts.tile_rounds, half.extent.tiles)
-    levels = demands[0].busy.shape[0]
-    table = np.empty((first.size, OF_LEVEL + LEVEL_COLUMNS * levels), dtype=np.int64)
-    for field, values in (
-        (FIRST, first), (COUNT, count), (OF_BUNDLE, cuts.blocks), (BUNDLE_GROUPS, cuts.bundle_groups),
-        (LOAD_BYTES, of_cut(each.load_bytes for each in demands)),
-        (LOAD_CYCLES, of_cut(each.load_cycles for each in demands)), (FIRST_LOAD, demands[0].load_cycles[first]),
-        # Beside a block the next one has room, in which it is loaded meanwhile.
-        (BLOCK_ROOM, largest), (ROOM, largest * np.where(count * len(demands) > 1, 2, 1)),
-        (WRITTEN, of_cut(each.resident_written for each in demands)),
-        (OFTEN + TILE_ROUNDS, of_bundle(cuts.tile_rounds)), (OFTEN + ROUNDS_OF_OTHER, of_bundle(cuts.rounds)),
-        (OFTEN + TILES, of_bundle(tiles)), (OFTEN + ONCE, cuts.blocks),
-        (BUNDLE_TILE_VECTORS, of_bundle(cuts.tile_vectors)),
-    ):  # fmt: skip
-        table[:, field] = values
-    by_level = table[:, OF_LEVEL:].reshape(first.size, levels, LEVEL_COLUMNS)
-    by_level[:, :, :MOVED] = of_cut(each.busy for each in demands).reshape(levels, MOVED, -1).transpose(2, 0, 1)
-    by_level[:, :, MOVED:] = _add(each.moved for each in demands).reshape(levels, 8, -1).transpose(2, 0, 1)
-    return SideTotals(table=table, resident=hierarchy.resident(half.operand))
-
-
-def _add(values: Iterable[IntArray]) -> IntArray:
-    first, *others = values
-    for each in others:
-        first = first + each
-    return first
-
-
-def _block_values(rows: _Half, columns: _Half) -> IntArray:
+def _block_values(rows: Demand, columns: Demand) -> IntArray:
     """Results of a block; kinds of other groups do not meet."""
-    return np.asarray((rows.sizes[:, 0] * rows.sizes[:, 1])[:, None] * columns.sizes[:, 1])
+    return np.asarray((rows.cuts.sizes[:, 0] * rows.cuts.sizes[:, 1])[:, None] * columns.cuts.sizes[:, 1])
 
 
-def _results(rows: _Half, columns: _Half, schedule: Schedule, product: Product, hierarchy: Hierarchy) -> Results:
+def _results(rows: Demand, columns: Demand, schedule: Schedule, product: Product, hierarchy: Hierarchy) -> Results:
     channel = hierarchy.levels[hierarchy.names[0]]
     finished = _block_values(rows, columns) * hierarchy.architecture.datapath.value_bytes
     runs = _runs(rows, columns, schedule, product)
@@ -271,23 +157,23 @@ def _results(rows: _Half, columns: _Half, schedule: Schedule, product: Product, 
     )  # fmt: skip
 
 
-def _runs(rows: _Half, columns: _Half, schedule: Schedule, product: Product) -> IntArray:
+def _runs(rows: Demand, columns: Demand, schedule: Schedule, product: Product) -> IntArray:
     """Contiguous runs off chip of a block's results [kind of row block, kind of column block].
 
     Weights lie filter by filter; images position by position, with all channels of a position together.
     """
-    groups, row_vectors = rows.sizes[:, :1], rows.sizes[:, 1:]
-    column_vectors = columns.sizes[None, :, 1]
+    groups, row_vectors = rows.cuts.sizes[:, :1], rows.cuts.sizes[:, 1:]
+    column_vectors = columns.cuts.sizes[None, :, 1]
     # Of a contraction, the columns lie together in weights and the rows in images; the machine may exchange them.
     if (product.tensor == "weight") == schedule.way.transposed:
-        whole, apart = row_vectors == rows.vectors, column_vectors
+        whole, apart = row_vectors == schedule.rows.vectors, column_vectors
     else:
-        whole, apart = column_vectors == columns.vectors, row_vectors
+        whole, apart = column_vectors == schedule.columns.vectors, row_vectors
     if product.tensor != "weight":
         whole = whole & (groups == schedule.groups)
     if product.scattered:
         whole = whole & False
-    return np.broadcast_to(np.where(whole, 1, apart), (rows.sizes.shape[0], columns.sizes.shape[0]))
+    return np.broadcast_to(np.where(whole, 1, apart), (rows.cuts.sizes.shape[0], columns.cuts.sizes.shape[0]))
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.dram_standards import STANDARDS, Standard
-from swatsim.kernels.dram import Channel, transfer_picoseconds
+from swatsim.kernels.dram import Channel
+from swatsim.kernels.off_chip import Pipe
+from swatsim.kernels.off_chip import channel_share as kernel_share
+from swatsim.kernels.off_chip import transfer_cycles as kernel_cycles
 
 if TYPE_CHECKING:
     from swatsim.architecture import Level
@@ -21,6 +24,8 @@ INTERLEAVE_BYTES = 256
 # Picoseconds of so many bytes, each in a run of its own, still fit 64 bits.
 MOST_BYTES = 1 << 48
 _PICO = 10**12
+# Where no standard is named the kernel gets the numbers of one, and does not look at them.
+ANY_STANDARD = next(iter(STANDARDS))
 # Refreshes are counted together until they take so many cycles, so that rounding them is no error worth naming.
 _LEAST_REFRESH_CYCLES = 20
 
@@ -44,16 +49,18 @@ def transfer_cycles(level: Level, clock_hz: int, transfer_bytes: IntArray, runs:
         )
     if runs.size and runs.min() < 1:
         raise ValueError(f"runs: got {runs.min()}, expected at least 1")
-    if level.width_bytes_per_cycle is None:
-        return np.zeros_like(transfer_bytes)
-    cycles: IntArray = -(-transfer_bytes // level.width_bytes_per_cycle)
-    if level.standard is None:
-        return cycles
-    standard = STANDARDS[level.standard]
-    bursts, channel_runs = channel_share(standard, level.banks, transfer_bytes, runs)
-    picoseconds = np.empty(bursts.size, dtype=np.int64)
-    transfer_picoseconds(channel_of(standard, write=write), bursts.ravel(), channel_runs.ravel(), picoseconds)
-    return np.asarray(np.maximum(cycles, _cycles(picoseconds.reshape(bursts.shape), clock_hz)))
+    pipe, channel = pipe_of(level, clock_hz), channel_of(STANDARDS[level.standard or ANY_STANDARD], write=write)
+    cycles = np.empty(transfer_bytes.size, dtype=np.int64)
+    kernel_cycles(pipe, channel, transfer_bytes.reshape(-1), runs.reshape(-1), cycles)
+    return cycles.reshape(transfer_bytes.shape)
+
+
+@lru_cache(maxsize=16)
+def pipe_of(level: Level, clock_hz: int) -> Pipe:
+    """The kernel's numbers of the outermost level."""
+    burst_bytes = 0 if level.standard is None else STANDARDS[level.standard].burst_bytes
+    width = level.width_bytes_per_cycle or 0
+    return Pipe(width, burst_bytes, INTERLEAVE_BYTES, level.banks, clock_hz)
 
 
 def refresh(level: Level, clock_hz: int) -> tuple[int, int]:
@@ -74,21 +81,10 @@ def channel_share(
     standard: Standard, channels: int, transfer_bytes: IntArray, runs: IntArray
 ) -> tuple[IntArray, IntArray]:
     """(bursts, runs) of the channel that carries most of each transfer."""
-    runs = np.minimum(runs, transfer_bytes)
-    bursts = _touched(transfer_bytes, runs, standard.burst_bytes)
-    pieces = _touched(transfer_bytes, runs, INTERLEAVE_BYTES)
-    piece_bursts = INTERLEAVE_BYTES // standard.burst_bytes
-    # Pieces are dealt to the channels in turn: the first channel has a piece of every round that is begun.
-    rounds, rest = np.divmod(bursts, piece_bursts * channels)
-    most = rounds * piece_bursts + np.minimum(rest, piece_bursts)
-    return most, np.minimum(runs, -(-pieces // channels))
-
-
-def _touched(transfer_bytes: IntArray, runs: IntArray, unit_bytes: int) -> IntArray:
-    # The first run begins on a unit. The others begin anywhere: on average such a run touches
-    # 1 + (bytes - 1) / unit_bytes units, that is, unit_bytes - 1 bytes more than it has.
-    touched: IntArray = -(-(transfer_bytes + (unit_bytes - 1) * np.maximum(runs - 1, 0)) // unit_bytes)
-    return touched
+    pipe = Pipe(0, standard.burst_bytes, INTERLEAVE_BYTES, channels, 0)
+    shares = [kernel_share(pipe, int(size), int(count)) for size, count in zip(transfer_bytes, runs, strict=True)]
+    bursts, channel_runs = zip(*shares, strict=True)
+    return np.array(bursts), np.array(channel_runs)
 
 
 @lru_cache(maxsize=16)
@@ -115,12 +111,3 @@ def channel_of(standard: Standard, *, write: bool) -> Channel:
         page_bursts=standard.page_bytes // standard.burst_bytes,
         **{name: count * standard.clock_picoseconds for name, count in clocks.items()},
     )
-
-
-def _cycles(picoseconds: IntArray, clock_hz: int) -> IntArray:
-    # ceil(picoseconds * clock_hz / 10^12), the product cut where it would leave 64 bits (clock_hz <= 10^12).
-    seconds, rest = np.divmod(picoseconds, _PICO)
-    micro, pico = np.divmod(rest, 10**6)
-    millionths = micro * clock_hz - (-pico * clock_hz // 10**6)
-    cycles: IntArray = seconds * clock_hz - (-millionths // 10**6)
-    return cycles

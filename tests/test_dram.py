@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from swatsim.architecture import Level, memory
 from swatsim.dram import INTERLEAVE_BYTES, MOST_BYTES, channel_share, refresh, transfer_cycles
 from swatsim.dram_standards import STANDARDS
+from swatsim.kernels.off_chip import clock_cycles
 
 ROOT = Path(__file__).parent.parent
 PICO = 10**12  # at this clock a cycle is a picosecond
@@ -384,3 +385,17 @@ def test_the_page_is_current():
     assert "python -m benchmarks.dram > docs/dram.md" in written
     for table in (part.splitlines() for part in written.split("\n\n") if part.startswith("|")):
         assert len({line.count("|") for line in table}) == 1, table[0]
+
+
+@given(st.integers(0, 1 << 62), st.integers(1, PICO))
+def test_picoseconds_become_whole_cycles_without_leaving_64_bits(picoseconds, clock_hz):
+    seconds = Fraction(picoseconds, PICO)
+    if seconds * clock_hz < 1 << 62:
+        assert clock_cycles(picoseconds, clock_hz) == ceil(seconds * clock_hz)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 9)), min_size=1, max_size=40), NAMES, st.booleans())
+def test_transfers_that_are_alike_take_what_each_takes_alone(transfers, name, write):
+    sizes, runs = zip(*transfers, strict=True)
+    alone = [cycles(name, size, count, write) for size, count in transfers]
+    assert cycles(name, list(sizes), list(runs), write) == alone

@@ -43,13 +43,16 @@ TWINS = {
     "twins.deal_shares": ["deal_cycles"],
     "twins.streams": ["lay_streams"],
     "twins_dram.transfer_ticks": [
-        "transfer_picoseconds", "visit", "remember", "comes_again", "later", "repeat_visits", "pass_run", "repeat_runs"
+        "transfer_picoseconds", "visit", "remember", "comes_again", "later", "repeat_visits", "repeat_runs"
     ],
+    "twins_dram.addresses": ["channel_share", "units_touched"],
+    "twins_dram.shape_of": ["transfer_cycles", "clock_cycles"],
     "twins_formats.fillers": ["count_fillers", "fillers_within", "up_to_highest"],
     "twins_memory.tilings": ["search", "list_candidates", "next_candidate", "least_cycles", "level_bytes"],
     "twins_memory.run": ["candidate_cycles", "whole_computation"],
     "twins_memory.carry_out": ["moved_bytes", "energy_of"],
     "twins_memory.loads_of": ["touched_bytes"],
+    "twins_memory.Operand": ["measure_side", "add_streams", "sum_rounds", "stays"],
     "twins_memory.fits": ["fits", "room_needed", "result_sizes"],
     "twins.united": ["unite_rows"],
     "twins.lane_counts": ["count_by_lane", "fullest_lane"],
@@ -59,8 +62,8 @@ TWINS = {
     "twins.elastic_buffer_cycles": ["repeat_buffer", "wait_elastically"],
     "twins.pair_cycles": ["wait_for_pairs"],
     "oracle_outer.run_pe": [
-        "multiply_image", "multiply_tile", "multiply_phase", "run_steps", "pair_group", "fetched_before",
-        "meeting_range", "gather_phase", "list_values", "waiting_products",
+        "multiply_image", "multiply_visit", "pair_group", "met_range", "gather_values", "list_values",
+        "list_fetched", "run_steps", "drain_banks", "begin_channel", "is_repeated",
     ],
     "oracle_packed.run_pool": ["run_folds"],
     "oracle_row_convolution.execute": ["meet_rows"],

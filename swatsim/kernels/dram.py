@@ -166,22 +166,15 @@ def repeat_visits(channel: Channel, banks: Banks, place: Place, bursts: int, tim
 
 
 @kernel
-def pass_run(channel: Channel, banks: Banks, place: Place, bursts: int, memory: Memory) -> Place:
-    """Pass a run of `bursts` bursts: full sets of pages, then what is left."""
-    full = channel.interleaved_banks * channel.page_bursts
-    place = repeat_visits(channel, banks, place, full, bursts // full, memory)
-    if bursts % full:
-        place = visit(channel, banks, place, bursts % full)
-    return place
-
-
-@kernel
 def repeat_runs(channel: Channel, banks: Banks, place: Place, bursts: int, times: int, memories: Memories) -> Place:
-    """`times` runs of `bursts` bursts each, as `repeat_visits`."""
+    """`times` runs of `bursts` bursts each, as `repeat_visits`: full sets of pages, then what is left."""
+    full = channel.interleaved_banks * channel.page_bursts
     done, noted_done, noted_column, notes = 0, 0, 0, 1
     skipping = True
     while done < times:
-        place = pass_run(channel, banks, place, bursts, memories.of_visits)
+        place = repeat_visits(channel, banks, place, full, bursts // full, memories.of_visits)
+        if bursts % full:
+            place = visit(channel, banks, place, bursts % full)
         done += 1
         if skipping and noted_done and comes_again(banks, place, memories.of_runs):
             period = done - noted_done
@@ -216,8 +209,8 @@ def transfer_picoseconds(
         if bursts[transfer] == 0:
             picoseconds[transfer] = 0
             continue
-        banks.activated[:] = LONG_AGO
-        banks.released[:] = 0
+        for bank in range(channel.banks):
+            banks.activated[bank], banks.released[bank] = LONG_AGO, 0
         shorter, longer_runs = bursts[transfer] // runs[transfer], bursts[transfer] % runs[transfer]
         place = Place(0, 0, LONG_AGO)
         place = repeat_runs(channel, banks, place, shorter + 1, longer_runs, memories)

@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 from kernel_cases import packed_words, randoms
 from oracle_cases import between
 
-from swatsim.kernels.cartesian import ALL, EXACT, RANGE, Array, Axis, Banks, Operand, Work, multiply_image
+from swatsim.datapaths.outer.tables import Axis, pack_axes, pack_banks
+from swatsim.kernels.cartesian import (
+    BETWEEN,
+    EVERY,
+    EXACT,
+    TILE,
+    Array,
+    Operand,
+    Values,
+    Work,
+    list_values,
+    multiply_image,
+)
 
 # Tables of a whole image in each example.
 FEWER = settings(max_examples=settings().max_examples // 2)
@@ -62,11 +74,14 @@ def lines(draw, random, tiles, results):
 class Case(NamedTuple):
     lines: tuple[Line, Line]
     image: np.ndarray  # [channel, outer, inner]
+    alike: bool  # all channels are as the first one
     present: np.ndarray  # [list, outer place, inner place, row]
     bank: np.ndarray  # [class of row, class of result]
+    bank_queue: int
     row_class: np.ndarray
     result_class: np.ndarray
     array: Array
+    block_rows: int
 
 
 @st.composite
@@ -74,20 +89,24 @@ def cases(draw):
     random = draw(randoms())
     results = (draw(between(1, 4)), draw(between(1, 4)))
     both = tuple(draw(lines(random, draw(st.sampled_from((1, 2, 3))), results[axis])) for axis in (0, 1))
-    channels, rows, banks = draw(between(1, 3)), draw(between(1, 9)), draw(between(1, 5))
+    channels, rows = draw(between(1, 4)), draw(between(1, 9))
+    # More words of lanes than are held in registers, where the lowest bank is not 0.
+    banks, lowest = draw(between(1, 5)), draw(st.sampled_from((0, 36)))
     lists = draw(st.sampled_from((1, channels)))
     places = [line.result.shape[1] for line in both]
+    image = random.random((channels, *(len(line.phase) for line in both))) < draw(FULL)
+    alike = lists == 1 and draw(st.sampled_from((True, True, False)))
     return Case(
-        lines=both,
-        image=random.random((channels, *(len(line.phase) for line in both))) < draw(FULL),
+        lines=both, image=np.broadcast_to(image[:1], image.shape) if alike else image, alike=alike,
         present=random.random((lists, *places, rows)) < draw(FULL),
-        bank=random.integers(0, banks, (3, 4)), row_class=random.integers(0, 3, rows),
+        bank=random.integers(lowest, lowest + banks, (3, 4)), row_class=random.integers(0, 3, rows),
         result_class=random.integers(0, 4, results),
         array=Array(
-            per_step=(draw(between(1, 4)), draw(between(1, 4))), block_rows=draw(between(1, 4)),
-            fetched=draw(st.sampled_from((ALL, RANGE, EXACT))), bank_queue=draw(st.sampled_from((0, 0, 1, 2, 5))),
-            runs_on=draw(st.booleans()),
+            at_once=draw(between(1, 4)), per_step=draw(between(1, 4)),
+            fetched=draw(st.sampled_from((EVERY, BETWEEN, EXACT))), runs_on=draw(st.booleans()),
         ),
+        # Lanes of 8, 16 and 32 bits.
+        bank_queue=draw(st.sampled_from((0, 0, 1, 2, 5, 5, 200, 40000))), block_rows=draw(between(1, 4)),
     )  # fmt: skip
 
 
@@ -104,7 +123,7 @@ def twin_phase(case, channel, block, positions, bounds, waiting):
     cycles = products = inside = 0
     outer, inner = (line.result for line in case.lines)
     which = min(channel, case.present.shape[0] - 1)
-    for group in chunks(positions, case.array.per_step[0]):
+    for group in chunks(positions, case.array.at_once):
         meets = {
             (a, b): [(outer[y, a], inner[x, b]) for y, x in group if outer[y, a] >= 0 and inner[x, b] >= 0]
             for a in bounds[0] for b in bounds[1]
@@ -112,7 +131,7 @@ def twin_phase(case, channel, block, positions, bounds, waiting):
         places = list(meets)
         if case.array.fetched == EXACT:
             places = [place for place in places if meets[place]]
-        if case.array.fetched == RANGE:
+        if case.array.fetched == BETWEEN:
             rows = [a for y, _ in group for a in np.flatnonzero(outer[y] >= 0)]
             columns = [b for _, x in group for b in np.flatnonzero(inner[x] >= 0)]
             places = [
@@ -120,14 +139,14 @@ def twin_phase(case, channel, block, positions, bounds, waiting):
                 if rows and columns and min(rows) <= a <= max(rows) and min(columns) <= b <= max(columns)
             ]  # fmt: skip
         values = [(place, row) for place in places for row in block if case.present[(which, *place, row)]]
-        for step in chunks(values, case.array.per_step[1]):
+        for step in chunks(values, case.array.per_step):
             banks = Counter(
                 case.bank[case.row_class[row], case.result_class[result]]
                 for place, row in step
                 for result in meets[place]
             )
             waiting.update(banks)
-            spent = max(1, max(waiting.values(), default=0) - case.array.bank_queue)
+            spent = max(1, max(waiting.values(), default=0) - case.bank_queue)
             cycles += spent
             waiting.subtract(dict.fromkeys(waiting, spent))
             for bank in waiting:
@@ -140,7 +159,7 @@ def twin_phase(case, channel, block, positions, bounds, waiting):
 def twin(case):
     """As `Work`: by block, channel and tile."""
     array, (outer, inner) = case.array, case.lines
-    blocks = chunks(range(case.present.shape[3]), array.block_rows)
+    blocks = chunks(range(case.present.shape[3]), case.block_rows)
     tiles = (len(outer.tile_places), len(inner.tile_places))
     spent, products = Counter(), np.zeros(2, int)
     waiting = defaultdict(Counter)
@@ -170,20 +189,45 @@ def twin(case):
     ], products
 
 
-@FEWER
-@given(cases())
-def test_multiply_image(case):
-    event(f"fetched {case.array.fetched}")
+def multiplied(case, shape):
+    """As `Work`, with cycles of a shape."""
     lists, *places, rows = case.present.shape
     count = places[0] * places[1]
     operand = Operand(
         packed_words(case.present.reshape(-1).tolist()), np.arange(rows),
         np.arange(lists)[:, None] * count * rows + np.arange(count) * rows,
     )  # fmt: skip
-    banks = Banks(case.bank.astype(np.int32), case.row_class, case.result_class, int(case.bank.max()) + 1)
+    start = np.full((lists, -(-rows // case.block_rows), count + 1), -7)
+    values = Values(start, np.full(case.present.size, 7, np.uint16))
+    list_values(operand, case.block_rows, case.row_class.astype(np.uint16), values)
+    work = Work(np.zeros(shape, np.int64), np.zeros(2, np.int64))
+    grid = pack_axes((case.lines[0].axis(), case.lines[1].axis()))
+    banks = pack_banks(case.bank, case.result_class, case.bank_queue, case.array)
+    image = case.image[:1] if case.alike else case.image
+    # The tiles are done in two pieces.
+    middle = np.searchsorted(grid.visits[:, TILE], 1)
+    for visits in (grid.visits[middle:], grid.visits[:middle]):
+        multiply_image(image.astype(np.uint8), grid._replace(visits=visits), values, banks, case.array, work)
+    return work
+
+
+@FEWER
+@given(cases())
+def test_multiply_image(case):
+    event(f"fetched {case.array.fetched}, {case.bank_queue} wait")
     expected = twin(case)
-    work = Work(np.full(np.shape(expected[0]), -7), np.zeros(2, np.int64))
-    axes = (case.lines[0].axis(), case.lines[1].axis())
-    multiply_image(case.image.astype(np.uint8), axes, operand, banks, case.array, work)
-    for found, wanted in zip(work, expected, strict=True):
+    for found, wanted in zip(multiplied(case, np.shape(expected[0])), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+def test_channels_that_are_alike_end_as_one_does():
+    """Two products of each of 12 channels for the same bank, which is never idle, and at the end has added them all."""
+    outer, inner = (
+        Line(np.zeros((size, 1), int), np.zeros(size, int), [(0, 0)], [0, size], [(0, 0)]) for size in (2, 1)
+    )
+    case = Case(
+        lines=(outer, inner), image=np.ones((12, 2, 1), bool), alike=True,
+        present=np.ones((1, 1, 1, 1), bool), bank=np.zeros((1, 1), int), bank_queue=5, row_class=np.zeros(1, int),
+        result_class=np.zeros((1, 1), int), array=Array(2, 1, EXACT, True), block_rows=1,
+    )  # fmt: skip
+    assert multiplied(case, (1, 12, 1)).cycles.sum() == 12 * 2 == np.sum(twin(case)[0])

@@ -148,6 +148,23 @@ def test_a_linear_layer_reaches_a_quarter_of_the_peak(anticipate):
     assert skipping.compute_cycles == dense.compute_cycles == 4 * 32 * 512 // 1024
 
 
+def test_pieces_of_work_do_not_change_it(monkeypatch):
+    """Each tile by itself, as all of them at once."""
+    random = np.random.default_rng(6)
+    layer = OracleLayer(
+        kind="conv2d", input=random.integers(0, 2, (2, 3, 20, 20)), weight=random.integers(0, 2, (9, 3, 3, 3)),
+        output_grad=random.integers(0, 2, (2, 9, 20, 20)), padding=(1, 1, 1, 1),
+    )  # fmt: skip
+    architecture, found = load_with_free_memory("scnn", {}), []
+    for products in (1, outer.work.PRODUCTS_AT_ONCE):
+        monkeypatch.setattr(outer.work, "PRODUCTS_AT_ONCE", products)
+        schedules = [
+            each for pass_name in PASS_OPERANDS for pair in scheduled(layer, pass_name, architecture) for each in pair
+        ]
+        found.append([(each.cycles.tolist(), each.multiplications, each.losses()) for each in schedules])
+    assert found[0] == found[1]
+
+
 def test_an_empty_tensor_costs_only_the_halo():
     layer = OracleLayer(
         kind="conv2d", input=np.zeros((1, 3, 8, 8), int), weight=np.ones((5, 3, 3, 3), int),

@@ -2,6 +2,10 @@
 
 Both operands have two coordinates, here *outer* and *inner*. Those of the image are tiled over the PEs; the values of
 the other operand lie at *places*, each with one value per row (a filter). A pair adds to one *result* or to none.
+
+What waits for the banks of a PE is held in 64-bit words, a *lane* of bits for each bank, so that all banks are added
+to, or add up, in a few operations. What is called for each group of values calls nothing and divides by nothing: what
+may fail has numba count references to each array.
 """
 
 from __future__ import annotations
@@ -11,337 +15,356 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.kernels.bits import ONE, read_bits
+from swatsim.kernels.bits import ALL, ONE, read_bits
 from swatsim.kernels.compile import kernel
 
 IntArray = NDArray[np.int64]
+Words = NDArray[np.uint64]
+Classes = NDArray[np.uint16]
+Range = tuple[int, int]  # the first and the last; empty where it ends before it starts
 
 # Which places are fetched for a group of values of the image.
-ALL, RANGE, EXACT = 0, 1, 2
-
-
-class Axis(NamedTuple):
-    """Which coordinates and places of one axis meet, and which PE has them; an empty range ends before its start."""
-
-    result: IntArray  # [coordinate, place]: coordinate of the result, -1 where the pair falls outside
-    met: IntArray  # [coordinate, 2]: first and last place with a result
-    phase: IntArray  # [coordinate]: coordinates of one phase are worked on together
-    phase_places: IntArray  # [phase, 2]: first and last place that a phase is paired with
-    tile_start: IntArray  # [tile + 1]: first coordinate
-    tile_places: IntArray  # [tile, 2]: first and last place that a tile has
+EVERY, BETWEEN, EXACT = 0, 1, 2
+# Columns of runs, of an axis before its results, and of visits.
+BEGIN, END, AT = range(3)
+PHASE, FIRST_MET, LAST_MET, RESULTS = range(4)
+TILE, OUTER, INNER, OUTER_PHASE, INNER_PHASE, OUTER_PLACES, INNER_PLACES = 0, 1, 3, 5, 6, 7, 9
+ZERO = np.uint64(0)
 
 
 class Operand(NamedTuple):
     """The other operand; row r has a value at a place of list l where bit base[r] + offset[l, place] is set."""
 
-    words: NDArray[np.uint64]
+    words: Words
     base: IntArray  # [row]
     offset: IntArray  # [list, outer place · inner places + inner place]: one list for each channel, or one for all
 
 
-class Banks(NamedTuple):
-    """The accumulator bank of a result."""
+class Values(NamedTuple):
+    """The values of the other operand, list by list, block by block of rows and place by place, rows in order."""
 
-    of: NDArray[np.int32]  # [class of row, class of result]
-    row: IntArray  # [row]: its class
-    result: IntArray  # [outer, inner coordinate]: class
-    banks: int
+    start: IntArray  # [list, block, place + 1]
+    row_class: Classes  # [value], as in `Banks`
+
+
+class Grid(NamedTuple):
+    """Which coordinates and places meet, and where."""
+
+    outer: IntArray  # [coordinate, column]: phase, first and last place with a result; then, for each place, the
+    inner: IntArray  # coordinate of the result, -1 where the pair falls outside
+    # [visit, column] of a tile and phases, in order: the tile; the first outer coordinate and the one after the last,
+    visits: IntArray  # inner ones; outer and inner phase; the first and last outer place, and inner ones
+
+
+class Lanes(NamedTuple):
+    """How many products may wait, and what holds how many do."""
+
+    queue: np.uint64  # how many may at the end of a step, and one more, in each lane
+    words: int  # at least 4
+    top: np.uint64  # the number of a lane's highest bit, which nothing that waits reaches
+    ones: np.uint64  # the lowest bit of each lane
+    high: np.uint64  # the highest one
+
+
+class Banks(NamedTuple):
+    """Where a product waits."""
+
+    one: Words  # [class of result, class of row, word]: a one in the lane of the bank
+    result_class: IntArray  # [outer, inner coordinate of a result]
+    lanes: Lanes
 
 
 class Array(NamedTuple):
     """What a PE does at once."""
 
-    per_step: tuple[int, int]  # values of the image and of the other operand
-    block_rows: int  # rows that the accumulators hold results of
-    fetched: int  # ALL, RANGE or EXACT
-    bank_queue: int  # products that may wait for a bank when a step ends
+    at_once: int  # values of the image
+    per_step: int  # values of the other operand
+    fetched: int  # EVERY, BETWEEN or EXACT
     runs_on: bool  # from channel to channel; else all products are added at the end of each
 
 
 class Work(NamedTuple):
-    """What an image costs."""
+    """What PEs do for an image."""
 
-    cycles: IntArray  # [block of rows, channel, outer tile · inner tiles + inner tile]
+    cycles: IntArray  # [block of rows, channel, tile]
     products: IntArray  # [2]: multiplied, and of these inside of the results
 
 
-class State(NamedTuple):
-    """How far a PE is."""
-
-    time: IntArray  # [block of rows]
-    free: IntArray  # [block of rows, bank]: when all that waits for it is added
-    products: IntArray  # as in `Work`
-
-
-class Lists(NamedTuple):
-    """The values of the other operand, place by place, rows in order."""
-
-    start: IntArray  # [block of rows, place + 1]
-    row_class: IntArray  # [value]
-
-
 class Pairs(NamedTuple):
-    """The places that meet a group of values of the image, in order, and the classes of results there."""
+    """Places that meet values of a group, in order."""
 
-    place: IntArray  # [pair of places]
-    results: IntArray  # [pair of places]: how many values meet it
-    result_class: IntArray  # [pair of places, value]
+    met: IntArray  # [pair, 2]: the place, and how many values meet it
+    added: Words  # [pair, class of row, word]: what a value there adds to the banks
+    runs: IntArray  # [pair + 1, column]: the first and the end of its values, and how many are fetched before them
+
+
+class Fetched(NamedTuple):
+    """What is fetched for a group, and how."""
+
+    pairs: int
+    exact: bool  # only values of the pairs; else all in these places, the columns of a row and rows of places:
+    row: Range
+    end: int  # the last place of the last row
+    columns: int  # from row to row
+    per_step: int
+    steps: float  # of a value: 1 / per_step
 
 
 @kernel
-def list_values(operand: Operand, which: int, block_rows: int, banks: Banks, lists: Lists) -> None:
-    """Collect the values that are present in one list."""
+def list_values(operand: Operand, block_rows: int, row_class: Classes, values: Values) -> None:
+    """Collect the values that are present; row_class: of each row."""
+    lists, blocks, places = values.start.shape[0], values.start.shape[1], values.start.shape[2] - 1
     found = 0
-    for block in range(lists.start.shape[0]):
-        last_row = min((block + 1) * block_rows, operand.base.shape[0])
-        for place in range(operand.offset.shape[1]):
-            lists.start[block, place] = found
-            for row in range(block * block_rows, last_row):
-                if read_bits(operand.words, operand.base[row] + operand.offset[which, place]) & ONE:
-                    lists.row_class[found] = banks.row[row]
-                    found += 1
-        lists.start[block, operand.offset.shape[1]] = found
+    for which in range(lists):
+        for block in range(blocks):
+            last_row = min((block + 1) * block_rows, operand.base.shape[0])
+            for place in range(places):
+                values.start[which, block, place] = found
+                offset = operand.offset[which, place]
+                for row in range(block * block_rows, last_row):
+                    if read_bits(operand.words, operand.base[row] + offset) & ONE:
+                        values.row_class[found] = row_class[row]
+                        found += 1
+            values.start[which, block, places] = found
 
 
 @kernel
-def gather_phase(
-    plane: NDArray[np.uint8], axes: tuple[Axis, Axis], tile: tuple[int, int], phase: tuple[int, int], found: IntArray
-) -> int:
-    """Set found[value] = (outer, inner) coordinate of the values of one tile and phase; return how many."""
-    outer, inner = axes
+def gather_values(image: NDArray[np.uint8], channel: int, grid: Grid, visit: int, found: IntArray) -> int:
+    """Set found[value] = (outer, inner) coordinate of the values of a visit; return how many."""
+    outer, inner, visits = grid
     count = 0
-    for y in range(outer.tile_start[tile[0]], outer.tile_start[tile[0] + 1]):
-        if outer.phase[y] != phase[0]:
-            continue
-        for x in range(inner.tile_start[tile[1]], inner.tile_start[tile[1] + 1]):
-            if plane[y, x] and inner.phase[x] == phase[1]:
-                found[count, 0], found[count, 1] = y, x
-                count += 1
+    for y in range(visits[visit, OUTER], visits[visit, OUTER + 1]):
+        if outer[y, PHASE] == visits[visit, OUTER_PHASE]:
+            for x in range(visits[visit, INNER], visits[visit, INNER + 1]):
+                if image[channel, y, x] and inner[x, PHASE] == visits[visit, INNER_PHASE]:
+                    found[count, 0], found[count, 1] = y, x
+                    count += 1
     return count
 
 
 @kernel
-def meeting_range(axis: Axis, which: int, group: IntArray, whole: tuple[int, int]) -> tuple[int, int]:
-    """First and last place within `whole` between which lies all that a group meets on one axis (`which`)."""
+def met_range(axis: IntArray, found: IntArray, which: int, group: Range, whole: Range) -> Range:
+    """The range within `whole` of all places that a group meets on one axis (`which`)."""
     first, last = whole[1] + 1, whole[0] - 1
-    for value in range(group.shape[0]):
-        coordinate = group[value, which]
-        if axis.met[coordinate, 0] <= axis.met[coordinate, 1]:
-            first = min(first, axis.met[coordinate, 0])
-            last = max(last, axis.met[coordinate, 1])
+    for value in range(group[0], group[1] + 1):
+        coordinate = found[value, which]
+        if axis[coordinate, FIRST_MET] <= axis[coordinate, LAST_MET]:
+            first = min(first, axis[coordinate, FIRST_MET])
+            last = max(last, axis[coordinate, LAST_MET])
     return max(first, whole[0]), min(last, whole[1])
 
 
 @kernel
 def pair_group(
-    axes: tuple[Axis, Axis], group: IntArray, rectangle: tuple[int, int, int, int], banks: Banks, pairs: Pairs
-) -> int:
-    """Find the places of a rectangle (first, last outer; first, last inner) that meet a group; return how many."""
+    axes: tuple[IntArray, IntArray], found: IntArray, banks: Banks, group: Range, places: tuple[Range, Range],
+    pairs: Pairs,
+) -> int:  # fmt: skip
+    """Find the places in two ranges that meet a group; return how many."""
     outer, inner = axes
-    places = inner.result.shape[1]
-    meeting = np.empty(group.shape[0], dtype=np.int64)
+    one, result_class, _ = banks
+    met, added, _ = pairs
     count = 0
-    for outer_place in range(rectangle[0], rectangle[1] + 1):
-        values = 0
-        for value in range(group.shape[0]):
-            if outer.result[group[value, 0], outer_place] >= 0:
-                meeting[values] = value
-                values += 1
-        if values == 0:
-            continue
-        for inner_place in range(rectangle[2], rectangle[3] + 1):
-            results = 0
-            for index in range(values):
-                value = meeting[index]
-                inner_result = inner.result[group[value, 1], inner_place]
-                if inner_result >= 0:
-                    outer_result = outer.result[group[value, 0], outer_place]
-                    pairs.result_class[count, results] = banks.result[outer_result, inner_result]
-                    results += 1
-            if results > 0:
-                pairs.place[count] = outer_place * places + inner_place
-                pairs.results[count] = results
+    for outer_place in range(places[0][0], places[0][1] + 1):
+        for inner_place in range(places[1][0], places[1][1] + 1):
+            meeting = 0
+            for value in range(group[0], group[1] + 1):
+                y = outer[found[value, 0], RESULTS + outer_place]
+                x = inner[found[value, 1], RESULTS + inner_place]
+                if y >= 0 and x >= 0:
+                    which = result_class[y, x]
+                    for row_class in range(one.shape[1]):
+                        for word in range(one.shape[2]):
+                            waiting = added[count, row_class, word] if meeting > 0 else ZERO
+                            added[count, row_class, word] = waiting + one[which, row_class, word]
+                    meeting += 1
+            if meeting > 0:
+                met[count, 0], met[count, 1] = outer_place * (inner.shape[1] - RESULTS) + inner_place, meeting
                 count += 1
     return count
 
 
 @kernel
-def fetched_before(
-    start: IntArray, rectangle: tuple[int, int, int, int], places: int, exact: bool, pairs: IntArray, before: IntArray
-) -> int:
-    """Set before[pair] = values fetched before those at place pairs[pair]; return how many are fetched in all."""
-    fetched = 0
-    pair = 0
-    if exact:
-        for pair in range(pairs.shape[0]):
-            before[pair] = fetched
-            fetched += start[pairs[pair] + 1] - start[pairs[pair]]
-        return fetched
-    for outer_place in range(rectangle[0], rectangle[1] + 1):
-        first, last = outer_place * places + rectangle[2], outer_place * places + rectangle[3]
-        while pair < pairs.shape[0] and pairs[pair] <= last:
-            before[pair] = fetched + start[pairs[pair]] - start[first]
-            pair += 1
-        if first <= last:
-            fetched += start[last + 1] - start[first]
-    return fetched
+def list_fetched(start: IntArray, block: int, fetched: Fetched, pairs: Pairs) -> tuple[int, int]:
+    """Find each pair's values of a block; return how many are fetched in all, and the products with a result.
 
-
-@kernel
-def run_steps(
-    values: tuple[IntArray, IntArray], pairs: Pairs, before: IntArray, steps: tuple[int, int], banks: Banks,
-    state: tuple[int, IntArray, int],
-) -> tuple[int, int]:  # fmt: skip
-    """Time after all steps, and the results; values: as `Lists` of a block; steps: how many, and values of each.
-
-    state: time, when each bank has added what waits for it, and how many products may wait at the end of a step. Only
-    steps with results are walked through: one whose products all fall outside takes a cycle.
+    start: as `Values` of a list.
     """
-    start, row_class = values
-    count, per_step = steps
-    time, free, queue = state
-    current, inside = -1, 0
-    latest = time
-    for pair in range(before.shape[0]):
-        place, results = pairs.place[pair], pairs.results[pair]
-        step = before[pair] // per_step
-        left = per_step - (before[pair] - step * per_step)
-        inside += results * (start[place + 1] - start[place])
-        for value in range(start[place], start[place + 1]):
-            if left == 0:
-                step += 1
-                left = per_step
-            if step != current:
-                if current >= 0:
-                    time = max(time + 1, latest - queue)
-                time += step - current - 1
-                current, latest = step, time
-            left -= 1
-            bank_of = banks.of[row_class[value]]
-            for result in range(results):
-                bank = bank_of[pairs.result_class[pair, result]]
-                free[bank] = max(free[bank], time) + 1
-                latest = max(latest, free[bank])
-    if current >= 0:
-        time = max(time + 1, latest - queue)
-    return time + count - current - 1, inside
+    met, _, runs = pairs
+    first, last = fetched.row
+    before, inside = 0, 0
+    for pair in range(fetched.pairs):
+        place = met[pair, 0]
+        begin, end = start[block, place], start[block, place + 1]
+        if fetched.exact:
+            runs[pair, AT] = before
+            before += end - begin
+        else:
+            while place > last:
+                before += start[block, last + 1] - start[block, first]
+                first, last = first + fetched.columns, last + fetched.columns
+            runs[pair, AT] = before + begin - start[block, first]
+        runs[pair, BEGIN], runs[pair, END] = begin, end
+        inside += met[pair, 1] * (end - begin)
+    while last <= fetched.end and not fetched.exact:
+        before += start[block, last + 1] - start[block, first]
+        first, last = first + fetched.columns, last + fetched.columns
+    # After the last pair comes the end of the last step.
+    runs[fetched.pairs, BEGIN], runs[fetched.pairs, END] = 0, 1
+    runs[fetched.pairs, AT] = before + fetched.per_step - 1
+    return before, inside
 
 
 @kernel
-def multiply_phase(
-    axes: tuple[Axis, Axis], values: IntArray, whole: tuple[int, int, int, int], lists: Lists,
-    settings: tuple[Array, Banks, Pairs, IntArray], state: State,
+def run_steps(row_class: Classes, block: int, fetched: Fetched, pairs: Pairs, lanes: Lanes, state: Words) -> None:
+    """Multiply a group by what is fetched; row_class: as `Values`.
+
+    state[block] is what waits, in lanes, of which four words are held in registers, and the cycles so far.
+    """
+    _, added, runs = pairs
+    per_step, (queue, words, top, ones, high) = fetched.per_step, lanes
+    a, b, c, d = state[block, 0], state[block, 1], state[block, 2], state[block, 3]
+    # How many values are fetched until the step in hand ends, if there is one.
+    edge, is_open, cycles, most = 0, 0, 0, (1 << int(top)) - 1
+    for pair in range(fetched.pairs + 1):
+        at = runs[pair, AT]
+        for value in range(runs[pair, BEGIN], runs[pair, END]):
+            if at >= edge:
+                # Steps between, whose products all fall outside, take a cycle each.
+                spent = int((at - edge + 0.5) * fetched.steps) if at - edge >= per_step else 0
+                edge += (spent + 1) * per_step
+                spent += is_open
+                room = high - queue - ones
+                while is_open:
+                    over = (a + room) | (b + room) | (c + room) | (d + room)
+                    for word in range(4, words):
+                        over |= state[block, word] + room
+                    if over & high == ZERO:
+                        break
+                    room -= ones
+                    spent += 1
+                cycles += spent
+                is_open = 1
+                # What has more than is taken keeps its highest bit; else it is emptied.
+                gone = ones * np.uint64(min(spent, most))
+                a, b, c, d = (a | high) - gone, (b | high) - gone, (c | high) - gone, (d | high) - gone
+                a, b = a & ((a & high) - ((a & high) >> top)), b & ((b & high) - ((b & high) >> top))
+                c, d = c & ((c & high) - ((c & high) >> top)), d & ((d & high) - ((d & high) >> top))
+                for word in range(4, words):
+                    left = (state[block, word] | high) - gone
+                    state[block, word] = left & ((left & high) - ((left & high) >> top))
+            if pair < fetched.pairs:
+                of = row_class[value]
+                a, b = a + added[pair, of, 0], b + added[pair, of, 1]
+                c, d = c + added[pair, of, 2], d + added[pair, of, 3]
+                for word in range(4, words):
+                    state[block, word] += added[pair, of, word]
+            at += 1
+    state[block, 0], state[block, 1], state[block, 2], state[block, 3] = a, b, c, d
+    state[block, words] += np.uint64(cycles)
+
+
+@kernel
+def multiply_visit(
+    found: tuple[IntArray, int], grid: Grid, visit: int, values: tuple[IntArray, Classes],
+    settings: tuple[Array, Banks, Pairs], work: tuple[Words, IntArray],
 ) -> None:  # fmt: skip
-    """Multiply the values of a tile and phase by the places of `whole`."""
-    array, banks, pairs, before = settings
-    at_once, per_step = array.per_step
-    products = state.products
-    places = axes[1].result.shape[1]
-    for first in range(0, values.shape[0], at_once):
-        group = values[first : first + at_once]
-        outer = meeting_range(axes[0], 0, group, (whole[0], whole[1]))
-        inner = meeting_range(axes[1], 1, group, (whole[2], whole[3]))
-        met = (outer[0], outer[1], inner[0], inner[1])
-        count = pair_group(axes, group, met, banks, pairs)
-        rectangle = whole if array.fetched == ALL else met
-        for block in range(state.time.shape[0]):
-            start = lists.start[block]
-            fetched = fetched_before(
-                start, rectangle, places, array.fetched == EXACT, pairs.place[:count], before[:count]
-            )
-            state.time[block], inside = run_steps(
-                (start, lists.row_class), pairs, before[:count], (-(-fetched // per_step), per_step), banks,
-                (state.time[block], state.free[block], array.bank_queue),
-            )  # fmt: skip
+    """Multiply the values found on a visit by places; values: as `Values` of a list; work: state, and products."""
+    (coordinates, count), (outer, inner, visits), (start, row_class) = found, grid, values
+    (array, banks, pairs), (state, products) = settings, work
+    columns, exact, axes = inner.shape[1] - RESULTS, array.fetched == EXACT, (outer, inner)
+    every = (
+        (visits[visit, OUTER_PLACES], visits[visit, OUTER_PLACES + 1]),
+        (visits[visit, INNER_PLACES], visits[visit, INNER_PLACES + 1]),
+    )
+    steps = 1 / array.per_step
+    for first in range(0, count, array.at_once):
+        group = (first, min(first + array.at_once, count) - 1)
+        met = (met_range(outer, coordinates, 0, group, every[0]), met_range(inner, coordinates, 1, group, every[1]))
+        paired = pair_group(axes, coordinates, banks, group, met, pairs)
+        rows, row = every if array.fetched == EVERY else met
+        if rows[0] > rows[1] or row[0] > row[1]:
+            continue
+        fetched = Fetched(
+            paired, exact, (rows[0] * columns + row[0], rows[0] * columns + row[1]), rows[1] * columns + row[1],
+            columns, array.per_step, steps,
+        )  # fmt: skip
+        for block in range(state.shape[0]):
+            number, inside = list_fetched(start, block, fetched, pairs)
+            run_steps(row_class, block, fetched, pairs, banks.lanes, state)
             # Where each pair is checked by itself, those that fall outside are not multiplied.
-            products[0] += inside if array.fetched == EXACT else fetched * group.shape[0]
+            products[0] += inside if exact else number * (group[1] + 1 - group[0])
             products[1] += inside
 
 
 @kernel
-def multiply_tile(
-    plane: NDArray[np.uint8], axes: tuple[Axis, Axis], tile: tuple[int, int], lists: Lists,
-    settings: tuple[Array, Banks, Pairs, IntArray], scratch: tuple[IntArray, State],
-) -> None:  # fmt: skip
-    """One channel on one PE; scratch: room for the values found, and the PE's state."""
-    found, state = scratch
-    for outer_phase in range(axes[0].phase_places.shape[0]):
-        outer = axes[0].phase_places[outer_phase]
-        first_outer = max(outer[0], axes[0].tile_places[tile[0], 0])
-        last_outer = min(outer[1], axes[0].tile_places[tile[0], 1])
-        if first_outer > last_outer:
-            continue
-        for inner_phase in range(axes[1].phase_places.shape[0]):
-            inner = axes[1].phase_places[inner_phase]
-            first_inner = max(inner[0], axes[1].tile_places[tile[1], 0])
-            last_inner = min(inner[1], axes[1].tile_places[tile[1], 1])
-            if first_inner > last_inner:
-                continue
-            count = gather_phase(plane, axes, tile, (outer_phase, inner_phase), found)
-            whole = (first_outer, last_outer, first_inner, last_inner)
-            multiply_phase(axes, found[:count], whole, lists, settings, state)
+def drain_banks(state: Words, lanes: Lanes) -> None:
+    """Let all products be added."""
+    bits = np.int64(lanes.top) + 1
+    for block in range(state.shape[0]):
+        most = ZERO
+        for word in range(lanes.words):
+            for lane in range(0, 64, bits):
+                most = max(most, state[block, word] >> np.uint64(lane) & (ALL >> np.uint64(64 - bits)))
+            state[block, word] = ZERO
+        state[block, lanes.words] += most
 
 
 @kernel
-def waiting_products(time: IntArray, free: IntArray, waiting: IntArray) -> bool:
-    """Set waiting[PE, block, bank] to what is left to add, and say whether it was that already."""
+def is_repeated(state: Words, before: Words) -> bool:
+    """Whether the same products wait."""
     same = True
-    for tile in range(free.shape[0]):
-        for block in range(free.shape[1]):
-            for bank in range(free.shape[2]):
-                left = max(free[tile, block, bank] - time[tile, block], 0)
-                same = same and waiting[tile, block, bank] == left
-                waiting[tile, block, bank] = left
+    for block in range(state.shape[0]):
+        for word in range(state.shape[1] - 1):
+            same = same and state[block, word] == before[block, word]
     return same
 
 
 @kernel
-def multiply_image(
-    image: NDArray[np.uint8], axes: tuple[Axis, Axis], operand: Operand, banks: Banks, array: Array, work: Work
-) -> None:
-    """Set the cycles of image[channel, outer, inner] and add to its products; Source: SCNN (ISCA 2017), §3.
+def begin_channel(state: Words, before: Words, products: IntArray) -> None:
+    """Count from zero, and keep what waits."""
+    products[:] = 0
+    for block in range(state.shape[0]):
+        for word in range(state.shape[1]):
+            before[block, word] = state[block, word]
+        state[block, state.shape[1] - 1] = ZERO
 
-    An image of a single channel stands for as many that are alike as `work` has.
+
+@kernel
+def multiply_image(
+    image: NDArray[np.uint8], grid: Grid, values: Values, banks: Banks, array: Array, work: Work
+) -> None:
+    """Set the cycles of image[channel, outer, inner] where they are visited, and add to their products.
+
+    An image of a single channel stands for as many that are alike as `work` has. Source: SCNN (ISCA 2017), §3.
     """
-    blocks, channels, tiles = work.cycles.shape
-    inner_tiles = axes[1].tile_places.shape[0]
-    places = operand.offset.shape[1]
-    lists = Lists(
-        np.empty((blocks, places + 1), dtype=np.int64), np.empty(operand.base.shape[0] * places, dtype=np.int64)
-    )
-    pairs = Pairs(
-        np.empty(places, dtype=np.int64), np.empty(places, dtype=np.int64),
-        np.empty((places, array.per_step[0]), dtype=np.int64),
-    )  # fmt: skip
+    channels, visits, places, lanes = work.cycles.shape[1], grid.visits, values.start.shape[2] - 1, banks.lanes
     found = np.empty((image.shape[1] * image.shape[2], 2), dtype=np.int64)
-    # PEs that finish each channel start from empty banks, at whatever time.
-    states = tiles if array.runs_on else 1
-    time = np.zeros((states, blocks), dtype=np.int64)
-    free = np.zeros((states, blocks, banks.banks), dtype=np.int64)
-    waiting = np.zeros(free.shape, dtype=np.int64)
-    settings = (array, banks, pairs, np.empty(places, dtype=np.int64))
-    alike = image.shape[0] < channels
-    for channel in range(channels):
-        if channel < operand.offset.shape[0]:
-            list_values(operand, channel, array.block_rows, banks, lists)
-        before = work.products.copy()
-        for tile in range(tiles):
-            number = tile if array.runs_on else 0
-            state = State(time[number], free[number], work.products)
-            work.cycles[:, channel, tile] = -state.time
-            where = (tile // inner_tiles, tile % inner_tiles)
-            multiply_tile(image[0 if alike else channel], axes, where, lists, settings, (found, state))
-            if not array.runs_on or channel == channels - 1:
-                for block in range(blocks):
-                    state.time[block] = max(state.time[block], state.free[block].max())
-            work.cycles[:, channel, tile] += state.time
-        left = channels - 1 - channel
-        # What begins as the one before it began goes as that went.
-        if alike and left > 0 and (not array.runs_on or waiting_products(time, free, waiting)):
-            work.products[:] += left * (work.products - before)
-            for later in range(channel + 1, channels):
-                work.cycles[:, later] = work.cycles[:, channel]
-            for tile in range(tiles if array.runs_on else 0):
-                for block in range(blocks):
-                    work.cycles[block, channels - 1, tile] += waiting[tile, block].max()
-            break
+    pairs = Pairs(
+        np.empty((places, 2), dtype=np.int64),
+        np.empty((places, banks.one.shape[1], lanes.words), dtype=np.uint64),
+        np.empty((places + 1, 3), dtype=np.int64),
+    )
+    state = np.zeros((work.cycles.shape[0], lanes.words + 1), dtype=np.uint64)
+    before, products = np.zeros(state.shape, dtype=np.uint64), np.zeros(2, dtype=np.int64)
+    first = 0
+    while first < visits.shape[0]:
+        tile, last = visits[first, TILE], first
+        while last < visits.shape[0] and visits[last, TILE] == tile:
+            last += 1
+        for channel in range(channels):
+            # What begins as the one before it began goes as that went.
+            if channel == 0 or image.shape[0] == channels or not is_repeated(state, before):
+                begin_channel(state, before, products)
+                of_list = (values.start[min(channel, values.start.shape[0] - 1)], values.row_class)
+                for visit in range(first, last):
+                    count = gather_values(image, min(channel, image.shape[0] - 1), grid, visit, found)
+                    multiply_visit((found, count), grid, visit, of_list, (array, banks, pairs), (state, products))
+                if not array.runs_on or channel == channels - 1:
+                    drain_banks(state, lanes)
+            elif channel == channels - 1:
+                drain_banks(state, lanes)
+            for block in range(state.shape[0]):
+                work.cycles[block, channel, tile] = state[block, lanes.words]
+            work.products[0] += products[0]
+            work.products[1] += products[1]
+        first = last

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from swatsim.contraction import Contraction
 from swatsim.datapaths.outer.keys import Keys
+from swatsim.datapaths.outer.tables import Axis
 from swatsim.errors import MappingError
-from swatsim.kernels.cartesian import Axis
 from swatsim.keys.machine import Machine
 from swatsim.sides import Windows
 from swatsim.way import Split

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +14,28 @@ from numpy.typing import NDArray
 from swatsim.contraction import Contraction
 from swatsim.datapaths.outer.geometry import Geometry
 from swatsim.datapaths.outer.keys import Keys
-from swatsim.kernels.cartesian import ALL, EXACT, RANGE, Array, Axis, Banks, Operand, Work, multiply_image
+from swatsim.datapaths.outer.tables import pack_axes, pack_banks
+from swatsim.kernels.cartesian import (
+    BETWEEN,
+    EVERY,
+    EXACT,
+    TILE,
+    Array,
+    Banks,
+    Grid,
+    Operand,
+    Values,
+    Work,
+    list_values,
+    multiply_image,
+)
 from swatsim.keys.machine import Machine
+from swatsim.workers import share
 
 IntArray = NDArray[np.int64]
-FETCHED = {"none": ALL, "range": RANGE, "exact": EXACT}
+FETCHED = {"none": EVERY, "range": BETWEEN, "exact": EXACT}
+# Of a piece of work: about 50 ms.
+PRODUCTS_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +57,12 @@ def count(contraction: Contraction, shape: Geometry, machine: Machine[Keys], *, 
     together, each = [], []
     working, products = 0, np.zeros(2, dtype=np.int64)
     for group in range(1 if dense else groups):
-        found = (
-            _multiply(contraction, shape, setting, None if dense else (group, number), products)
-            for number in range(1 if dense else images)
-        )
+        found, multiplied = _multiply(contraction, shape, setting, None if dense else group)
         rounds = (_weight_grad_rounds if weight_grad else _image_rounds)(found, shape)
         together.append(rounds[0])
         each.append(rounds[1])
         working += rounds[2]
+        products += multiplied
     cycles = np.stack(each if machine.datapath.barrier == "channel" else together)
     once, times = int(np.sum(together)), 1
     if dense:
@@ -59,45 +76,83 @@ def count(contraction: Contraction, shape: Geometry, machine: Machine[Keys], *, 
 
 
 class _Setting(NamedTuple):
-    axes: tuple[Axis, Axis]  # outer and inner
+    grid: Grid
+    tiles: int
     offsets: list[IntArray]
+    row_class: NDArray[np.uint16]
     banks: Banks
     array: Array
 
 
 def _setting(contraction: Contraction, shape: Geometry, machine: Machine[Keys]) -> _Setting:
     datapath = machine.datapath
+    row_class, result_class, of = _bank_classes(datapath, shape, contraction.rows.vectors)
+    array = Array(
+        at_once=machine.tile.columns, per_step=machine.tile.rows, fetched=FETCHED[datapath.anticipate],
+        # In weight_grad the accumulators are emptied after each channel.
+        runs_on=datapath.barrier == "round" and contraction.taps is not None,
+    )  # fmt: skip
     return _Setting(
-        axes=shape.axes[::-1] if shape.width_outside else shape.axes,
+        grid=pack_axes(shape.axes[::-1] if shape.width_outside else shape.axes),
+        tiles=shape.axes[0].tile_places.shape[0] * shape.axes[1].tile_places.shape[0],
         offsets=_offsets(contraction, shape),
-        banks=_banks(datapath, shape, contraction.rows.vectors),
-        array=Array(
-            per_step=(machine.tile.columns, machine.tile.rows), block_rows=shape.block_rows,
-            fetched=FETCHED[datapath.anticipate], bank_queue=datapath.bank_queue,
-            # In weight_grad the accumulators are emptied after each channel.
-            runs_on=datapath.barrier == "round" and contraction.taps is not None,
-        ),
+        row_class=row_class.astype(np.uint16),
+        banks=pack_banks(of, result_class, datapath.bank_queue, array),
+        array=array,
     )  # fmt: skip
 
 
 def _multiply(
-    contraction: Contraction, shape: Geometry, setting: _Setting, which: tuple[int, int] | None, products: IntArray
-) -> IntArray:
-    """Cycles [block of rows, channel, tile] of a group of an image, or of ones in both operands' place."""
+    contraction: Contraction, shape: Geometry, setting: _Setting, group: int | None
+) -> tuple[list[IntArray], IntArray]:
+    """Cycles [block of rows, channel, tile] of each image, and products, of a group, or of one image of only ones."""
     image, rows = contraction.image, contraction.rows
     channels = image.shape[1] // rows.groups
-    if which is None:
-        plane = np.ones((1, *image.shape[2:]), dtype=np.uint8)
-        operand = Operand(np.ones(2, np.uint64), np.zeros_like(rows.base[0]), np.zeros_like(setting.offsets[0][:1]))
+    if group is None:
+        planes = np.ones((1, 1, *image.shape[2:]), dtype=np.uint8)
+        operands = [Operand(np.ones(2, np.uint64), np.zeros_like(rows.base[0]), np.zeros_like(setting.offsets[0][:1]))]
     else:
-        group, number = which
-        plane = image.values[number, group * channels : (group + 1) * channels].view(np.uint8)
-        operand = Operand(rows.words, rows.base[group], setting.offsets[number % len(setting.offsets)])
-    plane = np.ascontiguousarray(plane.swapaxes(1, 2) if shape.width_outside else plane)
-    tiles = setting.axes[0].tile_places.shape[0] * setting.axes[1].tile_places.shape[0]
-    cycles = np.zeros((-(-rows.vectors // shape.block_rows), channels, tiles), dtype=np.int64)
-    multiply_image(plane, setting.axes, operand, setting.banks, setting.array, Work(cycles, products))
-    return cycles
+        planes = image.values[:, group * channels : (group + 1) * channels].view(np.uint8)
+        operands = [Operand(rows.words, rows.base[group], offset) for offset in setting.offsets]
+    planes = np.ascontiguousarray(planes.swapaxes(2, 3) if shape.width_outside else planes)
+    values = [_values(operand, shape.block_rows, setting.row_class) for operand in operands]
+    tiles = setting.tiles
+    found: list[IntArray] = []
+    pieces: list[Callable[[], IntArray]] = []
+    for number, plane in enumerate(planes):
+        of_image = values[number % len(values)]
+        found.append(np.zeros((of_image.start.shape[1], channels, tiles), dtype=np.int64))
+        products = int(np.count_nonzero(plane)) * int(of_image.start[-1, -1, -1]) // len(of_image.start)
+        pieces += [
+            partial(_multiply_tiles, plane, part, of_image, setting, found[-1])
+            for part in _parts(setting.grid, tiles, products)
+        ]
+    return found, np.sum(share(pieces), axis=0)
+
+
+def _parts(grid: Grid, tiles: int, products: int) -> Iterable[Grid]:
+    """The visits of some tiles each, for about as many products as are a piece of work."""
+    parts = min(tiles, 1 + products // PRODUCTS_AT_ONCE)
+    edges = np.searchsorted(grid.visits[:, TILE], np.arange(parts + 1) * tiles // parts)
+    return (grid._replace(visits=grid.visits[first:last]) for first, last in itertools.pairwise(edges))
+
+
+def _multiply_tiles(
+    plane: NDArray[np.uint8], grid: Grid, values: Values, setting: _Setting, cycles: IntArray
+) -> IntArray:
+    work = Work(cycles, np.zeros(2, dtype=np.int64))
+    multiply_image(plane, grid, values, setting.banks, setting.array, work)
+    return work.products
+
+
+def _values(operand: Operand, block_rows: int, row_class: NDArray[np.uint16]) -> Values:
+    (lists, places), rows = operand.offset.shape, operand.base.size
+    values = Values(
+        np.empty((lists, -(-rows // block_rows), places + 1), dtype=np.int64),
+        np.empty(lists * places * rows, dtype=np.uint16),
+    )
+    list_values(operand, block_rows, row_class, values)
+    return values
 
 
 def _image_rounds(found: Iterable[IntArray], shape: Geometry) -> tuple[IntArray, IntArray, int]:
@@ -138,8 +193,11 @@ def _offsets(contraction: Contraction, shape: Geometry) -> list[IntArray]:
     return [np.ascontiguousarray(offset[(taps.T if shape.width_outside else taps).reshape(-1)].T)]
 
 
-def _banks(datapath: Keys, shape: Geometry, rows: int) -> Banks:
-    """Source: SCNN's hash as an independent simulator has it."""
+def _bank_classes(datapath: Keys, shape: Geometry, rows: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Classes of rows and of results, and the bank of [class of row, class of result].
+
+    Source: SCNN's hash as an independent simulator has it.
+    """
     number, results = datapath.accumulator_banks, shape.results
     y, x, row = np.arange(results[0])[:, None], np.arange(results[1]), np.arange(rows)
     if datapath.bank_hash == "modulo":
@@ -150,7 +208,4 @@ def _banks(datapath: Keys, shape: Geometry, rows: int) -> Banks:
         filters, (height, width) = np.arange(8)[:, None], np.divmod(np.arange(16), 4)
         mixed = (filters & 4) << 2 ^ (height & 2) << 3 ^ (width & 2) << 3
         of = (mixed + ((height & 1) << 3) + ((width & 1) << 2) + (filters & 3)) % number
-    return Banks(
-        of=of.astype(np.int32), row=row_class, banks=number,
-        result=np.ascontiguousarray(result_class.T if shape.width_outside else result_class),
-    )  # fmt: skip
+    return row_class, np.ascontiguousarray(result_class.T if shape.width_outside else result_class), of

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from swatsim import compare_command, explain_command, trace_commands
+from swatsim import compare_command, explain_command, trace_commands, warmup_command
 from swatsim.command_options import unique
 from swatsim.command_output import USER_ERROR, check_outputs, write_document, write_documents
 from swatsim.errors import SwatsimError
@@ -37,6 +40,7 @@ def cli() -> None:
 cli.add_command(trace_commands.trace)
 cli.add_command(compare_command.compare)
 cli.add_command(explain_command.explain)
+cli.add_command(warmup_command.warmup)
 
 
 @cli.command()
@@ -93,7 +97,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     outputs = {"json": json_file, "csv": csv_file, "timeline": timeline_file}
     check_outputs({f"--{kind}": path for kind, path in outputs.items()} | {"--profile": profile})
     with profiling(wanted=profile is not None, already="start-up") as kept:
-        with stage("start-up"):
+        with stage("start-up"), loading():
             from swatsim.architecture import load_architecture, parse_override
             from swatsim.report.timeline_files import timeline_renderer
             from swatsim.simulation import simulate
@@ -113,6 +117,19 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
             write_outputs(report, outputs, show)
     if kept is not None and profile is not None:
         write_profile(kept, profile)
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """For a block that imports: what is imported is no garbage, neither now nor later, and numpy begins no threads."""
+    # None of numpy's matrix products is large, and its threads spin for as long as it takes to import the rest.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def write_profile(profile: Profile, path: str) -> None:

@@ -154,14 +154,10 @@ class _Translator:
 
 
 def _placed(detail: ErrorDetails) -> ErrorDetails:
-    """The error at the path that the file has: pydantic puts a datapath's kind behind `datapath`."""
-    path, got = detail["loc"], detail["input"]
-    if path == KIND[:1] and detail["type"].startswith("union_tag"):
-        if detail["type"] == "union_tag_invalid":
-            got = got["kind"]
+    """The error at the path that the file has: without a known kind, at `datapath.kind`."""
+    if detail["loc"] == KIND[:1] and detail["type"].startswith("union_tag"):
+        got = detail["input"]["kind"] if detail["type"] == "union_tag_invalid" else detail["input"]
         return {**detail, "loc": KIND, "input": got}
-    if path[:1] == KIND[:1] and len(path) > 1:
-        return {**detail, "loc": (*path[:1], *path[2:])}
     return detail
 
 

@@ -124,7 +124,7 @@ _Levels: TypeAlias = Annotated[
 class Memory(RootModel[_Levels]):
     """The levels by name, outermost first; that one is off chip."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
+    model_config = ConfigDict(frozen=True, strict=True, defer_build=True)
 
     def __eq__(self, other: object) -> bool:
         """Levels in another order are another hierarchy."""

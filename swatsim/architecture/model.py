@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import Field, GetCoreSchemaHandler, model_validator
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
+from pydantic_core import (
+    CoreSchema,
+    InitErrorDetails,
+    PydanticCustomError,
+    PydanticKnownError,
+    ValidationError,
+    core_schema,
+)
 
 from swatsim.architecture.memory import Memory
 from swatsim.architecture.rules import CONTRADICTION, contradictions
@@ -22,11 +29,24 @@ _SOURCE = Text(longest=1_000, one_line=False)
 
 
 class _Families:
-    """Told apart by `kind`, whatever modules there are."""
+    """Told apart by `kind`, whatever modules there are; only that of the machine is imported."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        choices = {kind: handler.generate_schema(module.Keys) for kind, module in datapaths().items()}
-        return core_schema.tagged_union_schema(choices, discriminator="kind")
+        return core_schema.no_info_plain_validator_function(_family_of)
+
+
+def _family_of(value: object) -> DatapathKeys:
+    if isinstance(value, DatapathKeys):
+        return value
+    if not isinstance(value, dict):
+        raise PydanticKnownError("model_attributes_type")
+    if "kind" not in value:
+        raise PydanticKnownError("union_tag_not_found", {"discriminator": "'kind'"})
+    found = datapaths().get(value["kind"]) if isinstance(value["kind"], str) else None
+    if found is None:
+        tags = {"discriminator": "'kind'", "tag": str(value["kind"]), "expected_tags": ", ".join(datapaths())}
+        raise PydanticKnownError("union_tag_invalid", tags)
+    return found.Keys.model_validate(value)
 
 
 Datapath: TypeAlias = Annotated[DatapathKeys, _Families()]
@@ -70,7 +90,8 @@ class Energy(Part):
         return value if low is None else low, value, value if high is None else high
 
 
-_ASSUMED_ENERGY = Energy(
+# Constructed without a check, which only a whole Architecture needs.
+_ASSUMED_ENERGY = Energy.model_construct(
     mac_pj=0.6, mac_low_pj=0.2, mac_high_pj=1.2, mac_node_nm=28, mac_source="assumed: 16-bit values, 32-bit sums"
 )
 
@@ -115,14 +136,15 @@ class Architecture(Part):
         "holds everything; an operand goes down, and a result up, through those that hold it."
     )
     streaming: Streaming = Field(
-        default=Streaming(), description="How fast the work goes that is not a multiplication of two tensors."
+        default=Streaming.model_construct(),
+        description="How fast the work goes that is not a multiplication of two tensors.",
     )
     energy: Energy = Field(
         default=_ASSUMED_ENERGY,
         description=f"Energy of the arithmetic. Left out: {_ASSUMED_ENERGY.mac_pj} pJ, {_ASSUMED_ENERGY.mac_low_pj} to "
         f"{_ASSUMED_ENERGY.mac_high_pj}, {_ASSUMED_ENERGY.mac_source}.",
     )
-    area: Area = Field(default=Area(), description="Area of what is not memory.")
+    area: Area = Field(default=Area.model_construct(), description="Area of what is not memory.")
 
     @property
     def macs_per_cycle(self) -> int:

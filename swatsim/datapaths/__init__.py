@@ -1,12 +1,12 @@
-"""The zero-skipping mechanisms, one module each, found by the `KIND` that it states (docs/extending.md)."""
+"""The zero-skipping mechanisms, one module each, whose name is the `KIND` that it states (docs/extending.md)."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from swatsim.contraction import Contraction
 from swatsim.keys.machine import DatapathKeys, Machine
@@ -33,11 +33,28 @@ class Datapath(Protocol):
         """Run a contraction, or a part of its reduction, in each of these ways."""
 
 
+class _Registry(Mapping[str, Datapath]):
+    """The mechanisms by kind; each is imported when it is asked for: a machine has one of them."""
+
+    def __init__(self) -> None:
+        self._kinds = tuple(found.name for found in pkgutil.iter_modules(__path__))
+
+    def __getitem__(self, kind: str) -> Datapath:
+        if kind not in self._kinds:
+            raise KeyError(kind)
+        return cast(Datapath, importlib.import_module(f"{__name__}.{kind}"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+
 @cache
-def datapaths() -> dict[str, Datapath]:
+def datapaths() -> Mapping[str, Datapath]:
     """All mechanisms by kind."""
-    modules = (importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__))
-    return {module.KIND: module for module in modules}
+    return _Registry()
 
 
 def arranged(contraction: Contraction, machine: Machine[Any]) -> Contraction:

@@ -1,0 +1,125 @@
+"""What a command imports before it does its work, and what it leaves alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+
+import numba
+import pytest
+from trace_files import small_trace
+
+from swatsim.cli import cli
+from swatsim.datapaths import datapaths
+
+HEAVY = {"llvmlite", "multiprocessing", "numba", "numpy", "pandas", "pydantic", "rich", "yaml", "zstandard"}
+
+
+def modules_after(code, **environment):
+    """Names of the modules that a new interpreter has imported once it has run `code`."""
+    code = f"{textwrap.dedent(code)}\nimport sys; print('MODULES', *sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.rpartition("MODULES ")[2].split())
+
+
+def after_command(*arguments):
+    """The same of a command."""
+    return modules_after(f"from swatsim.cli import cli; cli.main({list(arguments)!r}, standalone_mode=False)")
+
+
+@pytest.fixture(scope="module")
+def after_run(trace):
+    return after_command("run", "--arch", "systolic", "--trace", str(trace), "--layers", "last")
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory):
+    return small_trace(tmp_path_factory.mktemp("startup") / "trace")
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["trace"], ["compare"], ["explain"], ["warmup"]])
+def test_help_imports_nothing_heavy(command):
+    found = after_command(*command, "--help")
+    assert not found & HEAVY
+    assert not {name for name in found if name.startswith("swatsim.")} & {"swatsim.architecture", "swatsim.trace"}
+
+
+def test_a_run_needs_no_pandas_and_no_processes(after_run):
+    assert not after_run & {"pandas", "multiprocessing.pool", "concurrent.futures.process", "swatsim.warmup"}
+
+
+def test_a_run_imports_the_datapath_of_its_machine_alone(after_run):
+    found = {kind for kind in datapaths() if f"swatsim.datapaths.{kind}" in after_run}
+    assert found == {"systolic"}
+
+
+def test_a_run_that_draws_no_table_needs_no_rich(trace):
+    found = after_command("run", "--arch", "systolic", "--trace", str(trace), "--layers", "last", "--csv", "-")
+    assert "numba" in found
+    assert "rich" not in found
+
+
+def test_a_datapath_is_found_by_its_name():
+    assert {kind: datapath.KIND for kind, datapath in datapaths().items()} == {kind: kind for kind in datapaths()}
+    with pytest.raises(KeyError):
+        datapaths()["__init__"]
+
+
+# Imported only when numba is about to compile something.
+COMPILER = "numba.misc.cffiimpl"
+compiles = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled with NUMBA_DISABLE_JIT=1")
+
+
+@compiles
+def test_a_cached_kernel_is_loaded_without_what_numba_compiles_with(tmp_path):
+    load = """
+    import numpy as np
+    from swatsim.kernels.bits import count_ones
+    from swatsim.kernels.streams import unite_rows
+    assert count_ones(np.uint64(7)) == 3
+    """
+    assert COMPILER in modules_after(load, SWATSIM_CACHE_DIR=str(tmp_path))
+    assert COMPILER not in modules_after(load, SWATSIM_CACHE_DIR=str(tmp_path))
+    compile_next = (
+        load
+        + """
+    united = np.zeros((1, 1), np.uint64)
+    unite_rows(np.array([[1], [2]], np.uint64), 2, united)
+    assert united[0, 0] == 3
+    """
+    )
+    assert COMPILER in modules_after(compile_next, SWATSIM_CACHE_DIR=str(tmp_path))
+
+
+@compiles
+def test_after_a_warm_up_a_run_compiles_nothing(trace, capfd):
+    cli.main(["warmup", "--arch", "systolic", "--workers", "2"], standalone_mode=False)
+    assert re.fullmatch(
+        r"\d+ kernels compiled for 1 machine in [\d.]+ s by 2 processes\.\n\d+ kernels are kept in .*\n",
+        capfd.readouterr().out,
+    )
+    assert COMPILER not in after_command("run", "--arch", "systolic", "--trace", str(trace))
+
+
+@pytest.mark.parametrize("setting", [{"SWATSIM_CACHE_DIR": "/dev/null"}, {"NUMBA_DISABLE_JIT": "1"}])
+def test_a_warm_up_needs_a_cache(setting):
+    done = subprocess.run(
+        [sys.executable, "-m", "swatsim", "warmup"],
+        check=False,
+        env={**os.environ, **setting},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch(r"\S+: compiled kernels are not kept there, expected .*\n", done.stderr)

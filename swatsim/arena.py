@@ -5,29 +5,47 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.demand import Demand, Place, demand_of
+from swatsim.architecture import Level
+from swatsim.cuts import Cuts
+from swatsim.demand import Place, demand_of
 from swatsim.dram import transfer_cycles
-from swatsim.held import HeldSide
+from swatsim.held import HeldParts, HeldSide
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.blocks import Computation, Results, SideBlocks
 from swatsim.kernels.search import ROOM, Rest, SideTotals
-from swatsim.way import Extent, Schedule
+from swatsim.way import Schedule
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Piece(NamedTuple):
     """One part of a contraction's reduction (or all of it): its schedule and its operands, as the machine has them."""
 
     schedule: Schedule
     rows: HeldSide  # the operand on the machine's rows
     columns: HeldSide
+
+
+class Pieces(NamedTuple):
+    """A contraction, all parts of its reduction in one orientation and split, in order."""
+
+    schedules: tuple[Schedule, ...]
+    rows: HeldParts
+    columns: HeldParts
+
+    @property
+    def compute_cycles(self) -> int:
+        """Cycles until the slowest barrier set has finished."""
+        first, *others = self.schedules
+        if not others:
+            return first.compute_cycles
+        return int(sum((each.set_cycles for each in others), first.set_cycles).max())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,44 +61,51 @@ class Product:
 class Arena:
     """What `kernels.search` takes: the blocks of every cut, their sums, results, computation, and the rest."""
 
-    pieces: tuple[Piece, ...]
+    held: Pieces
     sides: tuple[SideBlocks, SideBlocks]  # rows, columns
     totals: tuple[SideTotals, SideTotals]
     work: tuple[Results, Computation]
     rest: Rest
     block_values: IntArray  # [kind of row block, kind of column block]: results
 
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Part by part."""
+        return tuple(map(Piece, self.held.schedules, self.held.rows.parts, self.held.columns.parts))
 
-def arena_of(
-    pieces: Sequence[Piece], product: Product, hierarchy: Hierarchy, present: BoolArray | None = None
-) -> Arena:
+
+def arena_of(pieces: Pieces, product: Product, hierarchy: Hierarchy, present: BoolArray | None = None) -> Arena:
     """Measure every cut of both sides; partial sums stay on chip.
 
     Parameters
     ----------
-    pieces : parts of the reduction, in order, all in one orientation and split.
+    pieces : what is to be computed.
     present : lines of the columns' tensor that are on chip already and stay there, with all others once they come: the
         columns are a single block.
     """
-    schedule = pieces[0].schedule
-    both = schedule.extents
-    rows = _demand("rows", [piece.rows for piece in pieces], both, hierarchy, outer=not schedule.columns_outer)
-    columns = _demand(
-        "columns", [piece.columns for piece in pieces], both[::-1], hierarchy, outer=schedule.columns_outer,
-        present=present,
+    schedule = pieces.schedules[0]
+    row_extent, column_extent = schedule.extents
+    row_place = Place(
+        operand="rows", formats=_formats("rows", pieces.rows, hierarchy), extent=row_extent,
+        other_tiles=column_extent.tiles, outer=not schedule.columns_outer,
     )  # fmt: skip
+    column_place = Place(
+        operand="columns", formats=_formats("columns", pieces.columns, hierarchy), extent=column_extent,
+        other_tiles=row_extent.tiles, outer=schedule.columns_outer, present=present,
+    )  # fmt: skip
+    rows, columns = demand_of(pieces.rows, row_place, hierarchy), demand_of(pieces.columns, column_place, hierarchy)
     inner = rows if schedule.columns_outer else columns
     computation = Computation(
-        sums=_sums(np.stack([piece.schedule.cycles for piece in pieces])),
+        sums=_sums([each.cycles for each in pieces.schedules]),
         columns_outer=schedule.columns_outer, inner_rounds=inner.cuts.total_rounds,
     )  # fmt: skip
     return Arena(
-        pieces=tuple(pieces),
+        held=pieces,
         sides=(rows.blocks, columns.blocks),
         totals=(rows.totals, columns.totals),
-        work=(_results(rows, columns, schedule, product, hierarchy), computation),
+        work=(_results(rows.cuts, columns.cuts, schedule, product, hierarchy), computation),
         rest=_rest(schedule, computation, product, hierarchy, whole_columns=present is not None),
-        block_values=_block_values(rows, columns),
+        block_values=_block_values(rows.cuts, columns.cuts),
     )  # fmt: skip
 
 
@@ -98,11 +123,11 @@ def sums_always_fit(arena: Arena) -> bool:
 def with_spills(arena: Arena, hierarchy: Hierarchy) -> Arena:
     """The same, with the partial sums off chip between the parts of the reduction, block by block as they come."""
     sum_bytes = hierarchy.architecture.datapath.accumulator_bytes
-    channel, results, rest = hierarchy.levels[hierarchy.names[0]], arena.work[0], arena.rest
+    results, rest = arena.work[0], arena.rest
     spill, one_run = arena.block_values * sum_bytes, np.ones_like(arena.block_values)
     store, load = results.store.copy(), results.load.copy()
-    store[0] = transfer_cycles(channel, hierarchy.clock_hz, spill, one_run, write=True)
-    load[0] = transfer_cycles(channel, hierarchy.clock_hz, spill, one_run, write=False)
+    store[0] = transfer_cycles(*hierarchy.channel, spill, one_run, write=True)
+    load[0] = transfer_cycles(*hierarchy.channel, spill, one_run, write=False)
     per_value = _result_bytes(hierarchy, spilled=True)
     spilled = sum_bytes * (rest.parts - 1)
     return replace(
@@ -114,66 +139,70 @@ def with_spills(arena: Arena, hierarchy: Hierarchy) -> Arena:
     )  # fmt: skip
 
 
-def _demand(
-    operand: str,
-    held: Sequence[HeldSide],
-    both: Sequence[Extent],
-    hierarchy: Hierarchy,
-    *,
-    outer: bool,
-    present: BoolArray | None = None,
-) -> Demand:
-    own, other = both
-    formats = hierarchy.tensor_format(operand, held[0].side.role, full=all(each.side.full for each in held))
-    place = Place(
-        operand=operand, formats=formats, extent=own, other_tiles=other.tiles, outer=outer, present=present
-    )  # fmt: skip
-    return demand_of(held, place, hierarchy)
+@lru_cache(maxsize=64)
+def _tensor_format(operand: str, tensor: str, hierarchy: Hierarchy, *, full: bool) -> dict[str, str]:
+    return hierarchy.tensor_format(operand, tensor, full=full)
 
 
-def _sums(cycles: IntArray) -> IntArray:
-    """Sums from the first rounds on, of cycles[part, set, outer round, inner round]."""
-    parts, sets, outer, inner = cycles.shape
-    sums = np.zeros((parts, sets, outer + 1, inner + 1), dtype=np.int64)
-    np.cumsum(cycles, axis=2, out=sums[:, :, 1:, 1:])
+def _formats(operand: str, held: HeldParts, hierarchy: Hierarchy) -> dict[str, str]:
+    return _tensor_format(operand, held.side.role, hierarchy, full=held.full)
+
+
+def _sums(cycles: Sequence[IntArray]) -> IntArray:
+    """Sums from the first rounds on, of each part's cycles[set, outer round, inner round]."""
+    sets, outer, inner = cycles[0].shape
+    sums = np.zeros((len(cycles), sets, outer + 1, inner + 1), dtype=np.int64)
+    for part, of_part in zip(sums, cycles, strict=True):
+        np.cumsum(of_part, axis=1, out=part[:, 1:, 1:])
     np.cumsum(sums, axis=3, out=sums)
     return sums
 
 
-def _block_values(rows: Demand, columns: Demand) -> IntArray:
+@lru_cache(maxsize=256)
+def _block_values(rows: Cuts, columns: Cuts) -> IntArray:
     """Results of a block; kinds of other groups do not meet."""
-    return np.asarray((rows.cuts.sizes[:, 0] * rows.cuts.sizes[:, 1])[:, None] * columns.cuts.sizes[:, 1])
+    return np.asarray((rows.sizes[:, 0] * rows.sizes[:, 1])[:, None] * columns.sizes[:, 1])
 
 
-def _results(rows: Demand, columns: Demand, schedule: Schedule, product: Product, hierarchy: Hierarchy) -> Results:
-    channel = hierarchy.levels[hierarchy.names[0]]
-    finished = _block_values(rows, columns) * hierarchy.architecture.datapath.value_bytes
-    runs = _runs(rows, columns, schedule, product)
-    store, load = (np.zeros((2, *finished.shape), dtype=np.int64) for _ in range(2))
-    store[1] = transfer_cycles(channel, hierarchy.clock_hz, finished, runs, write=True)
+def _results(rows: Cuts, columns: Cuts, schedule: Schedule, product: Product, hierarchy: Hierarchy) -> Results:
+    # Of a contraction, the columns lie together in weights and the rows in images; the machine may exchange them.
+    rows_together = (product.tensor == "weight") == schedule.way.transposed
+    whole_groups = 0 if product.tensor == "weight" else schedule.groups
+    layout = (rows_together, whole_groups, product.scattered)
+    store = _store_cycles(rows, columns, layout, hierarchy.channel, hierarchy.architecture.datapath.value_bytes)
     return Results(
-        store=store, load=load, per_value=_result_bytes(hierarchy, spilled=False),
+        store=store, load=np.zeros_like(store), per_value=_result_bytes(hierarchy, spilled=False),
         in_tiles=hierarchy.in_tiles,
     )  # fmt: skip
 
 
-def _runs(rows: Demand, columns: Demand, schedule: Schedule, product: Product) -> IntArray:
-    """Contiguous runs off chip of a block's results [kind of row block, kind of column block].
+@lru_cache(maxsize=256)
+def _store_cycles(
+    rows: Cuts, columns: Cuts, layout: tuple[bool, int, bool], channel: tuple[Level, int], value_bytes: int
+) -> IntArray:
+    """Cycles to store a finished block off chip [last part or not, kind of row block, kind of column block].
 
-    Weights lie filter by filter; images position by position, with all channels of a position together.
+    layout: whether the vectors of the rows lie together (else the columns'), how many groups lie together with them
+    (0: those of a block), and whether no two results do. Weights lie filter by filter; images position by position,
+    with all channels of a position together.
     """
-    groups, row_vectors = rows.cuts.sizes[:, :1], rows.cuts.sizes[:, 1:]
-    column_vectors = columns.cuts.sizes[None, :, 1]
-    # Of a contraction, the columns lie together in weights and the rows in images; the machine may exchange them.
-    if (product.tensor == "weight") == schedule.way.transposed:
-        whole, apart = row_vectors == schedule.rows.vectors, column_vectors
+    rows_together, whole_groups, scattered = layout
+    # The largest block has all vectors of its group.
+    groups, row_vectors = rows.sizes[:, :1], rows.sizes[:, 1:]
+    column_vectors = columns.sizes[None, :, 1]
+    if rows_together:
+        whole, apart = row_vectors == rows.sizes[:, 1].max(), column_vectors
     else:
-        whole, apart = column_vectors == schedule.columns.vectors, row_vectors
-    if product.tensor != "weight":
-        whole = whole & (groups == schedule.groups)
-    if product.scattered:
+        whole, apart = column_vectors == columns.sizes[:, 1].max(), row_vectors
+    if whole_groups:
+        whole = whole & (groups == whole_groups)
+    if scattered:
         whole = whole & False
-    return np.broadcast_to(np.where(whole, 1, apart), (rows.cuts.sizes.shape[0], columns.cuts.sizes.shape[0]))
+    finished = _block_values(rows, columns) * value_bytes
+    runs = np.ascontiguousarray(np.broadcast_to(np.where(whole, 1, apart), finished.shape))
+    store = np.zeros((2, *finished.shape), dtype=np.int64)
+    store[1] = transfer_cycles(*channel, finished, runs, write=True)
+    return store
 
 
 @lru_cache(maxsize=64)
@@ -216,18 +245,25 @@ def _over_parts(per_value: IntArray, parts: int) -> IntArray:
 def _rest(
     schedule: Schedule, computation: Computation, product: Product, hierarchy: Hierarchy, *, whole_columns: bool
 ) -> Rest:
-    datapath = hierarchy.architecture.datapath
     parts = computation.sums.shape[0]
+    return _rest_of(parts, hierarchy)._replace(
+        groups=schedule.groups, compute=int(computation.sums[:, :, -1, -1].sum(axis=0).max()),
+        values=schedule.groups * schedule.rows.vectors * schedule.columns.vectors, whole_columns=whole_columns,
+        mac_energy=product.multiplications * hierarchy.mac_energy,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _rest_of(parts: int, hierarchy: Hierarchy) -> Rest:
+    """What is the same for all contractions whose reduction has so many parts."""
+    datapath = hierarchy.architecture.datapath
     resident, innermost = hierarchy.resident("results"), hierarchy.paths["results"][-1]
     waits_as_sum = parts > 1 or hierarchy.index[innermost] == resident
     return Rest(
-        groups=schedule.groups, parts=parts, compute=int(computation.sums[:, :, -1, -1].sum(axis=0).max()),
-        values=schedule.groups * schedule.rows.vectors * schedule.columns.vectors,
-        whole_columns=whole_columns, spilled=False,
+        groups=0, parts=parts, compute=0, values=0, whole_columns=False, spilled=False, mac_energy=0,
         result_level=resident, result_in_tiles=hierarchy.levels[hierarchy.names[resident]].per == "tile",
         result_bytes=datapath.accumulator_bytes if waits_as_sum else datapath.value_bytes,
         stored=np.array([datapath.value_bytes, 0]),
         results_moved=_over_parts(_result_bytes(hierarchy, spilled=False), parts),
         capacity=hierarchy.capacity, bit_energy=hierarchy.bit_energy,
-        mac_energy=product.multiplications * hierarchy.mac_energy,
     )  # fmt: skip

@@ -18,7 +18,7 @@ EVERY_SIZE = 8
 MOST_BLOCKS_OF_A_GROUP = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cuts:
     """All cuts of one side, their blocks one after another.
 

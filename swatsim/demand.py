@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.cuts import Cuts, cuts_of
-from swatsim.dram import transfer_cycles
-from swatsim.held import HeldSide
+from swatsim.dram import off_chip
+from swatsim.held import HeldParts
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.blocks import (
     GROUPS,
@@ -25,9 +25,8 @@ from swatsim.kernels.blocks import (
     VECTORS,
     SideBlocks,
 )
-from swatsim.kernels.measure import COMING, UNKNOWN, UNLIMITED, Dealing, Residence, measure_side
+from swatsim.kernels.measure import UNKNOWN, UNLIMITED, Dealing, Residence, measure_side
 from swatsim.kernels.search import (
-    BLOCK_ROOM,
     BUNDLE_GROUPS,
     BUNDLE_TILE_VECTORS,
     COUNT,
@@ -38,13 +37,11 @@ from swatsim.kernels.search import (
     OF_LEVEL,
     OFTEN,
     ONCE,
-    ROOM,
     ROUNDS_OF_OTHER,
     TILE_ROUNDS,
     TILES,
     SideTotals,
 )
-from swatsim.kernels.touched import touched_bytes
 from swatsim.way import Extent
 
 IntArray = NDArray[np.int64]
@@ -71,32 +68,29 @@ class Demand:
     totals: SideTotals
 
 
-def demand_of(parts: Sequence[HeldSide], place: Place, hierarchy: Hierarchy) -> Demand:
+def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     """Measure what the blocks of a side move, for every cut; parts of the reduction one after another."""
-    side = parts[0].side
-    cuts = cuts_of(side.groups, side.vectors, place.extent)
-    blocks, totals = _shapes(side.groups, side.vectors, place.extent, len(hierarchy.names) - 1)
-    table, sums = np.repeat(blocks[None], len(parts), axis=0), totals.copy()
-    path, residence = _path(place, hierarchy)
-    dealing = Dealing(
-        side.groups, side.vectors, place.extent.per_tile, place.extent.at_once, place.extent.rounds(side.vectors)
-    )
+    side, extent, present = parts.side, place.extent, place.present
+    cuts, spans, blocks, totals = _shapes(side.groups, side.vectors, extent, len(hierarchy.names) - 1)
+    formats = tuple(place.formats.values())
+    residence, path = _path(place.operand, hierarchy)
+    more_room = 0
+    if present is not None:
+        held = parts.parts[0]
+        more_room = int(held.all_line_bytes(formats[1])[present & ~held.touched].sum())
+    residence = residence._replace(other_tiles=place.other_tiles, outer=place.outer, more_room=more_room)
+    dealing = Dealing(side.groups, side.vectors, extent.per_tile, extent.at_once, extent.rounds(side.vectors))
     outermost = hierarchy.levels[hierarchy.names[0]]
-    for part, held in enumerate(parts):
-        loaded, runs, more_room = _loads(held, cuts, place)
-        channel = transfer_cycles(outermost, hierarchy.clock_hz, loaded[COMING], runs, write=False)
-        vector_bytes = np.stack([held.vector_bytes(name) for name in tuple(place.formats.values())[1:]])
-        measure_side(
-            (vector_bytes, loaded, channel), path, dealing, residence._replace(more_room=more_room), table[part], sums
-        )
-    # Beside a block the next one has room, in which it is loaded meanwhile.
-    sums[:, ROOM] = sums[:, BLOCK_ROOM] * np.where(sums[:, COUNT] * len(parts) > 1, 2, 1)
+    table, sums = measure_side(
+        parts.bytes_of(formats, present), spans, (dealing, residence, path),
+        off_chip(outermost, hierarchy.clock_hz, write=False), blocks, totals,
+    )  # fmt: skip
     return Demand(cuts=cuts, blocks=SideBlocks(table), totals=SideTotals(sums, hierarchy.resident(place.operand)))
 
 
 @lru_cache(maxsize=256)
-def _shapes(groups: int, vectors: int, extent: Extent, levels: int) -> tuple[IntArray, IntArray]:
-    """What of SideBlocks [block, ...] and of SideTotals follows from the cuts alone; the rest is not counted yet."""
+def _shapes(groups: int, vectors: int, extent: Extent, levels: int) -> tuple[Cuts, IntArray, IntArray, IntArray]:
+    """Cuts, [block, 2] vectors, and what of SideBlocks [block, ...] and of SideTotals follows from the cuts alone."""
     cuts = cuts_of(groups, vectors, extent)
     blocks = np.zeros((cuts.start.size, SIDE_BUSY + SIDE_LEVEL_FIELDS * levels), dtype=np.int64)
     for field, values in (
@@ -121,38 +115,24 @@ def _shapes(groups: int, vectors: int, extent: Extent, levels: int) -> tuple[Int
     totals[:, FIRST_LOAD] = UNKNOWN
     blocks.setflags(write=False)
     totals.setflags(write=False)
-    return blocks, totals
+    return cuts, np.stack([cuts.start, cuts.stop], axis=1), blocks, totals
 
 
-def _path(place: Place, hierarchy: Hierarchy) -> tuple[IntArray, Residence]:
-    """The on-chip levels that hold an operand, outermost first, and where its blocks are kept."""
-    levels = [hierarchy.levels[name] for name in tuple(place.formats)[1:]]
+@lru_cache(maxsize=64)
+def _path(operand: str, hierarchy: Hierarchy) -> tuple[Residence, IntArray]:
+    """Where an operand's blocks are kept, and the on-chip levels that hold it, outermost first."""
+    names = hierarchy.paths[operand][1:]
+    levels = [hierarchy.levels[name] for name in names]
     rows = [
         (hierarchy.index[name] - 1, level.per == "tile",
          UNLIMITED if level.capacity_bytes is None else level.capacity_bytes // len(level.holds))
-        for name, level in zip(tuple(place.formats)[1:], levels, strict=True)
+        for name, level in zip(names, levels, strict=True)
     ]  # fmt: skip
     resident = levels[0]
     residence = Residence(
         level=rows[0][0] + 1, in_tiles=resident.per == "tile", width=resident.width_bytes_per_cycle or 0,
-        fill_width=resident.fill_bytes_per_cycle or 0, other_tiles=place.other_tiles, outer=place.outer, more_room=0,
+        fill_width=resident.fill_bytes_per_cycle or 0, other_tiles=1, outer=False, more_room=0,
     )  # fmt: skip
-    return np.array(rows, dtype=np.int64), residence
-
-
-def _loads(held: HeldSide, cuts: Cuts, place: Place) -> tuple[IntArray, IntArray, int]:
-    """Bytes [COMING ..., block] that each block loads, their runs of consecutive lines, and room taken besides."""
-    outermost, resident = tuple(place.formats.values())[:2]
-    coming, kept = held.line_bytes(outermost), held.line_bytes(resident)
-    missing, more_room = kept, 0
-    if place.present is not None:
-        there = place.present[held.touched]
-        coming, missing = np.where(there, 0, coming), np.where(there, 0, kept)
-        more_room = int(held.all_line_bytes(resident)[place.present & ~held.touched].sum())
-    stored = np.empty((3, cuts.start.size), dtype=np.int64)
-    runs = np.empty(cuts.start.size, dtype=np.int64)
-    first, last = held.interval_of_vector[cuts.start], held.interval_of_vector[cuts.stop - 1]
-    touched_bytes(
-        (held.interval_start, held.interval_stop), np.stack([coming, kept, missing]), first, last, stored, runs
-    )
-    return stored, np.maximum(runs, 1), more_room
+    path = np.array(rows, dtype=np.int64)
+    path.setflags(write=False)
+    return residence, path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from swatsim.dram_standards import STANDARDS, Standard
 from swatsim.kernels.dram import Channel
-from swatsim.kernels.off_chip import Pipe
+from swatsim.kernels.off_chip import PLACES, Pipe
 from swatsim.kernels.off_chip import channel_share as kernel_share
 from swatsim.kernels.off_chip import transfer_cycles as kernel_cycles
 
@@ -49,10 +50,27 @@ def transfer_cycles(level: Level, clock_hz: int, transfer_bytes: IntArray, runs:
         )
     if runs.size and runs.min() < 1:
         raise ValueError(f"runs: got {runs.min()}, expected at least 1")
-    pipe, channel = pipe_of(level, clock_hz), channel_of(STANDARDS[level.standard or ANY_STANDARD], write=write)
+    pipe, channel, memory = off_chip(level, clock_hz, write=write)
     cycles = np.empty(transfer_bytes.size, dtype=np.int64)
-    kernel_cycles(pipe, channel, transfer_bytes.reshape(-1), runs.reshape(-1), cycles)
+    kernel_cycles(pipe, channel, transfer_bytes.reshape(-1), runs.reshape(-1), memory, cycles)
     return cycles.reshape(transfer_bytes.shape)
+
+
+def off_chip(level: Level, clock_hz: int, *, write: bool) -> tuple[Pipe, Channel, IntArray]:
+    """The kernel's numbers of the outermost level, and what it remembers of transfers: each thread for itself."""
+    pipe, channel = pipe_of(level, clock_hz), channel_of(STANDARDS[level.standard or ANY_STANDARD], write=write)
+    memory = _known.transfers.get((pipe, channel))
+    if memory is None:
+        memory = _known.transfers[pipe, channel] = np.full((PLACES, 3), -1, dtype=np.int64)
+    return pipe, channel, memory
+
+
+class _Known(threading.local):
+    def __init__(self) -> None:
+        self.transfers: dict[tuple[Pipe, Channel], IntArray] = {}
+
+
+_known = _Known()
 
 
 @lru_cache(maxsize=16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.formats import Pieces, needs_fillers, stored_bytes
+from swatsim.kernels.measure import FIRST_INTERVAL, FIRST_SUM, RUNS, TIED, HeldBytes
+from swatsim.kernels.touched import sum_lines
 from swatsim.sides import Side, TouchedBy, fillers_of
 
 IntArray = NDArray[np.int64]
@@ -30,10 +33,9 @@ class HeldSide:
         self._line_bytes: dict[str, IntArray] = {}
         self._touched_bytes: dict[str, IntArray] = {}
         groups, lines = side.lines.start.shape
-        (
-            self.line_start, self.line_stop, self.touched,
-            self.interval_of_vector, self.interval_start, self.interval_stop,
-        ) = _touched_lines(side.touched_by, groups, lines, side.vectors)  # fmt: skip
+        self.touched, self.interval_of_vector, self.intervals = _touched_lines(
+            side.touched_by, groups, lines, side.vectors
+        )
 
     def vector_bytes(self, name: str) -> IntArray:
         """Bytes of each vector in the named format."""
@@ -60,18 +62,61 @@ class HeldSide:
         return self._line_bytes[name]
 
 
+class HeldParts:
+    """One operand in the parts of a contraction's reduction, in order."""
+
+    def __init__(self, parts: Sequence[HeldSide]) -> None:
+        self.parts = tuple(parts)
+        self.side = parts[0].side
+        self._bytes: dict[tuple[str, ...], HeldBytes] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether no part has a zero."""
+        return all(part.side.full for part in self.parts)
+
+    def bytes_of(self, formats: tuple[str, ...], present: NDArray[np.bool_] | None = None) -> HeldBytes:
+        """Bytes in the format of each level of its path, outermost first.
+
+        present : [line] of the tensor that are on chip already: only a contraction whose reduction is whole.
+        """
+        if present is not None:
+            return _bytes_of(self.parts, formats, present)
+        if formats not in self._bytes:
+            self._bytes[formats] = _bytes_of(self.parts, formats, None)
+        return self._bytes[formats]
+
+
+def _bytes_of(parts: Sequence[HeldSide], formats: tuple[str, ...], present: NDArray[np.bool_] | None) -> HeldBytes:
+    lines = [(part.line_bytes(formats[0]), part.line_bytes(formats[1])) for part in parts]
+    start = np.zeros((len(parts) + 1, TIED + 1), dtype=np.int64)
+    for number, (part, (coming, _)) in enumerate(zip(parts, lines, strict=True)):
+        start[number + 1, FIRST_INTERVAL] = start[number, FIRST_INTERVAL] + part.intervals.shape[1]
+        start[number + 1, FIRST_SUM] = start[number, FIRST_SUM] + coming.size + 1
+    sums = np.empty((RUNS, start[-1, FIRST_SUM]), dtype=np.int64)
+    tied = np.empty((start[-1, FIRST_INTERVAL], RUNS + 1), dtype=np.int64)
+    for number, (part, (coming, kept)) in enumerate(zip(parts, lines, strict=True)):
+        new = np.ones(kept.size, dtype=np.bool_) if present is None else ~present[part.touched]
+        (begin, at, _), (end, after, _) = start[number : number + 2]
+        start[number, TIED] = sum_lines((coming, kept), new, part.intervals, sums[:, at:after], tied[begin:end])
+    alone = len(parts) == 1
+    return HeldBytes(
+        vector_bytes=np.array([[part.vector_bytes(name) for name in formats[1:]] for part in parts]),
+        line_sums=sums, tied=tied, start=start,
+        intervals=parts[0].intervals if alone else np.concatenate([part.intervals for part in parts], axis=1),
+        interval_of_vector=np.array([part.interval_of_vector for part in parts]),
+    )  # fmt: skip
+
+
 class TouchedLines(NamedTuple):
     """Which lines vectors touch, numbered without those that none touches.
 
     Neighbouring vectors that touch the same lines count as one interval when the lines of a block are collected.
     """
 
-    start: IntArray  # [group · vector]: first line, and the one after the last
-    stop: IntArray
     touched: NDArray[np.bool_]  # [group · line]: whether a vector touches it
     interval_of_vector: IntArray  # [group · vector]
-    interval_start: IntArray  # [interval]
-    interval_stop: IntArray
+    intervals: IntArray  # [2, interval]: first line, and the one after the last
 
 
 @lru_cache(maxsize=SIDES_KEPT)
@@ -87,4 +132,5 @@ def _touched_lines(by: TouchedBy, groups: int, lines: int, vectors: int) -> Touc
     start, end = number[np.where(real, first, 0)], number[np.where(real, stop, 0)]
     changes = np.ones(start.size, dtype=np.bool_)
     changes[1:] = (np.diff(start) != 0) | (np.diff(end) != 0)
-    return TouchedLines(start, end, touched, np.cumsum(changes) - 1, start[changes], end[changes])
+    intervals = np.stack([start[changes], end[changes]])
+    return TouchedLines(touched, np.cumsum(changes) - 1, intervals)

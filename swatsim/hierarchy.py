@@ -18,7 +18,7 @@ IntArray = NDArray[np.int64]
 FEMTOJOULES = 1000  # of a picojoule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Hierarchy:
     """A machine's memory; level 0 is off chip, `index` numbers the levels by name."""
 
@@ -42,6 +42,11 @@ class Hierarchy:
     def clock_hz(self) -> int:
         """Of the one clock."""
         return self.architecture.clock_hz
+
+    @property
+    def channel(self) -> tuple[Level, int]:
+        """The outermost level and the clock."""
+        return self.levels[self.names[0]], self.clock_hz
 
     def resident(self, operand: str) -> int:
         """The level where blocks of rows, columns or results are kept."""

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.arena import Arena, Piece, Product, arena_of, sums_always_fit, with_spills
+from swatsim.arena import Arena, Pieces, Product, arena_of, sums_always_fit, with_spills
 from swatsim.contraction import Contraction
 from swatsim.errors import MappingError
-from swatsim.held import HeldSide
+from swatsim.held import HeldParts, HeldSide
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.search import (
     BUNDLE_GROUPS,
@@ -60,7 +60,7 @@ class Mapped:
     @property
     def schedule(self) -> Schedule:
         """That of the first part of the reduction."""
-        return self.arena.pieces[0].schedule
+        return self.arena.held.schedules[0]
 
     def score(self, objective: int) -> Score:
         """What it is compared by."""
@@ -114,29 +114,30 @@ def held_sides(contraction: Contraction, hierarchy: Hierarchy) -> tuple[HeldSide
     return HeldSide(contraction.rows, value_bytes), HeldSide(contraction.columns, value_bytes)
 
 
-def _piece(way: Schedule, held: tuple[HeldSide, HeldSide]) -> Piece:
-    rows, columns = held[::-1] if way.way.transposed else held
-    return Piece(schedule=way, rows=rows, columns=columns)
+def _pieces(schedules: tuple[Schedule, ...], held: tuple[HeldParts, HeldParts]) -> Pieces:
+    rows, columns = held[::-1] if schedules[0].way.transposed else held
+    return Pieces(schedules, rows, columns)
 
 
 def _best(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: Hierarchy, goal: int) -> Mapped:
     ways = work.ways(number)
     best: Mapped | None = None
-    for way in ways:
-        best = _better(best, [_piece(way, held)], work.product(number, [way]), hierarchy, goal)
+    parts_held = (HeldParts([held[0]]), HeldParts([held[1]]))
+    pieces_of_ways = [_pieces((way,), parts_held) for way in ways]
+    for pieces in pieces_of_ways:
+        best = _better(best, pieces, work.product(number, pieces.schedules), hierarchy, goal)
     most = min(way.compute_cycles for way in work.schedules[number].dense)
     least = _least(work, number, held, hierarchy, goal)
-    parts, pieces_of_ways = FIRST_PARTS, [[_piece(way, held)] for way in ways]
+    parts = FIRST_PARTS
     while best is None or (parts <= MOST_PARTS[goal] and best.score(goal).objective > least):
         cut = work.cut(parts)
-        if len(cut) <= len(pieces_of_ways[0]):
+        if len(cut) <= len(pieces_of_ways[0].schedules):
             break
         pieces_of_ways = _in_parts([contractions[number] for contractions in cut], ways, hierarchy)
         bounded = goal == CYCLES and best is not None
         for pieces in pieces_of_ways:
-            if not bounded or _compute_cycles(pieces) <= most:
-                product = work.product(number, [piece.schedule for piece in pieces])
-                best = _better(best, pieces, product, hierarchy, goal)
+            if not bounded or pieces.compute_cycles <= most:
+                best = _better(best, pieces, work.product(number, pieces.schedules), hierarchy, goal)
         parts *= 2
     if best is None:
         arena = arena_of(pieces_of_ways[0], work.product(number, [ways[0]]), hierarchy)
@@ -174,34 +175,28 @@ def compulsory_bytes(
     return loaded, values * hierarchy.architecture.datapath.value_bytes
 
 
-def _in_parts(parts: Sequence[Contraction], ways: Sequence[Schedule], hierarchy: Hierarchy) -> list[list[Piece]]:
-    """The ways with the reduction cut: [way][part]."""
-    held = [held_sides(part, hierarchy) for part in parts]
+def _in_parts(parts: Sequence[Contraction], ways: Sequence[Schedule], hierarchy: Hierarchy) -> list[Pieces]:
+    """The ways with the reduction cut."""
+    rows, columns = zip(*(held_sides(part, hierarchy) for part in parts), strict=True)
+    held = (HeldParts(rows), HeldParts(columns))
     scheduled = [schedule_part(part, ways, hierarchy.architecture) for part in parts]
-    return [
-        [_piece(schedules[index], sides) for schedules, sides in zip(scheduled, held, strict=True)]
-        for index in range(len(ways))
-    ]
-
-
-def _compute_cycles(pieces: Sequence[Piece]) -> int:
-    return int(np.sum([piece.schedule.cycles for piece in pieces], axis=0).sum(axis=(1, 2)).max())
+    return [_pieces(of_way, held) for of_way in zip(*scheduled, strict=True)]
 
 
 def _better(
     best: Mapped | None,
-    pieces: Sequence[Piece],
+    pieces: Pieces,
     product: Product,
     hierarchy: Hierarchy,
     goal: int,
     present: NDArray[np.bool_] | None = None,
 ) -> Mapped | None:
     """The best mapping so far, or a better one of these pieces."""
-    if best is not None and goal == CYCLES and _compute_cycles(pieces) >= best.choice.cycles:
+    if best is not None and goal == CYCLES and pieces.compute_cycles >= best.choice.cycles:
         return best
     arena = arena_of(pieces, product, hierarchy, present)
     # Sums that wait on chip whatever the blocks are need not go off chip.
-    spills = len(pieces) > 1 and not sums_always_fit(arena)
+    spills = len(pieces.schedules) > 1 and not sums_always_fit(arena)
     for each in (arena, with_spills(arena, hierarchy)) if spills else (arena,):
         score = Score(_WORST, _WORST) if best is None else best.score(goal)
         choice = search(each.sides, each.totals, each.work, each.rest, hierarchy.timing, (goal, *score))
@@ -218,9 +213,11 @@ def _together(
     present = np.zeros(held[0][1].touched.size, dtype=np.bool_)
     for number, sides in enumerate(held):
         best: Mapped | None = None
+        parts_held = (HeldParts([sides[0]]), HeldParts([sides[1]]))
         for way in work.ways(number):
             if not way.way.transposed:
-                best = _better(best, [_piece(way, sides)], work.product(number, [way]), hierarchy, goal, present)
+                pieces = _pieces((way,), parts_held)
+                best = _better(best, pieces, work.product(number, [way]), hierarchy, goal, present)
         if best is None:
             return None
         found.append(best)

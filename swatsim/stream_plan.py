@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,9 +14,20 @@ from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.blocks import Blocks
 from swatsim.kernels.engines import Spans, run_blocks
 from swatsim.plan import Plan
-from swatsim.streaming import BLOCK_BYTES, StreamBlocks, StreamOperation, stream_blocks, stream_moves
+from swatsim.streaming import (
+    BLOCK_BYTES,
+    StreamBlocks,
+    StreamOperation,
+    StreamSizes,
+    stream_blocks,
+    stream_moves,
+    stream_sizes,
+)
 
 IntArray = NDArray[np.int64]
+
+# Of so many streams: layers of one shape stream alike.
+STREAMS_KEPT = 64
 
 
 def plan_stream(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool) -> Plan:
@@ -23,7 +37,15 @@ def plan_stream(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool
     """
     moved = stream_moves(operation, hierarchy.architecture, dense=dense)
     off_chip = sum(count for move, count in moved.items() if move.level == hierarchy.names[0])
-    work, blocks = _best(operation, hierarchy, dense=dense)
+    sizes = stream_sizes(operation, dense=dense)
+    found = _best(sizes, hierarchy)
+    if isinstance(found, Lack):
+        level, need = found
+        raise MappingError(
+            f"{operation.name}: {operation.pass_name}: memory.{hierarchy.names[level]}.capacity_bytes: "
+            f"got {hierarchy.room(level)}, expected at least {need} for the shortest blocks, the next ones beside them"
+        )
+    work, blocks = found
     room = np.zeros(len(hierarchy.names), dtype=np.int64)
     for level, need in _room(work, hierarchy, last=True).items():
         room[level] = need
@@ -33,11 +55,19 @@ def plan_stream(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool
     )  # fmt: skip
 
 
-def _best(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool) -> tuple[StreamBlocks, Blocks]:
+class Lack(NamedTuple):
+    """What the shortest blocks have no room for."""
+
+    level: int
+    need_bytes: int
+
+
+@lru_cache(maxsize=STREAMS_KEPT)
+def _best(sizes: StreamSizes, hierarchy: Hierarchy) -> tuple[StreamBlocks, Blocks] | Lack:
     best: tuple[int, StreamBlocks, Blocks] | None = None
     made = 0
     for block_bytes in reversed(BLOCK_BYTES):
-        work = stream_blocks(operation, block_bytes, dense=dense)
+        work = stream_blocks(sizes, block_bytes)
         if best is not None and work.values.size == made:
             continue  # the same blocks again
         made = work.values.size
@@ -50,11 +80,7 @@ def _best(operation: StreamOperation, hierarchy: Hierarchy, *, dense: bool) -> t
             break  # the longer blocks hid more
         best = (cycles, work, blocks)
     if best is None:
-        level, need = max(_room(work, hierarchy).items(), key=lambda item: item[1] - (hierarchy.room(item[0]) or 0))
-        raise MappingError(
-            f"{operation.name}: {operation.pass_name}: memory.{hierarchy.names[level]}.capacity_bytes: "
-            f"got {hierarchy.room(level)}, expected at least {need} for the shortest blocks, the next ones beside them"
-        )
+        return Lack(*max(_room(work, hierarchy).items(), key=lambda item: item[1] - (hierarchy.room(item[0]) or 0)))
     return best[1:]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,7 @@ class StreamOperation:
     dense_write: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamBlocks:
+class StreamBlocks(NamedTuple):
     """An operation cut into blocks that follow one another; each array is [block]."""
 
     load_bytes: IntArray
@@ -84,15 +84,25 @@ class Flow:
         )  # fmt: skip
 
 
-def stream_blocks(operation: StreamOperation, block_bytes: int, *, dense: bool) -> StreamBlocks:
-    """Cut an operation into blocks of about `block_bytes`; what they load, process and store sums to the whole."""
+class StreamSizes(NamedTuple):
+    """All that decides how a stream is cut."""
+
+    load_bytes: int
+    values: int
+    store_bytes: int
+
+
+def stream_sizes(operation: StreamOperation, *, dense: bool) -> StreamSizes:
+    """Those of an operation."""
     read, write = _sides(operation, dense=dense)
-    loaded, stored = sum(read.values()), sum(write.values())
     values = operation.dense_values if dense else operation.values
-    blocks = min(-(-(loaded + stored) // block_bytes), MOST_BLOCKS)
-    return StreamBlocks(
-        load_bytes=_shares(loaded, blocks), values=_shares(values, blocks), store_bytes=_shares(stored, blocks)
-    )
+    return StreamSizes(sum(read.values()), values, sum(write.values()))
+
+
+def stream_blocks(sizes: StreamSizes, block_bytes: int) -> StreamBlocks:
+    """Cut a stream into blocks of about `block_bytes`; what they load, process and store sums to the whole."""
+    blocks = min(-(-(sizes.load_bytes + sizes.store_bytes) // block_bytes), MOST_BLOCKS)
+    return StreamBlocks(*(_shares(each, blocks) for each in sizes))
 
 
 def stream_moves(operation: StreamOperation, architecture: Architecture, *, dense: bool) -> Counter[Move]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -107,7 +108,7 @@ def waiting(totals: NDArray[np.int64], tasks: NDArray[np.int64], compute_cycles:
     return max(0, within_tiles - rest), max(0, between_tiles - absent), compute_cycles - free
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
     """Compute cycles of one contraction on the machine; memory stalls are `timeline`'s.
 
@@ -131,7 +132,13 @@ class Schedule:
         """Groups of the convolution, one after another."""
         return self.rows.groups
 
-    @property
+    @cached_property
+    def set_cycles(self) -> NDArray[np.int64]:
+        """[barrier set]: cycles in all."""
+        found: NDArray[np.int64] = self.cycles.sum(axis=(1, 2))
+        return found
+
+    @cached_property
     def compute_cycles(self) -> int:
         """Cycles until the slowest barrier set has finished."""
-        return int(self.cycles.sum(axis=(1, 2)).max())
+        return int(self.set_cycles.max())

@@ -45,11 +45,8 @@ def test_bytes_and_touched_lines(layer, form, step_order, window_order):
             numbers = [key for key in keys if key in touched]
             assert held.line_bytes(form).tolist() == [stored_size(twin.lines[key], form) for key in numbers]
             per_vector = [keys for group in twin.touched for keys in group]
-            for start, stop, own in zip(held.line_start, held.line_stop, per_vector, strict=True):
-                assert numbers[int(start) : int(stop)] == own
-            intervals = held.interval_of_vector
-            assert (held.interval_start[intervals] == held.line_start).all()
-            assert (held.interval_stop[intervals] == held.line_stop).all()
+            for interval, own in zip(held.interval_of_vector, per_vector, strict=True):
+                assert numbers[slice(*held.intervals[:, interval].tolist())] == own
             assert held.side.full == bool(twin.full)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import swatsim
 from swatsim.moves import Move
-from swatsim.streaming import BLOCK_BYTES, MOST_BLOCKS, Flow, StreamOperation, stream_blocks, stream_moves
+from swatsim.streaming import BLOCK_BYTES, MOST_BLOCKS, Flow, StreamOperation, stream_blocks, stream_moves, stream_sizes
 
 COUNTS = st.one_of(st.integers(0, 50), st.integers(0, 1 << 45))
 
@@ -24,7 +24,7 @@ def operation(**changes):
 @given(COUNTS, COUNTS, COUNTS, COUNTS, st.sampled_from(BLOCK_BYTES))
 def test_blocks_sum_to_the_whole(read, state, write, values, block_bytes):
     whole = operation(values=values, read={"input": read, "state": state}, write={"output": write})
-    blocks = stream_blocks(whole, block_bytes, dense=False)
+    blocks = stream_blocks(stream_sizes(whole, dense=False), block_bytes)
     parts = (blocks.load_bytes, blocks.values, blocks.store_bytes)
     total = read + state + write
     number = min(-(-total // block_bytes), MOST_BLOCKS)
@@ -40,9 +40,9 @@ def test_blocks_sum_to_the_whole(read, state, write, values, block_bytes):
 def test_the_dense_machine_has_blocks_and_moves_of_its_own():
     both = operation(values=1, read={"input": 10}, dense_values=9, dense_read={"input": 90}, dense_write={"output": 7})
     turned = replace(both, values=9, read=both.dense_read, write=both.dense_write)
-    assert stream_blocks(both, BLOCK_BYTES[0], dense=True).values.tolist() == [9]
-    assert stream_blocks(both, BLOCK_BYTES[0], dense=True).store_bytes.tolist() == [7]
-    assert stream_blocks(both, BLOCK_BYTES[0], dense=False).load_bytes.tolist() == [10]
+    assert stream_blocks(stream_sizes(both, dense=True), BLOCK_BYTES[0]).values.tolist() == [9]
+    assert stream_blocks(stream_sizes(both, dense=True), BLOCK_BYTES[0]).store_bytes.tolist() == [7]
+    assert stream_blocks(stream_sizes(both, dense=False), BLOCK_BYTES[0]).load_bytes.tolist() == [10]
     architecture = swatsim.load_architecture("dadiannao")
     assert stream_moves(both, architecture, dense=True) == stream_moves(turned, architecture, dense=False)
 

@@ -16,6 +16,8 @@ from swatsim.kernels.blocks import (
     STOP_ROUND,
 )
 from swatsim.kernels.compile import kernel
+from swatsim.kernels.dram import Channel
+from swatsim.kernels.off_chip import Pipe, transfer_cycles
 from swatsim.kernels.search import (
     BLOCK_ROOM,
     COUNT,
@@ -27,11 +29,13 @@ from swatsim.kernels.search import (
     MOVED,
     OF_LEVEL,
     ONCE,
+    ROOM,
     ROUNDS_OF_OTHER,
     TILE_ROUNDS,
     TILES,
     WRITTEN,
 )
+from swatsim.kernels.touched import tied_bytes, touched_bytes
 
 IntArray = NDArray[np.int64]
 
@@ -41,9 +45,25 @@ LEVEL, IN_TILES, KEEPS = range(3)
 UNLIMITED = -1
 # The first load of a cut before the first part of the reduction is measured.
 UNKNOWN = -1
-# Rows of what a side's blocks load: bytes off chip, in the resident level, and of these what is not there yet.
-COMING, HELD, ARRIVING = range(3)
+# Of what a side's blocks load: bytes off chip, in the resident level, and of these what is not there yet; then runs of
+# consecutive lines.
+COMING, HELD, ARRIVING, RUNS = range(4)
 READ, WRITE, FILL = range(3)
+# Where a part of the reduction begins, and whether its intervals are tied.
+FIRST_INTERVAL, FIRST_SUM, TIED = range(3)
+
+
+class HeldBytes(NamedTuple):
+    """One operand in its formats, the parts of its reduction one after another."""
+
+    vector_bytes: (
+        IntArray  # [part, depth, group · vectors + vector]: in each on-chip level of its path, outermost first
+    )
+    line_sums: IntArray  # [COMING ..., line]: bytes of all touched lines before it, from 0 on in each part
+    intervals: IntArray  # [2, interval]: the first line that vectors touch, and the one after the last
+    tied: IntArray  # [interval, ...]: see `touched.tie_intervals`
+    interval_of_vector: IntArray  # [part, vector]
+    start: IntArray  # [part + 1, column]
 
 
 class Dealing(NamedTuple):
@@ -135,29 +155,39 @@ def add_streams(
 
 
 @kernel
-def measure_side(
-    bytes_of: tuple[IntArray, IntArray, IntArray], path: IntArray, dealing: Dealing, residence: Residence,
+def load_bytes(held: HeldBytes, part: int, spans: IntArray, loaded: IntArray) -> None:
+    """Set loaded[COMING ..., block] for spans[block] = (its first vector, the one after the last)."""
+    begin, end = held.start[part], held.start[part + 1]
+    intervals = held.intervals[:, begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]]
+    sums = held.line_sums[:, begin[FIRST_SUM] : end[FIRST_SUM]]
+    first, last = np.empty(spans.shape[0], dtype=np.int64), np.empty(spans.shape[0], dtype=np.int64)
+    for block in range(spans.shape[0]):
+        first[block] = held.interval_of_vector[part, spans[block, 0]]
+        last[block] = held.interval_of_vector[part, spans[block, 1] - 1]
+    if begin[TIED] == 1:
+        tied_bytes(intervals, sums, held.tied[begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]], first, last, loaded)
+    else:
+        touched_bytes(intervals, sums, first, last, loaded)
+
+
+@kernel
+def measure_part(
+    loaded: tuple[IntArray, IntArray], sums: tuple[IntArray, IntArray], path: IntArray, residence: Residence,
     table: IntArray, totals: IntArray,
 ) -> None:  # fmt: skip
     """Complete the blocks of one part of the reduction, table[block, field], and add them to the totals of their cuts.
 
-    bytes_of: of vectors [depth, group · vectors + vector] in the format of each on-chip level of the path, outermost
-    first; of what blocks load [COMING ..., block]; and the channel's cycles for that [block].
+    loaded: [COMING ..., block], and the channel's cycles for that [block]; sums: as in `add_streams`.
     """
-    vector_bytes, loaded, channel = bytes_of
-    largest = np.empty((path.shape[0], dealing.groups * dealing.rounds + 1), dtype=np.int64)
-    total = np.empty_like(largest)
-    for depth in range(path.shape[0]):
-        sum_rounds(vector_bytes[depth], dealing, largest[depth], total[depth])
+    (bytes_of, channel), (largest, total) = loaded, sums
     for cut in range(totals.shape[0]):
         of_cut = totals[cut]
         first, room = of_cut[FIRST], np.int64(0)
         for block in range(first, first + of_cut[COUNT]):
             row = table[block]
-            row[SIDE_BUSY:] = 0
-            add_streams((largest, total), path, residence, row, of_cut)
-            arriving = written = loaded[ARRIVING, block]
-            held = loaded[HELD, block] + residence.more_room
+            add_streams(sums, path, residence, row, of_cut)
+            arriving = written = bytes_of[ARRIVING, block]
+            held = bytes_of[HELD, block] + residence.more_room
             if residence.in_tiles:
                 start, stop = row[START_ROUND], row[STOP_ROUND]
                 held = arriving = largest[0, stop] - largest[0, start]
@@ -170,12 +200,43 @@ def measure_side(
             row[LOAD] = max(channel[block], filling)
             row[LOAD_LEVEL] = residence.level if filling > channel[block] else 0
             room = max(room, held)
-            of_cut[LOAD_BYTES] += loaded[COMING, block]
+            of_cut[LOAD_BYTES] += bytes_of[COMING, block]
             of_cut[LOAD_CYCLES] += row[LOAD]
             of_cut[WRITTEN] += written * (residence.other_tiles if residence.in_tiles else 1)
             for field in range(row.shape[0] - SIDE_BUSY):
-                level, of_level = divmod(field, SIDE_LEVEL_FIELDS)
+                level, of_level = field // SIDE_LEVEL_FIELDS, field % SIDE_LEVEL_FIELDS
                 of_cut[OF_LEVEL + LEVEL_COLUMNS * level + of_level] += row[SIDE_BUSY + field]
         of_cut[BLOCK_ROOM] = max(of_cut[BLOCK_ROOM], room)
         if of_cut[FIRST_LOAD] == UNKNOWN:
             of_cut[FIRST_LOAD] = table[first, LOAD]
+
+
+@kernel
+def measure_side(
+    held: HeldBytes, spans: IntArray, dealt: tuple[Dealing, Residence, IntArray],
+    off_chip: tuple[Pipe, Channel, IntArray], blocks: IntArray, cuts: IntArray,
+) -> tuple[IntArray, IntArray]:  # fmt: skip
+    """Blocks of all parts of the reduction, [part, block, field], and the totals of their cuts.
+
+    spans: as in `load_bytes`; dealt: with the operand's path; off_chip: with a memory for `transfer_cycles`; blocks and
+    cuts: what is the same for all tensors of a shape.
+    """
+    (dealing, residence, path), (pipe, channel, memory) = dealt, off_chip
+    loaded = np.empty((RUNS + 1, spans.shape[0]), dtype=np.int64)
+    channel_cycles = np.empty(spans.shape[0], dtype=np.int64)
+    largest = np.empty((path.shape[0], dealing.groups * dealing.rounds + 1), dtype=np.int64)
+    total = np.empty_like(largest)
+    table = np.empty((held.start.shape[0] - 1, blocks.shape[0], blocks.shape[1]), dtype=np.int64)
+    totals = cuts.copy()
+    for part in range(table.shape[0]):
+        table[part] = blocks
+        load_bytes(held, part, spans, loaded)
+        transfer_cycles(pipe, channel, loaded[COMING], loaded[RUNS], memory, channel_cycles)
+        for depth in range(path.shape[0]):
+            sum_rounds(held.vector_bytes[part, depth], dealing, largest[depth], total[depth])
+        measure_part((loaded, channel_cycles), (largest, total), path, residence, table[part], totals)
+    for cut in range(totals.shape[0]):
+        # Beside a block the next one has room, in which it is loaded meanwhile.
+        loads = totals[cut, COUNT] * table.shape[0]
+        totals[cut, ROOM] = totals[cut, BLOCK_ROOM] * (2 if loads > 1 else 1)
+    return table, totals

@@ -14,8 +14,8 @@ IntArray = NDArray[np.int64]
 
 PICO = 10**12
 MICRO = 10**6
-# Different transfers are found by a table of so many places: it need not be exact, only small.
-PLACES = 1024
+# Transfers that are remembered: a power of two.
+PLACES = 1 << 15
 
 
 class Pipe(NamedTuple):
@@ -61,26 +61,25 @@ def clock_cycles(picoseconds: int, clock_hz: int) -> int:
 
 
 @kernel
-def transfer_cycles(pipe: Pipe, channel: Channel, transfer_bytes: IntArray, runs: IntArray, cycles: IntArray) -> None:
-    """Set cycles[transfer] for which each by itself occupies the channels, refresh apart; runs are 1 or more."""
-    count = transfer_bytes.shape[0]
-    for transfer in range(count):
-        cycles[transfer] = -(-transfer_bytes[transfer] // pipe.width) if pipe.width > 0 else 0
+def transfer_cycles(
+    pipe: Pipe, channel: Channel, transfer_bytes: IntArray, runs: IntArray, memory: IntArray, cycles: IntArray
+) -> None:
+    """Set cycles[transfer] for which each by itself occupies the channels, refresh apart; no runs count as one.
+
+    memory[place] = (bytes, runs, cycles) has transfers that were timed before, of this pipe and channel.
+    """
     if pipe.width == 0 or pipe.burst_bytes == 0:
+        for transfer in range(transfer_bytes.shape[0]):
+            cycles[transfer] = -(-transfer_bytes[transfer] // pipe.width) if pipe.width > 0 else 0
         return
-    bursts, channel_runs = np.empty(count, np.int64), np.empty(count, np.int64)
-    like = np.empty(count, np.int64)  # the transfer, among those that are timed, that is the same
-    places, timed = np.full(PLACES, -1, np.int64), 0
-    for transfer in range(count):
-        share = channel_share(pipe, transfer_bytes[transfer], runs[transfer])
-        place = (share[0] * 31 + share[1]) % PLACES
-        seen = places[place]
-        if seen < 0 or bursts[seen] != share[0] or channel_runs[seen] != share[1]:
-            places[place] = seen = timed
-            bursts[timed], channel_runs[timed] = share
-            timed += 1
-        like[transfer] = seen
-    picoseconds = np.empty(timed, np.int64)
-    transfer_picoseconds(channel, bursts[:timed], channel_runs[:timed], picoseconds)
-    for transfer in range(count):
-        cycles[transfer] = max(cycles[transfer], clock_cycles(picoseconds[like[transfer]], pipe.clock_hz))
+    places = memory.shape[0] - 1
+    one = (np.empty(1, np.int64), np.empty(1, np.int64), np.empty(1, np.int64))
+    for transfer in range(transfer_bytes.shape[0]):
+        size, pieces = transfer_bytes[transfer], max(runs[transfer], 1)
+        known = memory[(size * 31 + pieces * 7919) & places]
+        if known[0] != size or known[1] != pieces:
+            one[0][0], one[1][0] = channel_share(pipe, size, pieces)
+            transfer_picoseconds(channel, one[0], one[1], one[2])
+            known[0], known[1] = size, pieces
+            known[2] = max(-(-size // pipe.width), clock_cycles(one[2][0], pipe.clock_hz))
+        cycles[transfer] = known[2]

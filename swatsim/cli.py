@@ -73,7 +73,7 @@ cli.add_command(warmup_command.warmup)
     metavar="[FILE]",
     help="Say on standard error where the run's time went, stage by stage; with FILE, write it there as JSON.",
 )
-@click.option("--workers", type=click.IntRange(1, 1024), help="Threads; by default one per processor.")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Processes; by default one per processor.")
 def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     arch: str,
     trace_path: str,

@@ -76,7 +76,7 @@ ORDERS = ("given", "speed")
 @click.option("--picture", "picture_file", metavar="FILE.svg", help="Draw it as bars ('-': standard output, no table).")
 @click.option("--json", "json_file", metavar="FILE", help="Write it as JSON ('-': standard output, no table).")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the rows as CSV ('-': standard output, no table).")
-@click.option("--workers", type=click.IntRange(1, 1024), help="Threads; by default one per processor.")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Processes; by default one per processor.")
 def compare(  # noqa: PLR0913, PLR0917  each is an option of the command
     machines: tuple[str, ...],
     first: tuple[str, ...],

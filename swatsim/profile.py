@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
@@ -21,8 +21,8 @@ class Spent:
     """What one stage took, without the stages inside of it."""
 
     stage: str
-    wall_seconds: float  # a moment at which several threads are in stages is divided equally among them
-    cpu_seconds: float  # of all threads
+    wall_seconds: float  # a moment at which several threads or processes are in stages is divided among them
+    cpu_seconds: float  # of all threads and processes
     calls: int
 
 
@@ -37,6 +37,7 @@ class Profile:
         self._cpu_ns: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
         self._threads: Counter[str] = Counter()  # that are in a stage now
+        self._elsewhere_ns = 0  # processor time of other processes
         self._began_ns = self._moment_ns = time.perf_counter_ns()
         self._began_cpu_ns = before_ns = time.process_time_ns()
         if already is not None:
@@ -59,9 +60,19 @@ class Profile:
                 self._threads[entered] += 1
                 self._calls[entered] += call
 
+    def add(self, spent: Iterable[Spent], processes: int) -> None:
+        """Add what one of several processes spent, all of which were at work at the same time."""
+        with self._lock:
+            for each in spent:
+                self._wall_ns[each.stage] += int(each.wall_seconds * 1e9) // processes
+                self._cpu_ns[each.stage] += int(each.cpu_seconds * 1e9)
+                self._elsewhere_ns += int(each.cpu_seconds * 1e9)
+                self._calls[each.stage] += each.calls
+
     def end(self) -> None:
         """Set `spent`."""
-        wall_ns, cpu_ns = time.perf_counter_ns() - self._began_ns, time.process_time_ns() - self._began_cpu_ns
+        wall_ns = time.perf_counter_ns() - self._began_ns
+        cpu_ns = time.process_time_ns() - self._began_cpu_ns + self._elsewhere_ns
         self._wall_ns[OTHER] += max(wall_ns - self._wall_ns.total(), 0)
         self._cpu_ns[OTHER] += max(cpu_ns - self._cpu_ns.total(), 0)
         self.spent = tuple(
@@ -129,6 +140,12 @@ class stage(ContextDecorator):  # noqa: N801  it reads as a keyword: with stage(
     def __exit__(self, *_: object) -> None:
         if (thread := _thread.get()) is not None:
             thread.leave()
+
+
+def current_profile() -> Profile | None:
+    """The profile that measures what is done here, if there is one."""
+    here = _thread.get()
+    return None if here is None else here.profile
 
 
 def carried(work: Callable[Given, Result]) -> Callable[Given, Result]:

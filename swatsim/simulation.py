@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from swatsim.architecture import FORMATS, Architecture
@@ -11,9 +12,10 @@ from swatsim.area import area_of
 from swatsim.errors import SwatsimError
 from swatsim.footprint import footprint_of
 from swatsim.hierarchy import Hierarchy
-from swatsim.layer import Layer
+from swatsim.layer import Layer, LayerSpec
 from swatsim.layer_plans import LayerPlans, Node, PassPlans, plan_layer
 from swatsim.mapper import OBJECTIVES
+from swatsim.paper_macs import dense_paper_macs
 from swatsim.passes import PASSES
 from swatsim.plan import Plan
 from swatsim.profile import stage
@@ -28,6 +30,8 @@ from swatsim.workers import Progress, in_order, thread_count
 
 Key = tuple[str, str]  # layer and pass
 TENSORS = ("input", "weight", "output")
+# Into which the work is cut at least for each worker, so that all end at about the same time.
+PIECES_OF_A_WORKER = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +67,9 @@ def simulate(  # noqa: PLR0913  each is a keyword of its own
     objective : what mappings are chosen by: cycles, dram_bytes or energy.
     formats : storage formats of tensors (`{"weight": "bitmap"}`) in place of the levels' where blocks are kept.
     keep_timeline : whether the report has the timeline, block by block.
-    workers : threads; by default one per processor. The report does not depend on it.
-    progress : called with the layers done and the layers in all, after each layer.
+    workers : processes (threads where none can be forked); by default one per processor. The report does not depend on
+        it.
+    progress : called with what is done and what is in all, in layers, each time that some are done.
 
     Raises
     ------
@@ -80,10 +85,29 @@ def simulate(  # noqa: PLR0913  each is a keyword of its own
     if not chosen:
         raise SwatsimError(f"layers: got {layers!r}, which matches none of the {len(trace)} layers of {trace.name}")
     node = Node.of(architecture, options.formats, options.objective)
-    planned = in_order(lambda index: plan_layer(node, _read(trace, index), options.passes), chosen, threads, progress)
+    planned = _plan(node, trace, chosen, options, threads, progress)
     if not any(each.passes for each in planned):
         raise SwatsimError(f"passes: got {', '.join(options.passes)}, expected one that the chosen layers make")
     return _report(node, trace, options, planned)
+
+
+def _plan(
+    node: Node, trace: Trace, chosen: Sequence[int], options: Options, workers: int, progress: Progress | None
+) -> list[LayerPlans]:
+    """Plan layers in parallel, those of one shape together: they share a dense plan."""
+    alike: dict[LayerSpec, list[int]] = {}
+    for index in chosen:
+        alike.setdefault(replace(trace.specs[index], name="any", needs_input_grad=True), []).append(index)
+    most = -(-len(chosen) // (PIECES_OF_A_WORKER * workers))
+    batches = [layers[first : first + most] for layers in alike.values() for first in range(0, len(layers), most)]
+    # The longest come first, so that none is left at the end.
+    batches.sort(key=lambda batch: -len(batch) * dense_paper_macs(trace.specs[batch[0]], "forward"))
+    found = in_order(
+        lambda batch: [(index, plan_layer(node, _read(trace, index), options.passes)) for index in batch],
+        batches, workers, progress, [len(batch) for batch in batches],
+    )  # fmt: skip
+    plans = dict(itertools.chain.from_iterable(found))
+    return [plans[index] for index in chosen]
 
 
 @stage("reading tensors")

@@ -1,25 +1,41 @@
-"""Work spread over threads: kernels release the interpreter lock, so processors are used without copies."""
+"""Work spread over processors: processes where they can be forked, since Python runs one thread at a time."""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from typing import TypeVar
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import Any, TypeVar
 
 from swatsim.errors import SwatsimError
-from swatsim.profile import carried
+from swatsim.profile import Spent, carried, current_profile, profiling
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # done, in all
 
-_thread = threading.local()  # .pool: the one that a thread works for
+
+class _Here(threading.local):
+    pool: ThreadPoolExecutor | None = None  # that helps with the pieces of what this thread does
+
+
+class _Inherited:
+    """What a process was forked to do; it is never sent."""
+
+    work: Callable[[object], object] | None = None
+    profiled = False
+
+
+_here = _Here()
+_inherited = _Inherited()
 
 
 def thread_count(workers: int | None) -> int:
-    """The threads that `workers` asks for: None is one per processor."""
+    """The workers that are asked for: None is one per processor."""
     if workers is None:
         return os.cpu_count() or 1
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
@@ -28,23 +44,24 @@ def thread_count(workers: int | None) -> int:
 
 
 def in_order(
-    work: Callable[[Item], Result], items: Sequence[Item], workers: int, progress: Progress | None
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    progress: Progress | None = None,
+    sizes: Sequence[int] | None = None,
 ) -> list[Result]:
-    """Do the work of all items on threads; the results are in the order of the items, the first error is raised."""
+    """Do the work of all items; the results are in the order of the items, the first error is raised.
+
+    Items are begun in their order, in forked processes if that is safe, else on threads. Results are pickled.
+
+    progress : told how much is done, and of how much; each item counts 1, or as much as `sizes` says.
+    """
+    collect = partial(_collect, sizes=sizes or [1] * len(items), progress=progress)
+    processes = min(workers, len(items))
+    if processes > 1 and _may_fork():
+        return _in_processes(work, items, processes, collect)
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = [pool.submit(_work_for, pool, carried(work), item) for item in items]
-        try:
-            pending = set(futures)
-            while pending:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                if progress is not None:
-                    progress(len(futures) - len(pending), len(futures))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-        return [future.result() for future in futures]
+        return collect([pool.submit(_work_for, pool, carried(work), item) for item in items], pool)
 
 
 def share(pieces: Sequence[Callable[[], Result]]) -> list[Result]:
@@ -52,7 +69,7 @@ def share(pieces: Sequence[Callable[[], Result]]) -> list[Result]:
 
     To be called by the work of `in_order`; elsewhere, all is done by the caller.
     """
-    pool: ThreadPoolExecutor | None = getattr(_thread, "pool", None)
+    pool = _here.pool
     if pool is None or len(pieces) == 1:
         return [piece() for piece in pieces]
     futures = [pool.submit(_work_for, pool, _call, carried(piece)) for piece in pieces]
@@ -60,10 +77,70 @@ def share(pieces: Sequence[Callable[[], Result]]) -> list[Result]:
     return [piece() if future.cancel() else future.result() for piece, future in zip(pieces, futures, strict=True)]
 
 
+def _may_fork() -> bool:
+    # A child has no other threads, and what they held stays locked in it; macOS's libraries do not survive a fork.
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+def _in_processes(
+    work: Callable[[Item], Result], items: Sequence[Item], workers: int, collect: Callable[..., list[Any]]
+) -> list[Result]:
+    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    profile = current_profile()
+    _inherited.work, _inherited.profiled = work, profile is not None  # type: ignore[assignment]
+    try:
+        with ProcessPoolExecutor(workers, get_context("fork"), _begin_process, (workers,)) as pool:
+            found = collect([pool.submit(_inherited_work, item) for item in items], pool)
+    except BrokenProcessPool:
+        raise SwatsimError(
+            "workers: got a process that ended before its work was done, as where memory runs out, expected room for "
+            f"{workers} of them; fewer --workers need less"
+        ) from None
+    finally:
+        _inherited.work = None
+    if profile is not None:
+        for _, spent in found:
+            profile.add(spent, workers)
+    return [result for result, _ in found]
+
+
+def _begin_process(workers: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    _here.pool = ThreadPoolExecutor(max_workers=workers)
+
+
+def _inherited_work(item: object) -> tuple[object, tuple[Spent, ...]]:
+    assert _inherited.work is not None
+    with profiling(wanted=_inherited.profiled) as profile:
+        result = _inherited.work(item)
+    return result, () if profile is None else profile.spent
+
+
+def _collect(
+    futures: Sequence[Future[Result]], pool: Executor, *, sizes: Sequence[int], progress: Progress | None
+) -> list[Result]:
+    size_of = dict(zip(futures, sizes, strict=True))
+    try:
+        pending = set(futures)
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            if progress is not None:
+                left = sum(size_of[future] for future in pending)
+                progress(sum(sizes) - left, sum(sizes))
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
+    return [future.result() for future in futures]
+
+
 def _call(piece: Callable[[], Result]) -> Result:
     return piece()
 
 
 def _work_for(pool: ThreadPoolExecutor, work: Callable[[Item], Result], item: Item) -> Result:
-    _thread.pool = pool
+    _here.pool = pool
     return work(item)

@@ -191,9 +191,8 @@ def bandwidth_rows() -> Iterator[tuple[Any, ...]]:
 
 def share_of_peak(standard: Standard, useful: int, bursts: int, runs: int, *, write: bool) -> float:
     """`useful` bursts at peak by the time that the model takes for `bursts`."""
-    picoseconds = np.empty(1, dtype=np.int64)
-    transfer_picoseconds(channel_of(standard, write=write), np.array([bursts]), np.array([runs]), picoseconds)
-    return useful * standard.burst_clocks * standard.clock_picoseconds / int(picoseconds[0])
+    picoseconds = transfer_picoseconds(channel_of(standard, write=write), bursts, runs)
+    return useful * standard.burst_clocks * standard.clock_picoseconds / picoseconds
 
 
 def closed_form(standard: Standard, scattered: bool, *, write: bool) -> Fraction:

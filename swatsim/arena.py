@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.architecture import Level
 from swatsim.cuts import Cuts
 from swatsim.demand import Place, demand_of
-from swatsim.dram import transfer_cycles
+from swatsim.dram import channel_cycles
 from swatsim.held import HeldParts, HeldSide
 from swatsim.hierarchy import Hierarchy
-from swatsim.kernels.blocks import Computation, Results, SideBlocks
+from swatsim.kernels.blocks import Computation, Results, SideBlocks, sum_cycles
+from swatsim.kernels.dram import Channel
+from swatsim.kernels.off_chip import Pipe
 from swatsim.kernels.search import ROOM, Rest, SideTotals
 from swatsim.way import Schedule
 
@@ -126,8 +127,8 @@ def with_spills(arena: Arena, hierarchy: Hierarchy) -> Arena:
     results, rest = arena.work[0], arena.rest
     spill, one_run = arena.block_values * sum_bytes, np.ones_like(arena.block_values)
     store, load = results.store.copy(), results.load.copy()
-    store[0] = transfer_cycles(*hierarchy.channel, spill, one_run, write=True)
-    load[0] = transfer_cycles(*hierarchy.channel, spill, one_run, write=False)
+    store[0] = channel_cycles(hierarchy.writing, spill, one_run)
+    load[0] = channel_cycles(hierarchy.reading, spill, one_run)
     per_value = _result_bytes(hierarchy, spilled=True)
     spilled = sum_bytes * (rest.parts - 1)
     return replace(
@@ -151,10 +152,10 @@ def _formats(operand: str, held: HeldParts, hierarchy: Hierarchy) -> dict[str, s
 def _sums(cycles: Sequence[IntArray]) -> IntArray:
     """Sums from the first rounds on, of each part's cycles[set, outer round, inner round]."""
     sets, outer, inner = cycles[0].shape
-    sums = np.zeros((len(cycles), sets, outer + 1, inner + 1), dtype=np.int64)
+    sums = np.empty((len(cycles), sets, outer + 1, inner + 1), dtype=np.int64)
     for part, of_part in zip(sums, cycles, strict=True):
-        np.cumsum(of_part, axis=1, out=part[:, 1:, 1:])
-    np.cumsum(sums, axis=3, out=sums)
+        # One kind of array: each is compiled for by itself.
+        sum_cycles(np.require(of_part, requirements=("C", "W")), part)
     return sums
 
 
@@ -169,7 +170,7 @@ def _results(rows: Cuts, columns: Cuts, schedule: Schedule, product: Product, hi
     rows_together = (product.tensor == "weight") == schedule.way.transposed
     whole_groups = 0 if product.tensor == "weight" else schedule.groups
     layout = (rows_together, whole_groups, product.scattered)
-    store = _store_cycles(rows, columns, layout, hierarchy.channel, hierarchy.architecture.datapath.value_bytes)
+    store = _store_cycles(rows, columns, layout, hierarchy.writing, hierarchy.architecture.datapath.value_bytes)
     return Results(
         store=store, load=np.zeros_like(store), per_value=_result_bytes(hierarchy, spilled=False),
         in_tiles=hierarchy.in_tiles,
@@ -178,7 +179,7 @@ def _results(rows: Cuts, columns: Cuts, schedule: Schedule, product: Product, hi
 
 @lru_cache(maxsize=256)
 def _store_cycles(
-    rows: Cuts, columns: Cuts, layout: tuple[bool, int, bool], channel: tuple[Level, int], value_bytes: int
+    rows: Cuts, columns: Cuts, layout: tuple[bool, int, bool], writing: tuple[Pipe, Channel], value_bytes: int
 ) -> IntArray:
     """Cycles to store a finished block off chip [last part or not, kind of row block, kind of column block].
 
@@ -199,9 +200,9 @@ def _store_cycles(
     if scattered:
         whole = whole & False
     finished = _block_values(rows, columns) * value_bytes
-    runs = np.ascontiguousarray(np.broadcast_to(np.where(whole, 1, apart), finished.shape))
+    runs = np.array(np.broadcast_to(np.where(whole, 1, apart), finished.shape))
     store = np.zeros((2, *finished.shape), dtype=np.int64)
-    store[1] = transfer_cycles(*channel, finished, runs, write=True)
+    store[1] = channel_cycles(writing, finished, runs)
     return store
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.cuts import Cuts, cuts_of
-from swatsim.dram import off_chip
-from swatsim.held import HeldParts
+from swatsim.dram import memory_of
+from swatsim.held import HeldParts, on_chip_formats
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.blocks import (
     GROUPS,
@@ -73,17 +73,16 @@ def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     side, extent, present = parts.side, place.extent, place.present
     cuts, spans, blocks, totals = _shapes(side.groups, side.vectors, extent, len(hierarchy.names) - 1)
     formats = tuple(place.formats.values())
-    residence, path = _path(place.operand, hierarchy)
+    residence, path = _path(place.operand, formats, hierarchy)
     more_room = 0
     if present is not None:
         held = parts.parts[0]
         more_room = int(held.all_line_bytes(formats[1])[present & ~held.touched].sum())
     residence = residence._replace(other_tiles=place.other_tiles, outer=place.outer, more_room=more_room)
     dealing = Dealing(side.groups, side.vectors, extent.per_tile, extent.at_once, extent.rounds(side.vectors))
-    outermost = hierarchy.levels[hierarchy.names[0]]
     table, sums = measure_side(
         parts.bytes_of(formats, present), spans, (dealing, residence, path),
-        off_chip(outermost, hierarchy.clock_hz, write=False), blocks, totals,
+        (*hierarchy.reading, memory_of(hierarchy.reading)), blocks, totals,
     )  # fmt: skip
     return Demand(cuts=cuts, blocks=SideBlocks(table), totals=SideTotals(sums, hierarchy.resident(place.operand)))
 
@@ -119,14 +118,15 @@ def _shapes(groups: int, vectors: int, extent: Extent, levels: int) -> tuple[Cut
 
 
 @lru_cache(maxsize=64)
-def _path(operand: str, hierarchy: Hierarchy) -> tuple[Residence, IntArray]:
+def _path(operand: str, formats: tuple[str, ...], hierarchy: Hierarchy) -> tuple[Residence, IntArray]:
     """Where an operand's blocks are kept, and the on-chip levels that hold it, outermost first."""
     names = hierarchy.paths[operand][1:]
     levels = [hierarchy.levels[name] for name in names]
     rows = [
         (hierarchy.index[name] - 1, level.per == "tile",
-         UNLIMITED if level.capacity_bytes is None else level.capacity_bytes // len(level.holds))
-        for name, level in zip(names, levels, strict=True)
+         UNLIMITED if level.capacity_bytes is None else level.capacity_bytes // len(level.holds),
+         on_chip_formats(formats).index(form))
+        for name, level, form in zip(names, levels, formats[1:], strict=True)
     ]  # fmt: skip
     resident = levels[0]
     residence = Residence(

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from swatsim.dram_standards import STANDARDS, Standard
 from swatsim.kernels.dram import Channel
-from swatsim.kernels.off_chip import PLACES, Pipe
+from swatsim.kernels.off_chip import PLACES, Pipe, time_transfers
 from swatsim.kernels.off_chip import channel_share as kernel_share
-from swatsim.kernels.off_chip import transfer_cycles as kernel_cycles
 
 if TYPE_CHECKING:
     from swatsim.architecture import Level
@@ -50,19 +49,27 @@ def transfer_cycles(level: Level, clock_hz: int, transfer_bytes: IntArray, runs:
         )
     if runs.size and runs.min() < 1:
         raise ValueError(f"runs: got {runs.min()}, expected at least 1")
-    pipe, channel, memory = off_chip(level, clock_hz, write=write)
+    return channel_cycles(pipe_and_channel(level, clock_hz, write=write), transfer_bytes, runs)
+
+
+def channel_cycles(off_chip: tuple[Pipe, Channel], transfer_bytes: IntArray, runs: IntArray) -> IntArray:
+    """The same, unchecked, of a pipe and channel."""
     cycles = np.empty(transfer_bytes.size, dtype=np.int64)
-    kernel_cycles(pipe, channel, transfer_bytes.reshape(-1), runs.reshape(-1), memory, cycles)
+    time_transfers(*off_chip, (transfer_bytes.reshape(-1), runs.reshape(-1)), memory_of(off_chip), cycles)
     return cycles.reshape(transfer_bytes.shape)
 
 
-def off_chip(level: Level, clock_hz: int, *, write: bool) -> tuple[Pipe, Channel, IntArray]:
-    """The kernel's numbers of the outermost level, and what it remembers of transfers: each thread for itself."""
-    pipe, channel = pipe_of(level, clock_hz), channel_of(STANDARDS[level.standard or ANY_STANDARD], write=write)
-    memory = _known.transfers.get((pipe, channel))
-    if memory is None:
-        memory = _known.transfers[pipe, channel] = np.full((PLACES, 3), -1, dtype=np.int64)
-    return pipe, channel, memory
+def pipe_and_channel(level: Level, clock_hz: int, *, write: bool) -> tuple[Pipe, Channel]:
+    """The kernel's numbers of the outermost level."""
+    return pipe_of(level, clock_hz), channel_of(STANDARDS[level.standard or ANY_STANDARD], write=write)
+
+
+def memory_of(off_chip: tuple[Pipe, Channel]) -> IntArray:
+    """What the kernel remembers of transfers: each thread for itself."""
+    found = _known.transfers.get(off_chip)
+    if found is None:
+        found = _known.transfers[off_chip] = np.full((PLACES, 3), -1, dtype=np.int64)
+    return found
 
 
 class _Known(threading.local):

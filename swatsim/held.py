@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.formats import Pieces, needs_fillers, stored_bytes
-from swatsim.kernels.measure import FIRST_INTERVAL, FIRST_SUM, RUNS, TIED, HeldBytes
-from swatsim.kernels.touched import sum_lines
+from swatsim.kernels.measure import FIRST_INTERVAL, FIRST_SUM, TIED, HeldBytes
+from swatsim.kernels.touched import COLUMNS, RUNS, sum_lines, tie_intervals
 from swatsim.sides import Side, TouchedBy, fillers_of
 
 IntArray = NDArray[np.int64]
@@ -87,23 +87,29 @@ class HeldParts:
         return self._bytes[formats]
 
 
+def on_chip_formats(formats: tuple[str, ...]) -> tuple[str, ...]:
+    """The different formats below the outermost level, as `HeldBytes` numbers them."""
+    return tuple(dict.fromkeys(formats[1:]))
+
+
 def _bytes_of(parts: Sequence[HeldSide], formats: tuple[str, ...], present: NDArray[np.bool_] | None) -> HeldBytes:
     lines = [(part.line_bytes(formats[0]), part.line_bytes(formats[1])) for part in parts]
     start = np.zeros((len(parts) + 1, TIED + 1), dtype=np.int64)
     for number, (part, (coming, _)) in enumerate(zip(parts, lines, strict=True)):
-        start[number + 1, FIRST_INTERVAL] = start[number, FIRST_INTERVAL] + part.intervals.shape[1]
+        start[number + 1, FIRST_INTERVAL] = start[number, FIRST_INTERVAL] + part.intervals.shape[0]
         start[number + 1, FIRST_SUM] = start[number, FIRST_SUM] + coming.size + 1
-    sums = np.empty((RUNS, start[-1, FIRST_SUM]), dtype=np.int64)
-    tied = np.empty((start[-1, FIRST_INTERVAL], RUNS + 1), dtype=np.int64)
+    sums = np.empty((start[-1, FIRST_SUM], RUNS), dtype=np.int64)
+    tied = np.empty((start[-1, FIRST_INTERVAL], COLUMNS), dtype=np.int64)
     for number, (part, (coming, kept)) in enumerate(zip(parts, lines, strict=True)):
         new = np.ones(kept.size, dtype=np.bool_) if present is None else ~present[part.touched]
         (begin, at, _), (end, after, _) = start[number : number + 2]
-        start[number, TIED] = sum_lines((coming, kept), new, part.intervals, sums[:, at:after], tied[begin:end])
+        sum_lines(coming, kept, new, sums[at:after])
+        start[number, TIED] = tie_intervals(part.intervals, sums[at:after], tied[begin:end])
     alone = len(parts) == 1
     return HeldBytes(
-        vector_bytes=np.array([[part.vector_bytes(name) for name in formats[1:]] for part in parts]),
+        vector_bytes=np.array([[part.vector_bytes(name) for name in on_chip_formats(formats)] for part in parts]),
         line_sums=sums, tied=tied, start=start,
-        intervals=parts[0].intervals if alone else np.concatenate([part.intervals for part in parts], axis=1),
+        intervals=parts[0].intervals if alone else np.concatenate([part.intervals for part in parts]),
         interval_of_vector=np.array([part.interval_of_vector for part in parts]),
     )  # fmt: skip
 
@@ -116,7 +122,7 @@ class TouchedLines(NamedTuple):
 
     touched: NDArray[np.bool_]  # [group · line]: whether a vector touches it
     interval_of_vector: IntArray  # [group · vector]
-    intervals: IntArray  # [2, interval]: first line, and the one after the last
+    intervals: IntArray  # [interval, 2]: first line, and the one after the last
 
 
 @lru_cache(maxsize=SIDES_KEPT)
@@ -132,5 +138,5 @@ def _touched_lines(by: TouchedBy, groups: int, lines: int, vectors: int) -> Touc
     start, end = number[np.where(real, first, 0)], number[np.where(real, stop, 0)]
     changes = np.ones(start.size, dtype=np.bool_)
     changes[1:] = (np.diff(start) != 0) | (np.diff(end) != 0)
-    intervals = np.stack([start[changes], end[changes]])
+    intervals = np.stack([start[changes], end[changes]], axis=1)
     return TouchedLines(touched, np.cumsum(changes) - 1, intervals)

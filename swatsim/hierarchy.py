@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.architecture import OPERANDS, Architecture, Level, path_of
-from swatsim.dram import refresh
+from swatsim.dram import pipe_and_channel, refresh
 from swatsim.energy import energy_table
+from swatsim.kernels.dram import Channel
 from swatsim.kernels.engines import Timing
+from swatsim.kernels.off_chip import Pipe
 
 IntArray = NDArray[np.int64]
 
@@ -30,6 +32,8 @@ class Hierarchy:
     capacity: IntArray  # [level]: bytes of one instance; -1: unlimited
     in_tiles: NDArray[np.bool_]  # [on-chip level]: whether each tile has its own
     timing: Timing
+    reading: tuple[Pipe, Channel]  # off chip
+    writing: tuple[Pipe, Channel]
     bit_energy: IntArray  # [level]: femtojoules for a bit
     mac_energy: int
 
@@ -42,11 +46,6 @@ class Hierarchy:
     def clock_hz(self) -> int:
         """Of the one clock."""
         return self.architecture.clock_hz
-
-    @property
-    def channel(self) -> tuple[Level, int]:
-        """The outermost level and the clock."""
-        return self.levels[self.names[0]], self.clock_hz
 
     def resident(self, operand: str) -> int:
         """The level where blocks of rows, columns or results are kept."""
@@ -76,9 +75,13 @@ def hierarchy_of(architecture: Architecture, formats: Mapping[str, str] | None) 
     names = tuple(levels)
     holds = {name: level.holds for name, level in levels.items()}
     table = energy_table(architecture)
+    reading, writing = (
+        pipe_and_channel(levels[names[0]], architecture.clock_hz, write=write) for write in (False, True)
+    )
     return Hierarchy(
         architecture=architecture, formats=formats, names=names,
         index={name: number for number, name in enumerate(names)}, timing=_timing(architecture),
+        reading=reading, writing=writing,
         paths={operand: path_of(holds, operand) for operand in OPERANDS},
         capacity=_numbers(-1 if level.capacity_bytes is None else level.capacity_bytes for level in levels.values()),
         in_tiles=np.array([level.per == "tile" for level in list(levels.values())[1:]]),

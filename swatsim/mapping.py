@@ -92,10 +92,12 @@ def divisions(tiles: int) -> Iterator[Split]:
 
 def extents(machine: Machine[Any], split: Split) -> tuple[Extent, Extent]:
     """The machine's row side and column side under a split."""
-    return (
-        Extent.of(machine.tile.rows, split.row_tiles),
-        Extent.of(machine.tile.columns, split.column_tiles),
-    )
+    return _extents(machine.tile.rows, machine.tile.columns, split)
+
+
+@lru_cache(maxsize=STEPS_KEPT)
+def _extents(rows: int, columns: int, split: Split) -> tuple[Extent, Extent]:
+    return Extent.of(rows, split.row_tiles), Extent.of(columns, split.column_tiles)
 
 
 class _Dealing(NamedTuple):

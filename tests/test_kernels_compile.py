@@ -25,10 +25,14 @@ TWINS = {
     "twins.present_counts": ["count_by_element", "count_up", "add_bits"],
     "twins.transposed": ["transpose_bits", "transpose_block", "write_bits"],
     "twins.bordered": ["border_rows"],
-    "twins.fill_fixed": ["fill_in_lane_order"],
+    "twins.turned": ["rotate", "rotate_back"],
+    "twins.laid_out": ["lay_fields"],
+    "twins.fill_fixed": ["fill_in_order"],
+    "twins.candidate_counts": ["count_candidates"],
+    "twins.served_at_once": ["beat_rivals"],
     "twins.fill_most": ["fill_most_candidates"],
-    "twins.compact": ["compact_rows"],
-    "twins.surviving": ["count_surviving_steps", "schedule_units"],
+    "twins.compact": ["begin_step"],
+    "twins.surviving": ["end_step", "schedule_units"],
     "twins.segment_cycles": ["wait_at_segments"],
     "twins.buffer_cycles": ["wait_at_buffers"],
     "twins.walk": ["served", "served_before"],
@@ -40,19 +44,21 @@ TWINS = {
     "twins.lay_out": [
         "lay_mapping", "lay_block", "lay_loads", "rounds_of", "rounds_within", "tiling_of"
     ],
-    "twins.deal_shares": ["deal_cycles"],
+    "twins.deal_shares": ["deal_cycles", "sum_cycles"],
     "twins.streams": ["lay_streams"],
     "twins_dram.transfer_ticks": [
         "transfer_picoseconds", "visit", "remember", "comes_again", "later", "repeat_visits", "repeat_runs"
     ],
     "twins_dram.addresses": ["channel_share", "units_touched"],
-    "twins_dram.shape_of": ["transfer_cycles", "clock_cycles"],
+    "twins_dram.shape_of": ["transfer_cycles", "time_transfers", "clock_cycles"],
     "twins_formats.fillers": ["count_fillers", "fillers_within", "up_to_highest"],
-    "twins_memory.tilings": ["search", "list_candidates", "next_candidate", "least_cycles", "level_bytes"],
+    "twins_memory.tilings": [
+        "search", "list_candidates", "next_candidate", "least_cycles", "alternate_cycles", "stores_of", "level_bytes"
+    ],
     "twins_memory.run": ["candidate_cycles", "whole_computation"],
     "twins_memory.carry_out": ["moved_bytes", "energy_of"],
     "twins_memory.loads_of": ["touched_bytes", "tied_bytes", "tie_intervals", "sum_lines", "load_bytes"],
-    "twins_memory.Operand": ["measure_side", "measure_part", "add_streams", "sum_rounds", "stays"],
+    "twins_memory.Operand": ["measure_side", "measure_part", "begin_with", "add_streams", "sum_rounds", "stays"],
     "twins_memory.fits": ["fits", "room_needed", "result_sizes"],
     "twins.united": ["unite_rows"],
     "twins.lane_counts": ["count_by_lane", "fullest_lane"],

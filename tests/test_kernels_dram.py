@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -39,9 +38,7 @@ def channel_of(shape, timing, write):
 
 
 def picoseconds_of(channel, bursts, runs):
-    picoseconds = np.full(len(bursts), -7, dtype=np.int64)
-    transfer_picoseconds(channel, np.array(bursts, np.int64), np.array(runs, np.int64), picoseconds)
-    return picoseconds.tolist()
+    return [transfer_picoseconds(channel, *transfer) for transfer in zip(bursts, runs, strict=True)]
 
 
 @st.composite

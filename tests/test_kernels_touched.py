@@ -25,10 +25,9 @@ def lines_and_intervals(draw, *, ordered):
 
 
 def prepared(lines, new, intervals):
-    of = np.array(intervals, np.int64).T.copy()
-    sums, tied = np.empty((3, len(new) + 1), np.int64), np.empty((len(intervals), 4), np.int64)
-    is_tied = sum_lines(tuple(np.array(each, np.int64) for each in lines), np.array(new), of, sums, tied)
-    return of, sums, tied, is_tied
+    of, sums = np.array(intervals, np.int64), np.empty((len(new) + 1, 3), np.int64)
+    sum_lines(*(np.array(each, np.int64) for each in lines), np.array(new), sums)
+    return of, sums
 
 
 def expected(lines, new, intervals, blocks):
@@ -42,31 +41,28 @@ def expected(lines, new, intervals, blocks):
         ]  # fmt: skip
 
 
-def edges_of(blocks):
-    return (np.array(edges, np.int64) for edges in zip(*blocks, strict=True))
-
-
 @given(lines_and_intervals(ordered=False))
 def test_lines_of_any_intervals_count_once(case):
     lines, new, intervals, blocks = case
-    of, sums, _, _ = prepared(lines, new, intervals)
-    stored = np.empty((4, len(blocks)), np.int64)
-    touched_bytes(of, sums, *edges_of(blocks), stored)
-    assert stored.T.tolist() == list(expected(*case))
+    of, sums = prepared(lines, new, intervals)
+    stamp, loaded = np.zeros(len(new) + 2, np.int64), np.full((len(blocks), 4), -1)
+    for number, edges in enumerate(blocks):
+        touched_bytes(of, sums, (stamp, number + 1), tuple(edges), loaded[number])
+    assert loaded.tolist() == list(expected(*case))
 
 
 @given(lines_and_intervals(ordered=True))
 def test_ordered_intervals_are_tied_and_count_the_same(case):
     lines, new, intervals, blocks = case
-    of, sums, tied, is_tied = prepared(lines, new, intervals)
-    assert is_tied
-    stored = np.empty((4, len(blocks)), np.int64)
-    tied_bytes(of, sums, tied, *edges_of(blocks), stored)
-    assert stored.T.tolist() == list(expected(*case))
+    of, sums = prepared(lines, new, intervals)
+    tied, loaded = np.full((len(intervals), 4), -1), np.full((len(blocks), 4), -1)
+    assert tie_intervals(of, sums, tied)
+    for number, edges in enumerate(blocks):
+        tied_bytes(of, sums, tied, tuple(edges), loaded[number])
+    assert loaded.tolist() == list(expected(*case))
 
 
 def test_what_is_out_of_order_or_empty_is_not_tied():
-    sums = np.zeros((3, 9), np.int64)
+    sums = np.zeros((9, 3), np.int64)
     for intervals in ([(2, 4), (1, 5)], [(2, 6), (3, 5)], [(2, 2), (3, 5)], [(3, 5), (5, 5)]):
-        tied = np.empty((2, 4), np.int64)
-        assert not tie_intervals(np.array(intervals, np.int64).T.copy(), sums, tied)
+        assert not tie_intervals(np.array(intervals, np.int64), sums, np.empty((2, 4), np.int64))

@@ -126,6 +126,38 @@ def fill_most(row, step, lanes, moves):
         take(row, step, lane, found[0])
 
 
+def candidate_counts(row, step, lanes, moves):
+    """{idle lane: number of moves that find a value for it}, of those that have any."""
+    counts = {lane: len(candidates(row, step, lane, lanes, moves)) for lane in idle_lanes(row, step, lanes)}
+    return {lane: count for lane, count in counts.items() if count}
+
+
+def served_at_once(counts, distances, lanes):
+    """Lanes with more candidates than all lanes at these distances, or as many as those that are higher."""
+    found = set()
+    for lane, count in counts.items():
+        rivals = {(lane + sign * apart) % lanes for apart in distances for sign in (-1, 1)}
+        if all((counts.get(rival, 0), -rival) < (count, -lane) for rival in rivals):
+            found.add(lane)
+    return found
+
+
+def turned(row, aside):
+    """A list of lanes, each with the value of the lane so far aside."""
+    return [row[(lane + aside) % len(row)] for lane in range(len(row))]
+
+
+def laid_out(rows, lanes, unit_rows):
+    """[step][place] of units of rows of sets of lanes: sets of bits. Place: (part, unit), parts outermost."""
+    fields = 64 // lanes
+    units = [rows[first : first + unit_rows] for first in range(0, len(rows), unit_rows)]
+    places = [unit[part * fields : (part + 1) * fields] for part in range(-(-unit_rows // fields)) for unit in units]
+    return [
+        [{field * lanes + lane for field, row in enumerate(place) for lane in row[step]} for place in places]
+        for step in range(len(rows[0]))
+    ]
+
+
 def empty_in_all(rows, step, lanes):
     return all((step, lane) not in row for row in rows for lane in range(lanes))
 

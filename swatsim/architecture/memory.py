@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, RootModel
@@ -145,7 +146,12 @@ class Memory(RootModel[_Levels]):
 
     def path(self, operand: Operand) -> tuple[str, ...]:
         """Levels that hold rows, columns or results, outermost first."""
-        return path_of({name: level.holds for name, level in self.levels.items()}, operand)
+        return self._paths[operand]
+
+    @cached_property
+    def _paths(self) -> dict[str, tuple[str, ...]]:
+        holds = {name: level.holds for name, level in self.levels.items()}
+        return {operand: path_of(holds, operand) for operand in OPERANDS}
 
     def resident(self, operand: Operand) -> str:
         """The outermost on-chip level of rows, columns or results, where blocks are kept."""

@@ -109,6 +109,19 @@ class Blocks(NamedTuple):
 
 
 @kernel
+def sum_cycles(cycles: IntArray, sums: IntArray) -> None:
+    """Set sums[barrier set, outer round, inner round] of all cycles [set, outer, inner] before these rounds."""
+    sums[:, 0, :] = 0
+    for barrier_set in range(cycles.shape[0]):
+        for outer in range(cycles.shape[1]):
+            of_outer = np.int64(0)
+            sums[barrier_set, outer + 1, 0] = 0
+            for inner in range(cycles.shape[2]):
+                of_outer += cycles[barrier_set, outer, inner]
+                sums[barrier_set, outer + 1, inner + 1] = sums[barrier_set, outer, inner + 1] + of_outer
+
+
+@kernel
 def deal_cycles(computation: Computation, part: int, block: tuple[int, int, int, int], done: IntArray) -> int:
     """Cycles until the slowest barrier set has done a block too; block: rounds (start, stop) of outer and inner side.
 

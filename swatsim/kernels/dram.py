@@ -189,30 +189,21 @@ def repeat_runs(channel: Channel, banks: Banks, place: Place, bursts: int, times
 
 
 @kernel
-def transfer_picoseconds(
-    channel: Channel,
-    bursts: NDArray[np.int64],
-    runs: NDArray[np.int64],
-    picoseconds: NDArray[np.int64],
-) -> None:
-    """Set picoseconds[transfer] until the last of bursts[transfer] bursts has passed, all banks being closed at first.
+def transfer_picoseconds(channel: Channel, bursts: int, runs: int) -> int:
+    """Picoseconds until the last burst of a transfer has passed, all banks being closed at first.
 
-    A transfer's bursts are shared out evenly among its runs, the longer runs first; each begins in pages of its own.
+    Its bursts are shared out evenly among its runs, the longer runs first; each begins in pages of its own.
     """
+    if bursts == 0:
+        return 0
     noted = max(4, channel.bank_groups)
-    banks = Banks(np.empty(channel.banks, np.int64), np.empty(channel.banks, np.int64))
+    banks = Banks(np.empty(channel.banks, np.int64), np.zeros(channel.banks, np.int64))
+    banks.activated[:] = LONG_AGO
     memories = Memories(
         Memory(np.empty(channel.banks, np.int64), np.empty(noted, np.int64)),
         Memory(np.empty(channel.banks, np.int64), np.empty(noted, np.int64)),
     )
-    for transfer in range(bursts.shape[0]):
-        if bursts[transfer] == 0:
-            picoseconds[transfer] = 0
-            continue
-        for bank in range(channel.banks):
-            banks.activated[bank], banks.released[bank] = LONG_AGO, 0
-        shorter, longer_runs = bursts[transfer] // runs[transfer], bursts[transfer] % runs[transfer]
-        place = Place(0, 0, LONG_AGO)
-        place = repeat_runs(channel, banks, place, shorter + 1, longer_runs, memories)
-        place = repeat_runs(channel, banks, place, shorter, runs[transfer] - longer_runs, memories)
-        picoseconds[transfer] = place.column + channel.column_to_end
+    shorter, longer_runs = bursts // runs, bursts % runs
+    place = repeat_runs(channel, banks, Place(0, 0, LONG_AGO), shorter + 1, longer_runs, memories)
+    place = repeat_runs(channel, banks, place, shorter, runs - longer_runs, memories)
+    return int(place.column + channel.column_to_end)

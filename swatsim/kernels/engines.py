@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from swatsim.kernels.blocks import AHEAD, BUSY, COMPUTE, OWN, OWN_LEVEL, STORE, 
 from swatsim.kernels.compile import kernel
 
 IntArray = NDArray[np.int64]
+
+# A literal is a type of its own to the compiler: what gets both it and a number is compiled twice.
+NOTHING = cast(int, np.int64(0))
 
 # Columns of Timing.levels.
 WIDTH, FILL_WIDTH, BANKS, BANK_CYCLES, PERIOD, REFRESH = range(6)
@@ -134,7 +137,7 @@ def surely_within(levels: IntArray, level: int, blocks: IntArray, row: int, cycl
 def occupied_cycles(blocks: IntArray, timing: Timing, cycles: IntArray) -> None:
     """Set cycles[level] for which each level is occupied, and cycles[-1] of the computation; blocks as Blocks.table."""
     cycles[:] = 0
-    loads, stores = np.int64(0), np.int64(0)
+    loads, stores = NOTHING, NOTHING
     for block in range(blocks.shape[0]):
         loads += blocks[block, OWN] + blocks[block, AHEAD]
         stores += blocks[block, STORE]
@@ -203,9 +206,9 @@ def compute_block(work: Work, block: int, timing: Timing, state: State) -> State
         elif spans[row, ARRIVED] > 0:
             # Not to the end of the load's span: another block's share may follow.
             paused = paused_cycles(timing.levels, spans[row, LOADED], spans[row, ARRIVED] - timing.load_latency)
-        charge(stalls, gap, (latency, hidden), (refresh, paused), blocks[row, OWN_LEVEL] if by_load else 0)
+        charge(stalls, gap, (latency, hidden), (refresh, paused), blocks[row, OWN_LEVEL] if by_load else NOTHING)
     computed = start + blocks[row, COMPUTE]
-    slowest, over, lost, paused = 0, 0, 0, 0
+    slowest = over = lost = paused = NOTHING
     for level in range(1, timing.levels.shape[0]):
         if surely_within(timing.levels, level, blocks, row, computed + over - start):
             continue
@@ -264,7 +267,7 @@ def run_blocks(
     wait = state.last_end - state.end
     if wait > 0:
         latency, refresh = stalls.shape[0] - 1, stalls.shape[0] - 2
-        charge(stalls, wait, (latency, timing.store_latency + timing.load_latency), (refresh, state.rested), 0)
+        charge(stalls, wait, (latency, timing.store_latency + timing.load_latency), (refresh, state.rested), NOTHING)
     cycles = max(state.last_end, state.end)
     rest = state.end - state.resting
     # What another pass loads in this time has arrived when it begins.

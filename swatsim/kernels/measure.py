@@ -26,6 +26,7 @@ from swatsim.kernels.search import (
     LEVEL_COLUMNS,
     LOAD_BYTES,
     LOAD_CYCLES,
+    LOADED,
     MOVED,
     OF_LEVEL,
     ONCE,
@@ -35,19 +36,16 @@ from swatsim.kernels.search import (
     TILES,
     WRITTEN,
 )
-from swatsim.kernels.touched import tied_bytes, touched_bytes
+from swatsim.kernels.touched import ARRIVING, COLUMNS, COMING, HELD, RUNS, tied_bytes, touched_bytes
 
 IntArray = NDArray[np.int64]
 
-# Columns of a path: an on-chip level counted from 0, whether each tile has its own, and the bytes of it that hold this
-# operand (-1: unlimited).
-LEVEL, IN_TILES, KEEPS = range(3)
+# Columns of a path: an on-chip level counted from 0, whether each tile has its own, the bytes of it that hold this
+# operand (-1: unlimited), and its format, as in `HeldBytes`.
+LEVEL, IN_TILES, KEEPS, FORM = range(4)
 UNLIMITED = -1
 # The first load of a cut before the first part of the reduction is measured.
 UNKNOWN = -1
-# Of what a side's blocks load: bytes off chip, in the resident level, and of these what is not there yet; then runs of
-# consecutive lines.
-COMING, HELD, ARRIVING, RUNS = range(4)
 READ, WRITE, FILL = range(3)
 # Where a part of the reduction begins, and whether its intervals are tied.
 FIRST_INTERVAL, FIRST_SUM, TIED = range(3)
@@ -59,8 +57,8 @@ class HeldBytes(NamedTuple):
     vector_bytes: (
         IntArray  # [part, depth, group · vectors + vector]: in each on-chip level of its path, outermost first
     )
-    line_sums: IntArray  # [COMING ..., line]: bytes of all touched lines before it, from 0 on in each part
-    intervals: IntArray  # [2, interval]: the first line that vectors touch, and the one after the last
+    line_sums: IntArray  # [line, COMING ...]: bytes of all touched lines before it, from 0 on in each part
+    intervals: IntArray  # [interval, 2]: the first line that vectors touch, and the one after the last
     tied: IntArray  # [interval, ...]: see `touched.tie_intervals`
     interval_of_vector: IntArray  # [part, vector]
     start: IntArray  # [part + 1, column]
@@ -129,15 +127,16 @@ def add_streams(
 ) -> None:
     """Add what one block streams through each level to its row of SideBlocks, and to its cut's of SideTotals.
 
-    sums[largest or total][depth, round]: bytes of the rounds in the format of each level of the path, outermost first.
+    sums[largest or total][format, round]: bytes of the rounds; path: its levels, outermost first.
     """
     largest, total = sums
     start, stop = row[START_ROUND], row[STOP_ROUND]
     kept, beneath = False, -1
     for depth in range(path.shape[0] - 1, -1, -1):
         level, in_tiles = path[depth, LEVEL], path[depth, IN_TILES] == 1
-        of_instance = largest[depth] if in_tiles else total[depth]
-        busy, moved = of_instance[stop] - of_instance[start], total[depth, stop] - total[depth, start]
+        form = path[depth, FORM]
+        of_instance = largest[form] if in_tiles else total[form]
+        busy, moved = of_instance[stop] - of_instance[start], total[form, stop] - total[form, start]
         often, once = (TILE_ROUNDS, TILES) if in_tiles else (ROUNDS_OF_OTHER, ONCE)
         field, column = SIDE_BUSY + SIDE_LEVEL_FIELDS * level, OF_LEVEL + LEVEL_COLUMNS * level + MOVED
         row[field + int(kept)] += busy
@@ -145,7 +144,7 @@ def add_streams(
         if beneath >= 0 and not in_tiles:
             # What this level reads is what fills the one beneath it.
             fill = SIDE_BUSY + SIDE_LEVEL_FIELDS * beneath + 2 * FILL
-            row[fill : fill + 2] = row[field : field + 2]
+            row[fill], row[fill + 1] = row[field], row[field + 1]
         if depth > 0:
             # What once is in a level that keeps it need not come again.
             kept = kept or stays(of_instance, (start, stop), path[depth, KEEPS], residence.outer)
@@ -156,18 +155,19 @@ def add_streams(
 
 @kernel
 def load_bytes(held: HeldBytes, part: int, spans: IntArray, loaded: IntArray) -> None:
-    """Set loaded[COMING ..., block] for spans[block] = (its first vector, the one after the last)."""
+    """Set loaded[block, COMING ...] for spans[block] = (its first vector, the one after the last)."""
     begin, end = held.start[part], held.start[part + 1]
-    intervals = held.intervals[:, begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]]
-    sums = held.line_sums[:, begin[FIRST_SUM] : end[FIRST_SUM]]
-    first, last = np.empty(spans.shape[0], dtype=np.int64), np.empty(spans.shape[0], dtype=np.int64)
+    intervals = held.intervals[begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]]
+    sums = held.line_sums[begin[FIRST_SUM] : end[FIRST_SUM]]
+    tied = held.tied[begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]]
+    stamp = np.zeros(1 if begin[TIED] == 1 else sums.shape[0] + 1, dtype=np.int64)
     for block in range(spans.shape[0]):
-        first[block] = held.interval_of_vector[part, spans[block, 0]]
-        last[block] = held.interval_of_vector[part, spans[block, 1] - 1]
-    if begin[TIED] == 1:
-        tied_bytes(intervals, sums, held.tied[begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]], first, last, loaded)
-    else:
-        touched_bytes(intervals, sums, first, last, loaded)
+        first = held.interval_of_vector[part, spans[block, 0]]
+        last = held.interval_of_vector[part, spans[block, 1] - 1]
+        if begin[TIED] == 1:
+            tied_bytes(intervals, sums, tied, (first, last), loaded[block])
+        else:
+            touched_bytes(intervals, sums, (stamp, block + 1), (first, last), loaded[block])
 
 
 @kernel
@@ -177,7 +177,7 @@ def measure_part(
 ) -> None:  # fmt: skip
     """Complete the blocks of one part of the reduction, table[block, field], and add them to the totals of their cuts.
 
-    loaded: [COMING ..., block], and the channel's cycles for that [block]; sums: as in `add_streams`.
+    loaded: [block, COMING ...], and the channel's cycles for that [block]; sums: as in `add_streams`.
     """
     (bytes_of, channel), (largest, total) = loaded, sums
     for cut in range(totals.shape[0]):
@@ -186,12 +186,13 @@ def measure_part(
         for block in range(first, first + of_cut[COUNT]):
             row = table[block]
             add_streams(sums, path, residence, row, of_cut)
-            arriving = written = bytes_of[ARRIVING, block]
-            held = bytes_of[HELD, block] + residence.more_room
+            arriving = written = bytes_of[block, ARRIVING]
+            held = bytes_of[block, HELD] + residence.more_room
             if residence.in_tiles:
                 start, stop = row[START_ROUND], row[STOP_ROUND]
-                held = arriving = largest[0, stop] - largest[0, start]
-                written = total[0, stop] - total[0, start]
+                form = path[0, FORM]
+                held = arriving = largest[form, stop] - largest[form, start]
+                written = total[form, stop] - total[form, start]
             filling = np.int64(0)
             if residence.width > 0:
                 filling = -(-arriving // residence.width)
@@ -200,8 +201,9 @@ def measure_part(
             row[LOAD] = max(channel[block], filling)
             row[LOAD_LEVEL] = residence.level if filling > channel[block] else 0
             room = max(room, held)
-            of_cut[LOAD_BYTES] += bytes_of[COMING, block]
+            of_cut[LOAD_BYTES] += bytes_of[block, COMING]
             of_cut[LOAD_CYCLES] += row[LOAD]
+            of_cut[LOADED] += np.int64(row[LOAD] > 0)
             of_cut[WRITTEN] += written * (residence.other_tiles if residence.in_tiles else 1)
             for field in range(row.shape[0] - SIDE_BUSY):
                 level, of_level = field // SIDE_LEVEL_FIELDS, field % SIDE_LEVEL_FIELDS
@@ -209,6 +211,15 @@ def measure_part(
         of_cut[BLOCK_ROOM] = max(of_cut[BLOCK_ROOM], room)
         if of_cut[FIRST_LOAD] == UNKNOWN:
             of_cut[FIRST_LOAD] = table[first, LOAD]
+
+
+@kernel
+def begin_with(same: IntArray, table: IntArray) -> None:
+    """Set a table to one of its shape."""
+    # An assignment would be compiled with what it says of shapes that differ.
+    for row in range(same.shape[0]):
+        for column in range(same.shape[1]):
+            table[row, column] = same[row, column]
 
 
 @kernel
@@ -222,18 +233,21 @@ def measure_side(
     cuts: what is the same for all tensors of a shape.
     """
     (dealing, residence, path), (pipe, channel, memory) = dealt, off_chip
-    loaded = np.empty((RUNS + 1, spans.shape[0]), dtype=np.int64)
+    loaded = np.empty((spans.shape[0], COLUMNS), dtype=np.int64)
     channel_cycles = np.empty(spans.shape[0], dtype=np.int64)
-    largest = np.empty((path.shape[0], dealing.groups * dealing.rounds + 1), dtype=np.int64)
-    total = np.empty_like(largest)
+    largest = np.empty((held.vector_bytes.shape[1], dealing.groups * dealing.rounds + 1), dtype=np.int64)
+    total = np.empty((largest.shape[0], largest.shape[1]), dtype=np.int64)
     table = np.empty((held.start.shape[0] - 1, blocks.shape[0], blocks.shape[1]), dtype=np.int64)
-    totals = cuts.copy()
+    totals = np.empty((cuts.shape[0], cuts.shape[1]), dtype=np.int64)
+    begin_with(cuts, totals)
     for part in range(table.shape[0]):
-        table[part] = blocks
+        begin_with(blocks, table[part])
         load_bytes(held, part, spans, loaded)
-        transfer_cycles(pipe, channel, loaded[COMING], loaded[RUNS], memory, channel_cycles)
-        for depth in range(path.shape[0]):
-            sum_rounds(held.vector_bytes[part, depth], dealing, largest[depth], total[depth])
+        for block in range(spans.shape[0]):
+            transfer = loaded[block, COMING], loaded[block, RUNS]
+            channel_cycles[block] = transfer_cycles(pipe, channel, transfer, memory)
+        for form in range(largest.shape[0]):
+            sum_rounds(held.vector_bytes[part, form], dealing, largest[form], total[form])
         measure_part((loaded, channel_cycles), (largest, total), path, residence, table[part], totals)
     for cut in range(totals.shape[0]):
         # Beside a block the next one has room, in which it is loaded meanwhile.

@@ -61,25 +61,30 @@ def clock_cycles(picoseconds: int, clock_hz: int) -> int:
 
 
 @kernel
-def transfer_cycles(
-    pipe: Pipe, channel: Channel, transfer_bytes: IntArray, runs: IntArray, memory: IntArray, cycles: IntArray
-) -> None:
-    """Set cycles[transfer] for which each by itself occupies the channels, refresh apart; no runs count as one.
+def transfer_cycles(pipe: Pipe, channel: Channel, transfer: tuple[int, int], memory: IntArray) -> int:
+    """Cycles for which a transfer (bytes, runs) by itself occupies the channels, refresh apart; no run counts as one.
 
     memory[place] = (bytes, runs, cycles) has transfers that were timed before, of this pipe and channel.
     """
-    if pipe.width == 0 or pipe.burst_bytes == 0:
-        for transfer in range(transfer_bytes.shape[0]):
-            cycles[transfer] = -(-transfer_bytes[transfer] // pipe.width) if pipe.width > 0 else 0
-        return
-    places = memory.shape[0] - 1
-    one = (np.empty(1, np.int64), np.empty(1, np.int64), np.empty(1, np.int64))
-    for transfer in range(transfer_bytes.shape[0]):
-        size, pieces = transfer_bytes[transfer], max(runs[transfer], 1)
-        known = memory[(size * 31 + pieces * 7919) & places]
-        if known[0] != size or known[1] != pieces:
-            one[0][0], one[1][0] = channel_share(pipe, size, pieces)
-            transfer_picoseconds(channel, one[0], one[1], one[2])
-            known[0], known[1] = size, pieces
-            known[2] = max(-(-size // pipe.width), clock_cycles(one[2][0], pipe.clock_hz))
-        cycles[transfer] = known[2]
+    size, runs = transfer[0], max(transfer[1], 1)
+    if pipe.width == 0:
+        return 0
+    if pipe.burst_bytes == 0:
+        return -(-size // pipe.width)
+    known = memory[(size * 31 + runs * 7919) & (memory.shape[0] - 1)]
+    if known[0] != size or known[1] != runs:
+        bursts, channel_runs = channel_share(pipe, size, runs)
+        picoseconds = transfer_picoseconds(channel, bursts, channel_runs)
+        known[0], known[1] = size, runs
+        known[2] = max(-(-size // pipe.width), clock_cycles(picoseconds, pipe.clock_hz))
+    return int(known[2])
+
+
+@kernel
+def time_transfers(
+    pipe: Pipe, channel: Channel, transfers: tuple[IntArray, IntArray], memory: IntArray, cycles: IntArray
+) -> None:
+    """Set cycles[transfer] of `transfer_cycles`; transfers: bytes and runs of each."""
+    for transfer in range(cycles.shape[0]):
+        one = transfers[0][transfer], transfers[1][transfer]
+        cycles[transfer] = transfer_cycles(pipe, channel, one, memory)

@@ -29,6 +29,7 @@ from swatsim.kernels.engines import (
     BANK_CYCLES,
     BANKS,
     FILL_WIDTH,
+    NOTHING,
     PERIOD,
     REFRESH,
     SPAN_COLUMNS,
@@ -59,7 +60,8 @@ CANDIDATE_COLUMNS = 9
 ) = range(10)  # fmt: skip
 OFTEN = 10
 BUNDLE_TILE_VECTORS = 14
-OF_LEVEL = 15
+LOADED = 15
+OF_LEVEL = 16
 MOVED, LEVEL_COLUMNS = SIDE_LEVEL_FIELDS, SIDE_LEVEL_FIELDS + 8
 # How often something happens in a block, in terms of the other side of it.
 TILE_ROUNDS, ROUNDS_OF_OTHER, TILES, ONCE = range(4)
@@ -71,7 +73,8 @@ class SideTotals(NamedTuple):
     # [cut, ...]: its first block and how many it has, in all and in a bundle; groups of a bundle; bytes and cycles to
     # load each block once; cycles of the first block; bytes in the resident level of the largest block, and with the
     # block that comes meanwhile; bytes written there, each block once; how often the other side's bytes move; vectors
-    # of the fullest tile, over a bundle's blocks; and by level the bytes of the busiest instance, and of all.
+    # of the fullest tile, over a bundle's blocks; blocks that take cycles to load; by level the bytes of the busiest
+    # instance, and of all.
     table: IntArray
     resident: int  # the level where blocks are kept, counted from off chip
 
@@ -174,10 +177,11 @@ def level_bytes(rows: IntArray, columns: IntArray, level: int, direction: int) -
 @kernel
 def least_cycles(
     rows: IntArray, columns: IntArray, channel: tuple[int, int, int], rest: Rest, timing: Timing
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     """Two counts of cycles that no order of the blocks goes below, the second one with banks, fills and refresh.
 
-    rows and columns are one cut's of each; channel: cycles of loads, bytes of stores, cycles of the last one.
+    rows and columns are one cut's of each; channel: cycles of loads, bytes of stores, cycles of the last one. The third
+    count is that of the second one without what comes before the first block and after the last.
     """
     levels = timing.levels
     work = nearest = rest.compute
@@ -191,8 +195,8 @@ def least_cycles(
         banks = (reads + writes) // width * levels[level, BANK_CYCLES] // levels[level, BANKS]
         if levels[level, FILL_WIDTH] > 0:
             ports = max(ports, level_bytes(rows, columns, level, 2) // levels[level, FILL_WIDTH])
-        nearest = max(nearest, served(0, max(ports, banks), levels[level, PERIOD], levels[level, REFRESH]))
-    loads, stores = channel[0], 0
+        nearest = max(nearest, served(NOTHING, max(ports, banks), levels[level, PERIOD], levels[level, REFRESH]))
+    loads, stores, within = channel[0], 0, nearest
     if levels[0, WIDTH] > 0:
         stores = channel[1] // levels[0, WIDTH]
     fill = rows[FIRST_LOAD] + columns[FIRST_LOAD]
@@ -201,8 +205,38 @@ def least_cycles(
     drain = channel[2] + timing.store_latency + timing.load_latency if channel[2] > 0 else 0
     moved = max(loads, stores) if timing.full_duplex else loads + stores
     around = fill + timing.start_latency + drain
-    nearest = max(around + nearest, served(0, moved, levels[0, PERIOD], levels[0, REFRESH]))
-    return int(max(around + work, moved)), int(nearest)
+    nearest = max(around + nearest, served(NOTHING, moved, levels[0, PERIOD], levels[0, REFRESH]))
+    return int(max(around + work, moved)), int(nearest), int(within)
+
+
+@kernel
+def alternate_cycles(
+    outer: IntArray, inner: IntArray, blocks: int, stores: tuple[int, int, int], within: int, timing: Timing
+) -> int:
+    """A count that no order goes below, since buffers are double: a block waits for the block two before it.
+
+    It is loaded once that one is computed (on a half-duplex channel: stored), and computed once it is loaded and that
+    one is stored. Of the two chains that this makes, the longer one takes at least half of both. outer and inner:
+    totals of one cut; stores: how many there are, cycles of all but the last two, and of the last; within: cycles of
+    the computation or of a level that is slower.
+    """
+    if inner[OF_BUNDLE] > 1:
+        waits, own = inner[LOADED] * outer[OF_BUNDLE], inner[LOAD_CYCLES] * outer[OF_BUNDLE]
+    else:
+        waits, own = outer[LOADED], outer[LOAD_CYCLES] + inner[LOAD_CYCLES]
+    count, stored, last = stores
+    between = max(count - 2, 0) if last > 0 else 0
+    if blocks > 1:
+        # The second block is loaded after the first one.
+        own += outer[FIRST_LOAD] + inner[FIRST_LOAD]
+    loading = own + waits * (timing.load_latency + timing.start_latency)
+    storing = stored + between * (timing.store_latency + timing.load_latency)
+    if timing.full_duplex:
+        chains = max(loading, storing)
+    else:
+        chains = max(loading + stored + between * timing.store_latency, storing)
+    tail = last + timing.store_latency + timing.load_latency if last > 0 else 0
+    return int((within + chains) // 2 + tail)
 
 
 @kernel
@@ -234,6 +268,23 @@ def energy_of(
 
 
 @kernel
+def stores_of(
+    sides: tuple[SideBlocks, SideBlocks], cuts: tuple[IntArray, IntArray], results: Results, stores: tuple[int, int],
+    timing: Timing,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Stores of one cut of each side: how many, cycles of all but the last two at least, and of the last one.
+
+    stores: bytes of all, cycles of the last one.
+    """
+    rows, columns = cuts
+    count = rows[COUNT] // rows[OF_BUNDLE] * rows[OF_BUNDLE] * columns[OF_BUNDLE]
+    if stores[1] == 0 or timing.levels[0, WIDTH] == 0:
+        return count, 0, stores[1]
+    largest = results.store[1, sides[0].table[0, rows[FIRST], KIND], sides[1].table[0, columns[FIRST], KIND]]
+    return count, max(stores[0] // timing.levels[0, WIDTH] - 2 * largest, 0), stores[1]
+
+
+@kernel
 def list_candidates(
     sides: tuple[SideBlocks, SideBlocks], totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest],
     timing: Timing, found: IntArray,
@@ -254,6 +305,8 @@ def list_candidates(
             row_blocks, column_blocks = rows[OF_BUNDLE], columns[OF_BUNDLE]
             last_row = sides[0].table[0, rows[FIRST] + rows[COUNT] - 1, KIND]
             last_column = sides[1].table[0, columns[FIRST] + columns[COUNT] - 1, KIND]
+            last = results.store[1, last_row, last_column]
+            storing = stores_of(sides, (rows, columns), results, (stores, last), timing)
             for outside in range(2):
                 if outside == 1 and (row_blocks == 1 or column_blocks == 1):
                     continue  # both orders are the same
@@ -262,10 +315,14 @@ def list_candidates(
                 loads = rows[LOAD_CYCLES] * row_times + columns[LOAD_CYCLES] * column_times
                 loaded = rows[LOAD_BYTES] * row_times + columns[LOAD_BYTES] * column_times
                 dram = loaded + rest.values * (rest.stored[0] + rest.stored[1])
-                channel = (loads, stores, results.store[1, last_row, last_column])
+                channel = (loads, stores, last)
                 candidate = found[count]
                 candidate[ROW_CUT], candidate[COLUMN_CUT], candidate[OUTSIDE] = row, column, outside
-                candidate[LEAST], candidate[NEAREST] = least_cycles(rows, columns, channel, rest, timing)
+                candidate[LEAST], nearest, within = least_cycles(rows, columns, channel, rest, timing)
+                outer, inner = (columns, rows) if outside else (rows, columns)
+                candidate[NEAREST] = max(
+                    nearest, alternate_cycles(outer, inner, storing[0] * rest.parts, storing, within, timing)
+                )
                 candidate[LEAST_BYTES], candidate[LOADS], candidate[TRIED] = dram, loads, 0
                 written = (dram, rows[WRITTEN] * row_times, columns[WRITTEN] * column_times)
                 candidate[LEAST_ENERGY] = energy_of(totals, cuts, written, rest)
@@ -321,7 +378,7 @@ def candidate_cycles(
     for turn in range(count + 1):
         if turn < count:
             lay_block(tiling, sides, work, turn, (engines.blocks, turn & ring), done)
-            state = load_block(engines, turn, 0, timing, state)
+            state = load_block(engines, turn, NOTHING, timing, state)
             loads -= engines.blocks[turn & ring, OWN] + engines.blocks[turn & ring, AHEAD]
             if state.reading + loads >= bound:
                 return int(state.reading + loads)

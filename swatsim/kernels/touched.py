@@ -9,78 +9,81 @@ from swatsim.kernels.compile import kernel
 
 IntArray = NDArray[np.int64]
 
+# Columns of what a side's blocks load: bytes off chip, in the resident level, and of these what is not there yet; then
+# runs of consecutive lines.
+COMING, HELD, ARRIVING, RUNS = range(4)
+COLUMNS = 4
+
+
+@kernel
+def sum_lines(coming: IntArray, kept: IntArray, new: NDArray[np.bool_], line_sums: IntArray) -> None:
+    """Set line_sums[line, COMING ...] of all lines before, from what each has off chip and where it goes.
+
+    new: [line] that are not there yet.
+    """
+    line_sums[0] = 0
+    for line in range(new.shape[0]):
+        before, after = line_sums[line], line_sums[line + 1]
+        after[COMING] = before[COMING] + (coming[line] if new[line] else 0)
+        after[HELD] = before[HELD] + kept[line]
+        after[ARRIVING] = before[ARRIVING] + (kept[line] if new[line] else 0)
+
 
 @kernel
 def tie_intervals(intervals: IntArray, line_sums: IntArray, tied: IntArray) -> bool:
     """Count what each interval touches beyond the one before it; False if they are not in order, or one is empty.
 
-    Interval i touches the lines intervals[0, i] up to intervals[1, i]; line_sums[format, line] are the bytes of all
-    lines before. Sets tied[i] = (bytes in each format ..., runs of lines), counted from the first interval on.
+    Interval i touches the lines intervals[i, 0] up to intervals[i, 1]. Sets tied[i, COMING ...], counted from the first
+    interval on.
     """
-    forms, reached = line_sums.shape[0], np.int64(0)
-    for interval in range(intervals.shape[1]):
-        start, stop = intervals[0, interval], intervals[1, interval]
-        if start >= stop or stop < reached or (interval > 0 and start < intervals[0, interval - 1]):
+    for interval in range(intervals.shape[0]):
+        start, stop = intervals[interval]
+        reached = start
+        if interval > 0:
+            before, reached = intervals[interval - 1]
+            if start < before or stop < reached:
+                return False
+        if start >= stop:
             return False
-        for column in range(forms + 1):
-            tied[interval, column] = tied[interval - 1, column] if interval > 0 else 0
-        for form in range(forms):
-            tied[interval, form] += line_sums[form, stop] - line_sums[form, max(start, reached)]
-        tied[interval, forms] += np.int64(interval == 0 or start > reached)
-        reached = stop
+        seen = max(start, reached)
+        for column in range(RUNS):
+            tied[interval, column] = line_sums[stop, column] - line_sums[seen, column]
+        tied[interval, RUNS] = np.int64(interval == 0 or start > reached)
+        if interval > 0:
+            for column in range(COLUMNS):
+                tied[interval, column] += tied[interval - 1, column]
     return True
 
 
 @kernel
-def sum_lines(
-    line_bytes: tuple[IntArray, IntArray], new: NDArray[np.bool_], intervals: IntArray, line_sums: IntArray,
-    tied: IntArray,
-) -> bool:  # fmt: skip
-    """Set line_sums[COMING ..., line] of what each line has off chip and where it goes; tie the intervals if possible.
-
-    new: [line] that are not there yet.
-    """
-    coming, kept = line_bytes
-    line_sums[:, 0] = 0
-    for line in range(new.shape[0]):
-        for form in range(3):
-            line_sums[form, line + 1] = line_sums[form, line]
-        line_sums[1, line + 1] += kept[line]
-        if new[line]:
-            line_sums[0, line + 1] += coming[line]
-            line_sums[2, line + 1] += kept[line]
-    return tie_intervals(intervals, line_sums, tied)
-
-
-@kernel
 def tied_bytes(
-    intervals: IntArray, line_sums: IntArray, tied: IntArray, first: IntArray, last: IntArray, stored: IntArray
+    intervals: IntArray, line_sums: IntArray, tied: IntArray, edges: tuple[int, int], loaded: IntArray
 ) -> None:
     """The same as `touched_bytes` of intervals that `tie_intervals` has tied."""
-    forms = line_sums.shape[0]
-    for block in range(first.shape[0]):
-        begin, end = first[block], last[block]
-        for form in range(forms):
-            own = line_sums[form, intervals[1, begin]] - line_sums[form, intervals[0, begin]]
-            stored[form, block] = own + tied[end, form] - tied[begin, form]
-        stored[forms, block] = 1 + tied[end, forms] - tied[begin, forms]
+    first, last = edges
+    start, stop = intervals[first]
+    for column in range(RUNS):
+        own = line_sums[stop, column] - line_sums[start, column]
+        loaded[column] = own + tied[last, column] - tied[first, column]
+    loaded[RUNS] = 1 + tied[last, RUNS] - tied[first, RUNS]
 
 
 @kernel
-def touched_bytes(intervals: IntArray, line_sums: IntArray, first: IntArray, last: IntArray, stored: IntArray) -> None:
-    """Set stored[format, block] of the lines that intervals first[block] ... last[block] touch.
+def touched_bytes(
+    intervals: IntArray, line_sums: IntArray, stamps: tuple[IntArray, int], edges: tuple[int, int], loaded: IntArray
+) -> None:
+    """Set loaded[COMING ...] of the lines that the intervals of a block, the first to the last of `edges`, touch.
 
-    What several intervals of a block touch counts once. The last row of `stored` gets the runs of consecutive lines.
+    What several of them touch counts once. stamps: [line + 1] with a line that is never touched at each end, and a
+    number that is in none of them.
     """
-    lines, forms = line_sums.shape[1] - 1, line_sums.shape[0]
-    stamp = np.zeros(lines + 2, dtype=np.int64)  # a line that never is touched at each end
-    stored[:] = 0
-    for block in range(first.shape[0]):
-        for interval in range(first[block], last[block] + 1):
-            for line in range(intervals[0, interval], intervals[1, interval]):
-                if stamp[line + 1] == block + 1:
-                    continue
-                stamp[line + 1] = block + 1
-                for form in range(forms):
-                    stored[form, block] += line_sums[form, line + 1] - line_sums[form, line]
-                stored[forms, block] += 1 - np.int64(stamp[line] == block + 1) - np.int64(stamp[line + 2] == block + 1)
+    stamp, number = stamps
+    loaded[:] = 0
+    for interval in range(edges[0], edges[1] + 1):
+        for line in range(intervals[interval, 0], intervals[interval, 1]):
+            if stamp[line + 1] == number:
+                continue
+            stamp[line + 1] = number
+            for column in range(RUNS):
+                loaded[column] += line_sums[line + 1, column] - line_sums[line, column]
+            loaded[RUNS] += 1 - np.int64(stamp[line] == number) - np.int64(stamp[line + 2] == number)

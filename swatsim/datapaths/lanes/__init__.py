@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from swatsim.contraction import Contraction
 from swatsim.datapaths.lanes.keys import RULES, Keys
+from swatsim.datapaths.lanes.moves import make_moves
 from swatsim.datapaths.lanes.pairs import Packed, pack, schedule_pairs
 from swatsim.datapaths.lanes.units import (
     Units,
@@ -22,7 +23,6 @@ from swatsim.datapaths.lanes.units import (
     vectors_of_units,
 )
 from swatsim.kernels.gather import ChunkShape, gather_words, list_runs
-from swatsim.kernels.moves import MoveRule, schedule_units
 from swatsim.kernels.streams import count_by_lane, fullest_group, unite_rows
 from swatsim.keys.machine import Machine
 from swatsim.mapping import Mapping, count_chunks, extents, map_contraction, splits, transpose
@@ -44,6 +44,7 @@ __all__ = ["KIND", "RULES", "Keys", "arrange", "schedule", "ways"]
 IntArray = NDArray[np.int64]
 # Words of a block of vectors are held at once: 16 MiB bound the memory of any layer.
 WORDS_AT_ONCE = 1 << 21
+ROWS_AT_ONCE = 512
 
 
 def arrange(contraction: Contraction, machine: Machine[Keys]) -> Contraction:
@@ -179,15 +180,14 @@ def _units(mapping: Mapping, machine: Machine[Keys]) -> Units:
 
 def _move_cycles(side: Side, offset: IntArray, unit_rows: int, machine: Machine[Keys]) -> tuple[IntArray, IntArray]:
     datapath = machine.datapath
-    rule = MoveRule(
-        moves=np.array(datapath.moves, dtype=np.int64),
-        lane_order=np.array(datapath.lane_order or range(machine.tile.lanes), dtype=np.int64),
-        most_candidates=datapath.order == "most_candidates",
-    )
-    shape = (side.groups, -(-side.vectors // unit_rows), int(rule.moves[:, 0].max()) + 1)
+    moves = make_moves(
+        datapath.moves, datapath.lane_order or tuple(range(machine.tile.lanes)),
+        datapath.order == "most_candidates", unit_rows,
+    )  # fmt: skip
+    shape = (side.groups, -(-side.vectors // unit_rows), moves.lookahead + 1)
     cycles, after = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)
-    for group, units, words in _blocks(side, offset, unit_rows, WORDS_AT_ONCE):
-        schedule_units(words, rule, unit_rows, cycles[group, units], after[group, units])
+    for group, units, words in _blocks(side, offset, unit_rows, ROWS_AT_ONCE * offset.shape[0]):
+        moves.schedule(words, cycles[group, units], after[group, units])
     return cycles[:, :, None], after
 
 

@@ -27,10 +27,13 @@ def test_count_by_lane(case, chunk_steps):
     assert counts.tolist() == [twins.lane_counts(row, chunk_steps, lanes) for row in rows]
 
 
-@given(buffers(), st.integers(1, 10), st.data())
-def test_fullest_group(case, chunk_steps, data):
+@given(buffers(most_rows=7), st.integers(1, 10), st.integers(1, 4), st.data())
+def test_fullest_group(case, chunk_steps, unit_rows, data):
     rows, steps, lanes = case
     group_lanes = data.draw(st.sampled_from([size for size in range(1, lanes + 1) if lanes % size == 0]))
-    fullest = np.full((len(rows), len(range(0, steps, chunk_steps))), -7)
-    fullest_group(to_words(rows, steps), group_lanes, chunk_steps, fullest)
-    assert fullest.tolist() == [twins.fullest_groups(row, group_lanes, chunk_steps) for row in rows]
+    units = [rows[first : first + unit_rows] for first in range(0, len(rows), unit_rows)]
+    fullest = np.full((len(units), len(range(0, steps, chunk_steps))), -7)
+    fullest_group(to_words(rows, steps), (group_lanes, chunk_steps, unit_rows), fullest)
+    assert fullest.tolist() == [
+        np.max([twins.fullest_groups(row, group_lanes, chunk_steps) for row in unit], axis=0).tolist() for unit in units
+    ]

@@ -118,6 +118,13 @@ def test_two_rows_of_two_lanes(keys, cycles):
     assert found == cycles
 
 
+def test_lane_order_says_who_chooses_first():
+    """At step 1, lane 0 reaches only lane 1's value of step 2; lane 1 prefers it, but reaches lane 2's as well."""
+    keys = {"skip": "rows", "reach": "moves", "moves": [[1, 0], [1, 1]], "barrier": "buffer", "tile__lanes": 3}
+    assert cycles_of("... ..x .xx", **keys, lane_order=[0, 1, 2]) == 1
+    assert cycles_of("... ..x .xx", **keys, lane_order=[1, 0, 2]) == 2
+
+
 def test_barrier_after_each_step_drops_what_is_empty_everywhere():
     lines = ("x... x... .... .... x.x.", ".... xxxx .... .... ....")
     keys = {"skip": "rows", "reach": "own_lane", "barrier": "step", "tile__rows": 2, "tile__lanes": 4}

@@ -73,8 +73,10 @@ def count_candidates(words: Words, step: int, takes: Words, idle: Words, counts:
         source = step + np.int64(takes[take, 0])
         right, left, low, high = takes[take, 2], takes[take, 3], takes[take, 4], takes[take, 5]
         for place in range(idle.shape[0]):
-            counts[carry, place] = rotate(words[source, place], right, left, low, high) & idle[place]
-        bit = 0
+            found = rotate(words[source, place], right, left, low, high) & idle[place]
+            counts[carry, place] = counts[0, place] & found
+            counts[0, place] ^= found
+        bit = 1
         while take + 1 >> bit:
             for place in range(idle.shape[0]):
                 carried = counts[bit, place] & counts[carry, place]
@@ -116,9 +118,11 @@ def fill_most_candidates(words: Words, step: int, takes: Words, rivals: Words, i
         count_candidates(words, step, takes, idle, counts)
         some = ZERO
         for place in range(idle.shape[0]):
-            first[place] = ZERO
-            for bit in range(counts.shape[0] - 1):
+            first[place] = counts[0, place]
+        for bit in range(1, counts.shape[0] - 1):
+            for place in range(idle.shape[0]):
                 first[place] |= counts[bit, place]
+        for place in range(idle.shape[0]):
             some |= first[place]
         if some == ZERO:
             return

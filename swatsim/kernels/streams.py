@@ -35,14 +35,18 @@ def count_by_lane(words: NDArray[np.uint64], chunk_steps: int, counts: NDArray[n
 
 
 @kernel
-def fullest_group(words: NDArray[np.uint64], group_lanes: int, chunk_steps: int, fullest: NDArray[np.int64]) -> None:
-    """Set fullest[row, chunk]: the most values that `group_lanes` neighbouring lanes of a step have."""
+def fullest_group(words: NDArray[np.uint64], shape: tuple[int, int, int], fullest: NDArray[np.int64]) -> None:
+    """Set fullest[unit, chunk]: the most values that a group of neighbouring lanes of a step has, in any row of a unit.
+
+    `shape`: lanes of a group, steps of a chunk, rows of a unit.
+    """
+    group_lanes, chunk_steps, unit_rows = shape
     fullest[:] = 0
-    mask = ~np.uint64(0) >> np.uint64(64 - group_lanes)
+    mask, shift = ~np.uint64(0) >> np.uint64(64 - group_lanes), np.uint64(group_lanes & 63)
     for row in range(words.shape[0]):
         for step in range(words.shape[1]):
-            rest = words[row, step]
-            chunk = step // chunk_steps
-            for _ in range(64 // group_lanes):
-                fullest[row, chunk] = max(fullest[row, chunk], count_ones(rest & mask))
-                rest >>= np.uint64(group_lanes) & np.uint64(63)
+            rest, most = words[row, step], np.int64(0)
+            while rest:
+                most = max(most, count_ones(rest & mask))
+                rest = rest >> shift if group_lanes < 64 else np.uint64(0)
+            fullest[row // unit_rows, step // chunk_steps] = max(fullest[row // unit_rows, step // chunk_steps], most)

@@ -103,6 +103,31 @@ def test_a_cached_kernel_is_loaded_without_what_numba_compiles_with(tmp_path):
 
 
 @compiles
+def test_processes_that_need_the_same_kernel_compile_it_once(tmp_path):
+    begin = tmp_path / "begin"
+    code = f"""
+    import pathlib, time
+    import numpy as np
+    from swatsim.kernels.streams import unite_rows
+    print("ready", flush=True)
+    while not pathlib.Path({str(begin)!r}).exists():
+        time.sleep(0.001)
+    unite_rows(np.array([[1], [2]], np.uint64), 2, np.zeros((1, 1), np.uint64))
+    print(sum(unite_rows.stats.cache_misses.values()))
+    """
+    environment = {**os.environ, "SWATSIM_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as one,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as other,
+    ):
+        for process in (one, other):
+            assert process.stdout.readline() == "ready\n"
+        begin.touch()
+        assert sorted(process.communicate()[0] for process in (one, other)) == ["0\n", "1\n"]
+
+
+@compiles
 def test_after_a_warm_up_a_run_compiles_nothing(trace, capfd):
     cli.main(["warmup", "--arch", "systolic", "--workers", "2"], standalone_mode=False)
     assert re.fullmatch(

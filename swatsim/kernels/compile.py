@@ -5,13 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 from numba.core import caching, config
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.runtime.nrt import rtsys
+
+try:
+    import fcntl
+except ImportError:  # Windows, where each process compiles for itself
+    fcntl = None  # type: ignore[assignment]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -91,15 +98,65 @@ class _Cache(caching.FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled kernel, or None."""
         rtsys.initialize(target_context)
+        found = self._load(sig, target_context)
+        function: Any = self._py_func
+        if found is None and _turn.wait(_FOLDER / f"{function.__module__}.{function.__name__}.lock"):
+            # Whoever had its turn before may have compiled the same.
+            found = self._load(sig, target_context)
+        return found
+
+    def _load(self, sig: Any, target_context: Any) -> Any:
         numba_cache: Any = self  # which has no types
         with numba_cache._guard_against_spurious_io_errors():
             return numba_cache._load_overload(sig, target_context)
 
 
+class _Turn:
+    """Processes that compile the same kernel take turns: all but the first one load it.
+
+    Numba lets one thread compile at a time, and kernels call one another in one direction only: no two wait for each
+    other.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[dict[Path, int]] = []  # locks by file, of each kernel that is being compiled inside of another
+
+    def wait(self, file: Path) -> bool:
+        """Wait for the turn, which is over when the compilation in hand is; False if there is none to wait for."""
+        if fcntl is None or not self._held or any(file in locks for locks in self._held):
+            return False
+        descriptor = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        self._held[-1][file] = descriptor
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return True
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """One kernel's compilation."""
+        self._held.append({})
+        try:
+            yield
+        finally:
+            for descriptor in self._held.pop().values():
+                os.close(descriptor)
+
+
+_turn = _Turn()
+
+
 def kernel(function: Function) -> Function:
     """Compile `function` on first use: serial, without the interpreter lock, cached on disk where that is possible."""
-    compiled: Any = numba.njit(nogil=True)(function)
+    # Nothing calls kernels from C.
+    options: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True}
+    compiled: Any = numba.njit(**options)(function)
     if is_cached():
         make_cache: Any = _Cache
         compiled._cache = make_cache(function)
+        compile_signature = compiled.compile
+
+        def compile_in_turn(sig: object) -> object:
+            with global_compiler_lock, _turn.compiling():
+                return compile_signature(sig)
+
+        compiled.compile = compile_in_turn
     return cast(Function, compiled)

@@ -11,16 +11,13 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from functools import partial
 from typing import Any, TypeVar
 
+from swatsim import sharing
 from swatsim.errors import SwatsimError
 from swatsim.profile import Spent, carried, current_profile, profiling
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # done, in all
-
-
-class _Here(threading.local):
-    pool: ThreadPoolExecutor | None = None  # that helps with the pieces of what this thread does
 
 
 class _Inherited:
@@ -30,7 +27,6 @@ class _Inherited:
     profiled = False
 
 
-_here = _Here()
 _inherited = _Inherited()
 
 
@@ -61,20 +57,7 @@ def in_order(
     if processes > 1 and _may_fork():
         return _in_processes(work, items, processes, collect)
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        return collect([pool.submit(_work_for, pool, carried(work), item) for item in items], pool)
-
-
-def share(pieces: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Do the pieces of one item's work; threads that have nothing else to do help. The results are in order.
-
-    To be called by the work of `in_order`; elsewhere, all is done by the caller.
-    """
-    pool = _here.pool
-    if pool is None or len(pieces) == 1:
-        return [piece() for piece in pieces]
-    futures = [pool.submit(_work_for, pool, _call, carried(piece)) for piece in pieces]
-    # What no thread has begun is done here: nobody waits for work that waits in turn.
-    return [piece() if future.cancel() else future.result() for piece, future in zip(pieces, futures, strict=True)]
+        return collect([pool.submit(sharing.work_for, pool, carried(work), item) for item in items], pool)
 
 
 def _may_fork() -> bool:
@@ -108,7 +91,7 @@ def _in_processes(
 
 def _begin_process(workers: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
-    _here.pool = ThreadPoolExecutor(max_workers=workers)
+    sharing.help_with(ThreadPoolExecutor(max_workers=workers))
 
 
 def _inherited_work(item: object) -> tuple[object, tuple[Spent, ...]]:
@@ -135,12 +118,3 @@ def _collect(
         pool.shutdown(cancel_futures=True)
         raise
     return [future.result() for future in futures]
-
-
-def _call(piece: Callable[[], Result]) -> Result:
-    return piece()
-
-
-def _work_for(pool: ThreadPoolExecutor, work: Callable[[Item], Result], item: Item) -> Result:
-    _here.pool = pool
-    return work(item)

@@ -12,7 +12,8 @@ import pytest
 from swatsim import workers
 from swatsim.errors import SwatsimError
 from swatsim.profile import profiling, stage
-from swatsim.workers import in_order, share, thread_count
+from swatsim.sharing import share
+from swatsim.workers import in_order, thread_count
 
 forks = pytest.mark.skipif(not workers._may_fork(), reason="nothing is forked on this system, or beside other threads")
 NUMBERS = list(range(23))

@@ -30,7 +30,7 @@ from swatsim.kernels.cartesian import (
     multiply_image,
 )
 from swatsim.keys.machine import Machine
-from swatsim.workers import share
+from swatsim.sharing import share
 
 IntArray = NDArray[np.int64]
 FETCHED = {"none": EVERY, "range": BETWEEN, "exact": EXACT}

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.cuts import Cuts, cuts_of
+from swatsim.cuts import SHAPES_KEPT, Cuts, cuts_of
 from swatsim.dram import memory_of
 from swatsim.held import HeldParts, on_chip_formats
 from swatsim.hierarchy import Hierarchy
@@ -87,7 +87,7 @@ def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     return Demand(cuts=cuts, blocks=SideBlocks(table), totals=SideTotals(sums, hierarchy.resident(place.operand)))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=SHAPES_KEPT)
 def _shapes(groups: int, vectors: int, extent: Extent, levels: int) -> tuple[Cuts, IntArray, IntArray, IntArray]:
     """Cuts, [block, 2] vectors, and what of SideBlocks [block, ...] and of SideTotals follows from the cuts alone."""
     cuts = cuts_of(groups, vectors, extent)

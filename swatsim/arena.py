@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.cuts import Cuts
-from swatsim.demand import Place, demand_of
+from swatsim.demand import Place, Shape, demand_of
 from swatsim.dram import channel_cycles
 from swatsim.held import HeldParts, HeldSide
 from swatsim.hierarchy import Hierarchy
@@ -98,15 +97,15 @@ def arena_of(pieces: Pieces, product: Product, hierarchy: Hierarchy, present: Bo
     inner = rows if schedule.columns_outer else columns
     computation = Computation(
         sums=_sums([each.cycles for each in pieces.schedules]),
-        columns_outer=schedule.columns_outer, inner_rounds=inner.cuts.total_rounds,
+        columns_outer=schedule.columns_outer, inner_rounds=inner.shape.total_rounds,
     )  # fmt: skip
     return Arena(
         held=pieces,
         sides=(rows.blocks, columns.blocks),
         totals=(rows.totals, columns.totals),
-        work=(_results(rows.cuts, columns.cuts, schedule, product, hierarchy), computation),
+        work=(_results(rows.shape, columns.shape, schedule, product, hierarchy), computation),
         rest=_rest(schedule, computation, product, hierarchy, whole_columns=present is not None),
-        block_values=_block_values(rows.cuts, columns.cuts),
+        block_values=_block_values(rows.shape, columns.shape),
     )  # fmt: skip
 
 
@@ -160,12 +159,12 @@ def _sums(cycles: Sequence[IntArray]) -> IntArray:
 
 
 @lru_cache(maxsize=256)
-def _block_values(rows: Cuts, columns: Cuts) -> IntArray:
+def _block_values(rows: Shape, columns: Shape) -> IntArray:
     """Results of a block; kinds of other groups do not meet."""
     return np.asarray((rows.sizes[:, 0] * rows.sizes[:, 1])[:, None] * columns.sizes[:, 1])
 
 
-def _results(rows: Cuts, columns: Cuts, schedule: Schedule, product: Product, hierarchy: Hierarchy) -> Results:
+def _results(rows: Shape, columns: Shape, schedule: Schedule, product: Product, hierarchy: Hierarchy) -> Results:
     # Of a contraction, the columns lie together in weights and the rows in images; the machine may exchange them.
     rows_together = (product.tensor == "weight") == schedule.way.transposed
     whole_groups = 0 if product.tensor == "weight" else schedule.groups
@@ -179,7 +178,7 @@ def _results(rows: Cuts, columns: Cuts, schedule: Schedule, product: Product, hi
 
 @lru_cache(maxsize=256)
 def _store_cycles(
-    rows: Cuts, columns: Cuts, layout: tuple[bool, int, bool], writing: tuple[Pipe, Channel], value_bytes: int
+    rows: Shape, columns: Shape, layout: tuple[bool, int, bool], writing: tuple[Pipe, Channel], value_bytes: int
 ) -> IntArray:
     """Cycles to store a finished block off chip [last part or not, kind of row block, kind of column block].
 

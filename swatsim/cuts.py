@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +15,9 @@ IntArray = NDArray[np.int64]
 EVERY_SIZE = 8
 # Where a convolution has groups, whose blocks multiply: fewer.
 MOST_BLOCKS_OF_A_GROUP = 16
-# Of so many shapes: those of a layer's passes, each under every split of the tiles.
-SHAPES_KEPT = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cuts:
     """All cuts of one side, their blocks one after another.
 
@@ -48,7 +45,6 @@ class Cuts:
         return slice(int(self.first[cut]), int(self.first[cut + 1]))
 
 
-@lru_cache(maxsize=SHAPES_KEPT)
 def cuts_of(groups: int, vectors: int, extent: Extent) -> Cuts:
     """Cut a side of `vectors` in each of `groups` into every number of blocks that is tried.
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.cuts import SHAPES_KEPT, Cuts, cuts_of
+from swatsim.cuts import cuts_of
 from swatsim.dram import memory_of
 from swatsim.held import HeldParts, on_chip_formats
 from swatsim.hierarchy import Hierarchy
@@ -18,7 +18,6 @@ from swatsim.kernels.blocks import (
     KIND,
     ROUNDS,
     SIDE_BUSY,
-    SIDE_LEVEL_FIELDS,
     START_ROUND,
     STOP_ROUND,
     TILE_VECTORS,
@@ -46,6 +45,9 @@ from swatsim.way import Extent
 
 IntArray = NDArray[np.int64]
 
+# Of so many shapes: those of a layer's passes, each under every split of the tiles.
+SHAPES_KEPT = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -59,11 +61,22 @@ class Place:
     present: NDArray[np.bool_] | None = None  # [line]: those of its tensor that are on chip, and stay
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shape:
+    """What follows from the cuts of a side alone; nothing of it is changed."""
+
+    sizes: IntArray  # see `Cuts`
+    total_rounds: int
+    spans: IntArray  # [block, 2]: first vector, and the one after the last
+    blocks: NDArray[np.int32]  # [block, ...]: fields of SideBlocks, those of bytes and cycles not counted yet
+    totals: IntArray  # likewise of SideTotals
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """One side of the machine: its cuts, and what their blocks ask for in each part of the reduction."""
+    """One side of the machine: what the blocks of its cuts ask for in each part of the reduction."""
 
-    cuts: Cuts
+    shape: Shape
     blocks: SideBlocks
     totals: SideTotals
 
@@ -71,7 +84,7 @@ class Demand:
 def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     """Measure what the blocks of a side move, for every cut; parts of the reduction one after another."""
     side, extent, present = parts.side, place.extent, place.present
-    cuts, spans, blocks, totals = _shapes(side.groups, side.vectors, extent, len(hierarchy.names) - 1)
+    shape = _shape(side.groups, side.vectors, extent, len(hierarchy.names) - 1)
     formats = tuple(place.formats.values())
     residence, path = _path(place.operand, formats, hierarchy)
     more_room = 0
@@ -80,18 +93,18 @@ def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
         more_room = int(held.all_line_bytes(formats[1])[present & ~held.touched].sum())
     residence = residence._replace(other_tiles=place.other_tiles, outer=place.outer, more_room=more_room)
     dealing = Dealing(side.groups, side.vectors, extent.per_tile, extent.at_once, extent.rounds(side.vectors))
-    table, sums = measure_side(
-        parts.bytes_of(formats, present), spans, (dealing, residence, path),
-        (*hierarchy.reading, memory_of(hierarchy.reading)), blocks, totals,
+    totals = shape.totals.copy()
+    table = measure_side(
+        parts.bytes_of(formats, present), (shape.spans, shape.blocks), (dealing, residence, path),
+        (*hierarchy.reading, memory_of(hierarchy.reading)), totals,
     )  # fmt: skip
-    return Demand(cuts=cuts, blocks=SideBlocks(table), totals=SideTotals(sums, hierarchy.resident(place.operand)))
+    return Demand(shape=shape, blocks=SideBlocks(table), totals=SideTotals(totals, hierarchy.resident(place.operand)))
 
 
 @lru_cache(maxsize=SHAPES_KEPT)
-def _shapes(groups: int, vectors: int, extent: Extent, levels: int) -> tuple[Cuts, IntArray, IntArray, IntArray]:
-    """Cuts, [block, 2] vectors, and what of SideBlocks [block, ...] and of SideTotals follows from the cuts alone."""
+def _shape(groups: int, vectors: int, extent: Extent, levels: int) -> Shape:
     cuts = cuts_of(groups, vectors, extent)
-    blocks = np.zeros((cuts.start.size, SIDE_BUSY + SIDE_LEVEL_FIELDS * levels), dtype=np.int64)
+    blocks = np.zeros((cuts.start.size, SIDE_BUSY), dtype=np.int32)
     for field, values in (
         (START_ROUND, cuts.start_round), (STOP_ROUND, cuts.stop_round), (ROUNDS, cuts.rounds),
         (TILE_VECTORS, cuts.tile_vectors), (VECTORS, cuts.vectors), (GROUPS, cuts.groups), (KIND, cuts.kind),
@@ -112,9 +125,10 @@ def _shapes(groups: int, vectors: int, extent: Extent, levels: int) -> tuple[Cut
     ):  # fmt: skip
         totals[:, column] = values
     totals[:, FIRST_LOAD] = UNKNOWN
-    blocks.setflags(write=False)
-    totals.setflags(write=False)
-    return cuts, np.stack([cuts.start, cuts.stop], axis=1), blocks, totals
+    return Shape(
+        sizes=cuts.sizes, total_rounds=cuts.total_rounds, spans=np.stack([cuts.start, cuts.stop], axis=1),
+        blocks=blocks, totals=totals,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)

@@ -23,7 +23,7 @@ SIDE_LEVEL_FIELDS = 2 * DIRECTIONS
 
 
 class SideBlocks(NamedTuple):
-    """The blocks of one side, bundle after bundle; see `demand` and `cuts.Cuts`."""
+    """The blocks of one side, bundle after bundle; see `demand.Shape`."""
 
     # [part of the reduction, block, field]: cycles to load it, the level that takes longest; its first round, and the
     # one after the last, numbered group by group; rounds and vectors of each of its groups, of the fullest tile and in

@@ -214,32 +214,32 @@ def measure_part(
 
 
 @kernel
-def begin_with(same: IntArray, table: IntArray) -> None:
-    """Set a table to one of its shape."""
-    # An assignment would be compiled with what it says of shapes that differ.
-    for row in range(same.shape[0]):
-        for column in range(same.shape[1]):
-            table[row, column] = same[row, column]
+def begin_with(blocks: NDArray[np.int32], table: IntArray) -> None:
+    """Set what is the same for all tensors of a shape; the rest of the table to 0."""
+    for row in range(blocks.shape[0]):
+        for column in range(blocks.shape[1]):
+            table[row, column] = blocks[row, column]
+        for column in range(blocks.shape[1], table.shape[1]):
+            table[row, column] = 0
 
 
 @kernel
 def measure_side(
-    held: HeldBytes, spans: IntArray, dealt: tuple[Dealing, Residence, IntArray],
-    off_chip: tuple[Pipe, Channel, IntArray], blocks: IntArray, cuts: IntArray,
-) -> tuple[IntArray, IntArray]:  # fmt: skip
-    """Blocks of all parts of the reduction, [part, block, field], and the totals of their cuts.
+    held: HeldBytes, shape: tuple[IntArray, NDArray[np.int32]], dealt: tuple[Dealing, Residence, IntArray],
+    off_chip: tuple[Pipe, Channel, IntArray], totals: IntArray,
+) -> IntArray:  # fmt: skip
+    """Blocks of all parts of the reduction, [part, block, field]; they are added to the totals of their cuts.
 
-    spans: as in `load_bytes`; dealt: with the operand's path; off_chip: with a memory for `transfer_cycles`; blocks and
-    cuts: what is the same for all tensors of a shape.
+    shape: spans as in `load_bytes`, and fields of the blocks; dealt: with the operand's path; off_chip: with a memory
+    for `transfer_cycles`.
     """
-    (dealing, residence, path), (pipe, channel, memory) = dealt, off_chip
+    (spans, blocks), (dealing, residence, path), (pipe, channel, memory) = shape, dealt, off_chip
     loaded = np.empty((spans.shape[0], COLUMNS), dtype=np.int64)
     channel_cycles = np.empty(spans.shape[0], dtype=np.int64)
     largest = np.empty((held.vector_bytes.shape[1], dealing.groups * dealing.rounds + 1), dtype=np.int64)
     total = np.empty((largest.shape[0], largest.shape[1]), dtype=np.int64)
-    table = np.empty((held.start.shape[0] - 1, blocks.shape[0], blocks.shape[1]), dtype=np.int64)
-    totals = np.empty((cuts.shape[0], cuts.shape[1]), dtype=np.int64)
-    begin_with(cuts, totals)
+    fields = SIDE_BUSY + SIDE_LEVEL_FIELDS * ((totals.shape[1] - OF_LEVEL) // LEVEL_COLUMNS)
+    table = np.empty((held.start.shape[0] - 1, blocks.shape[0], fields), dtype=np.int64)
     for part in range(table.shape[0]):
         begin_with(blocks, table[part])
         load_bytes(held, part, spans, loaded)
@@ -253,4 +253,4 @@ def measure_side(
         # Beside a block the next one has room, in which it is loaded meanwhile.
         loads = totals[cut, COUNT] * table.shape[0]
         totals[cut, ROOM] = totals[cut, BLOCK_ROOM] * (2 if loads > 1 else 1)
-    return table, totals
+    return table

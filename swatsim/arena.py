@@ -17,7 +17,7 @@ from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.blocks import Computation, Results, SideBlocks, sum_cycles
 from swatsim.kernels.dram import Channel
 from swatsim.kernels.off_chip import Pipe
-from swatsim.kernels.search import ROOM, Rest, SideTotals
+from swatsim.kernels.search import COUNT, FIRST, ROOM, Choice, Rest, SideTotals
 from swatsim.way import Schedule
 
 IntArray = NDArray[np.int64]
@@ -107,6 +107,22 @@ def arena_of(pieces: Pieces, product: Product, hierarchy: Hierarchy, present: Bo
         rest=_rest(schedule, computation, product, hierarchy, whole_columns=present is not None),
         block_values=_block_values(rows.shape, columns.shape),
     )  # fmt: skip
+
+
+def only_chosen(arena: Arena, choice: Choice) -> tuple[Arena, Choice]:
+    """The same with the chosen cuts alone: the others' blocks take room."""
+    cuts = choice.row_cut, choice.column_cut
+    sides, totals = [], []
+    for side, total, cut in zip(arena.sides, arena.totals, cuts, strict=True):
+        of_cut = total.table[cut : cut + 1].copy()
+        first = of_cut[0, FIRST]
+        sides.append(SideBlocks(side.table[:, first : first + of_cut[0, COUNT]].copy()))
+        of_cut[0, FIRST] = 0
+        totals.append(total._replace(table=of_cut))
+    return (
+        replace(arena, sides=(sides[0], sides[1]), totals=(totals[0], totals[1])),
+        choice._replace(row_cut=0, column_cut=0),
+    )
 
 
 def sums_always_fit(arena: Arena) -> bool:

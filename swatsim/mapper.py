@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.arena import Arena, Pieces, Product, arena_of, sums_always_fit, with_spills
+from swatsim.arena import Arena, Pieces, Product, arena_of, only_chosen, sums_always_fit, with_spills
 from swatsim.contraction import Contraction
 from swatsim.errors import MappingError
 from swatsim.held import HeldParts, HeldSide
@@ -50,7 +50,7 @@ class Score(NamedTuple):
     cycles: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Mapped:
     """A contraction with its best mapping, nothing loaded before."""
 
@@ -201,7 +201,7 @@ def _better(
         score = Score(_WORST, _WORST) if best is None else best.score(goal)
         choice = search(each.sides, each.totals, each.work, each.rest, hierarchy.timing, (goal, *score))
         if choice.row_cut >= 0:
-            best = Mapped(arena=each, choice=choice)
+            best = Mapped(*only_chosen(each, choice))
     return best
 
 

@@ -63,10 +63,10 @@ TWINS = {
     "twins.united": ["unite_rows"],
     "twins.lane_counts": ["count_by_lane", "fullest_lane"],
     "twins.fullest_groups": ["fullest_group"],
-    "twins.chunk_cycles": ["in_common", "pair_chunks"],
+    "twins.chunk_cycles": ["count_in_common", "pair_row"],
     "twins.play": ["advance", "start_clocks", "is_as_before"],
     "twins.elastic_buffer_cycles": ["repeat_buffer", "wait_elastically"],
-    "twins.pair_cycles": ["wait_for_pairs"],
+    "twins.pair_cycles": ["wait_for_pairs", "run_row", "wait_for_sets", "open_gates"],
     "oracle_outer.run_pe": [
         "multiply_image", "multiply_visit", "pair_group", "met_range", "gather_values", "list_values",
         "list_fetched", "run_steps", "drain_banks", "begin_channel", "is_repeated",

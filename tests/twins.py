@@ -363,10 +363,11 @@ def elastic_buffer_cycles(cycles, after, groups, units, waiting, repeats):
 def pair_cycles(rows, columns, rule, dealing):
     """({(set, group, row round, column round): cycles}, {slot: cycles of its own work}) of pairs of rows and columns.
 
+    A slot is (its row, its column of a round).
+
     rows and columns are [group][unit][chunk][step] sets of lanes; rule is (lanes, own_lane, fewest by chunk); dealing a
     dict by the names of the kernel's.
     """
-    per_tile = dealing["rows"] * dealing["columns"]
     queues, numbers, ends, busy = {}, {}, {}, {}
     for group in range(len(rows)):
         row_rounds = deal(len(rows[group]), dealing["rows"] * dealing["row_tiles"])
@@ -374,25 +375,20 @@ def pair_cycles(rows, columns, rule, dealing):
             for column_round, own_columns in enumerate(
                 deal(len(columns[group]), dealing["columns"] * dealing["column_tiles"])
             ):
-                lengths = {}
                 for (row_slot, row), (column_slot, column) in [(one, two) for one in own_rows for two in own_columns]:
-                    row_tile, row_place = divmod(row_slot, dealing["rows"])
-                    column_tile, column_place = divmod(column_slot, dealing["columns"])
-                    slot = (column_tile * dealing["row_tiles"] + row_tile) * per_tile
-                    slot += row_place * dealing["columns"] + column_place
-                    work = []
+                    tile = column_slot // dealing["columns"] * dealing["row_tiles"] + row_slot // dealing["rows"]
+                    slot, work = (row_slot, column_slot), []
                     for number, chunks in enumerate(zip(rows[group][row], columns[group][column], strict=True)):
                         both = [first & second for first, second in zip(*chunks, strict=True)]
                         work.append(chunk_cycles(both, rule[0], rule[1], rule[2][number]))
                     busy[slot] = busy.get(slot, 0) + sum(work)
                     work = work if dealing["by_chunk"] else [sum(work)]
-                    barrier_set = slot // dealing["set_slots"]
+                    barrier_set = tile // dealing["set_tiles"]
                     first = numbers.get(barrier_set, 0)
-                    lengths[barrier_set] = len(work)
                     numbered = [(first + number, each) for number, each in enumerate(work)]
                     queues.setdefault(barrier_set, {}).setdefault(slot, []).extend(numbered)
-                for barrier_set, length in lengths.items():
-                    numbers[barrier_set] = numbers.get(barrier_set, 0) + length
+                for barrier_set in range(-(-dealing["row_tiles"] * dealing["column_tiles"] // dealing["set_tiles"])):
+                    numbers[barrier_set] = numbers.get(barrier_set, 0) + (len(rule[2]) if dealing["by_chunk"] else 1)
                     ends[barrier_set, group, row_round, column_round] = numbers[barrier_set]
     taken = {}
     for barrier_set, queue in queues.items():

@@ -4,48 +4,51 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.datapaths.lanes.keys import Keys
-from swatsim.datapaths.lanes.units import (
-    PackedSide,
-    Work,
-    fewest_cycles,
-    losses_between,
-    pack_side,
-    steps_of_chunk,
-)
+from swatsim.datapaths.lanes.units import Work, fewest_cycles, losses_between, pack_side, steps_of_chunk
 from swatsim.kernels.gather import ChunkShape
 from swatsim.kernels.pairs import PairDealing, PairRule, wait_for_pairs
 from swatsim.keys.machine import Machine
 from swatsim.mapping import Mapping, extents
 from swatsim.presence import count_met
+from swatsim.sharing import share
 from swatsim.way import Losses, Schedule, Way
 
 IntArray = NDArray[np.int64]
 # Of so many cycles at most each round of the columns is kept; of more, their sum over these rounds: 32 MiB.
 MOST_CYCLES = 1 << 22
+# Of a piece of work: about 50 ms.
+POSITIONS_AT_ONCE = 1 << 33
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """Both operands, and what a chunk of a pair takes."""
+    """Both operands for the kernel, and what a chunk of a pair takes."""
 
-    rows: PackedSide
-    columns: PackedSide
+    rows: NDArray[np.uint64]  # [group, unit, chunk, word]
+    columns: NDArray[np.uint64]  # [group, chunk, word, unit]
     at_once: tuple[int, int]  # row and column units that a tile has at once
     rule: PairRule
     by_chunk: bool
     in_common: int  # multiply positions at which both operands are present
     multiplications: int  # the same of units: what is multiplied
 
+    @property
+    def units(self) -> tuple[int, int]:
+        """Rows and columns of a group."""
+        return self.rows.shape[1], self.columns.shape[3]
+
 
 def pack(mapping: Mapping, machine: Machine[Keys]) -> Packed:
     """Read both operands out of their tensors, united where the vectors of a tile advance together."""
     lanes, together = machine.tile.lanes, machine.datapath.lockstep == "tile"
-    own_lane = machine.datapath.reach == "own_lane"
+    # All that there is to take is a single lane's own.
+    own_lane = machine.datapath.reach == "own_lane" and lanes > 1
     chunk_steps = steps_of_chunk(mapping.steps, machine)
     by_chunk = machine.datapath.barrier in ("step", "chunk")
     if lanes == 1 and not by_chunk and machine.datapath.empty_chunk_cycles == 0:
@@ -59,7 +62,7 @@ def pack(mapping: Mapping, machine: Machine[Keys]) -> Packed:
     met = count_met(mapping.rows, mapping.columns)
     multiplied = int((rows.by_position() * columns.by_position()).sum()) if together else met
     return Packed(
-        rows=rows, columns=columns, at_once=at_once,
+        rows=rows.words, columns=np.ascontiguousarray(columns.words.transpose(0, 2, 3, 1)), at_once=at_once,
         rule=PairRule(lanes, own_lane, fewest_cycles(mapping.steps, chunk_steps, machine)),
         by_chunk=by_chunk, in_common=met, multiplications=multiplied,
     )  # fmt: skip
@@ -67,30 +70,31 @@ def pack(mapping: Mapping, machine: Machine[Keys]) -> Packed:
 
 def schedule_pairs(mapping: Mapping, way: Way, machine: Machine[Keys], packed: Packed) -> Schedule:
     """Let each pair of a row and a column multiply what they have in common."""
-    both = extents(machine, way.split)
-    rows, columns, tiles = packed.rows, packed.columns, machine.tiles
-    tile_slots = packed.at_once[0] * packed.at_once[1]
-    free = machine.datapath.barrier == "pass"
+    both, split = extents(machine, way.split), way.split
+    tile_rows, tile_columns = packed.at_once
+    slots = (split.row_tiles * tile_rows, split.column_tiles * tile_columns)
+    set_tiles = min(machine.datapath.barrier_tiles, machine.tiles)
     dealing = PairDealing(
-        rows=packed.at_once[0], columns=packed.at_once[1],
-        row_tiles=way.split.row_tiles, column_tiles=way.split.column_tiles,
-        set_slots=1 if free else tile_slots * min(machine.datapath.barrier_tiles, tiles),
-        by_chunk=packed.by_chunk and not free, depth=machine.datapath.decouple_depth,
+        rows=tile_rows, columns=tile_columns, row_tiles=split.row_tiles, column_tiles=split.column_tiles,
+        set_tiles=set_tiles, by_chunk=packed.by_chunk, depth=machine.datapath.decouple_depth,
     )  # fmt: skip
-    row_rounds = -(-rows.words.shape[1] // (dealing.rows * dealing.row_tiles))
-    column_rounds = -(-columns.words.shape[1] // (dealing.columns * dealing.column_tiles))
-    sets, outer_rounds = -(-tiles * tile_slots // dealing.set_slots), mapping.groups * row_rounds
-    whole = sets * outer_rounds * column_rounds > MOST_CYCLES
-    cycles = np.empty((sets, outer_rounds, 1 if whole else column_rounds), dtype=np.int64)
-    busy = np.empty(tiles * tile_slots, dtype=np.int64)
-    wait_for_pairs(rows.words, columns.words, packed.rule, dealing, cycles, busy)
+    if machine.datapath.barrier == "pass":
+        # Each slot is as a tile that waits for no other.
+        dealing = PairDealing(
+            rows=1, columns=1, row_tiles=slots[0], column_tiles=slots[1], set_tiles=1, by_chunk=False, depth=0
+        )
+    cycles, busy = _wait(packed, dealing)
     pairs = mapping.groups * mapping.rows.vectors * mapping.columns.vectors
     least = Fraction(packed.in_common, pairs * machine.tile.lanes)
 
     def losses() -> Losses:
+        row, column = np.arange(slots[0])[:, None], np.arange(slots[1])
+        units = zip(packed.units, slots, strict=True)
+        rows, columns = (np.bincount(np.arange(count) % at_once, minlength=at_once) for count, at_once in units)
         work = Work(
-            free=busy, own=busy, shares=1, dealt=_dealt(packed, dealing) * mapping.groups,
-            tiles=np.arange(busy.size) // tile_slots,
+            free=busy.reshape(-1), own=busy.reshape(-1), shares=1,
+            dealt=np.outer(rows, columns).reshape(-1) * mapping.groups,
+            tiles=(column // tile_columns * split.row_tiles + row // tile_rows).reshape(-1),
         )  # fmt: skip
         return losses_between(int(cycles.sum(axis=(1, 2)).max()), work, least)
 
@@ -100,15 +104,27 @@ def schedule_pairs(mapping: Mapping, way: Way, machine: Machine[Keys], packed: P
     )  # fmt: skip
 
 
-def _dealt(packed: Packed, dealing: PairDealing) -> IntArray:
-    """Pairs of units of one group that each slot gets."""
-    rows, columns = (
-        np.bincount(np.arange(side.words.shape[1]) % slots, minlength=slots)
-        for side, slots in (
-            (packed.rows, dealing.rows * dealing.row_tiles),
-            (packed.columns, dealing.columns * dealing.column_tiles),
-        )
-    )
-    by_row = rows.reshape(1, dealing.row_tiles, dealing.rows, 1)
-    by_column = columns.reshape(dealing.column_tiles, 1, 1, dealing.columns)
-    return np.asarray(by_row * by_column).reshape(-1)
+def _wait(packed: Packed, dealing: PairDealing) -> tuple[IntArray, IntArray]:
+    """Cycles [set, group · row rounds + row round, column round] and those of each slot's own work [row, column].
+
+    Where nobody is ahead, row rounds have nothing to do with each other: they are pieces of work.
+    """
+    slots = (dealing.rows * dealing.row_tiles, dealing.columns * dealing.column_tiles)
+    row_rounds, column_rounds = (-(-units // at_once) for units, at_once in zip(packed.units, slots, strict=True))
+    sets, groups = -(-dealing.row_tiles * dealing.column_tiles // dealing.set_tiles), packed.rows.shape[0]
+    whole = sets * groups * row_rounds * column_rounds > MOST_CYCLES
+    inner = 1 if whole else column_rounds
+    positions = packed.rows.size * 64 * packed.units[1]
+    pieces = 1 if dealing.depth > 0 else min(row_rounds, -(-positions // POSITIONS_AT_ONCE))
+    rounds = -(-row_rounds // pieces)
+
+    def piece(first: int) -> tuple[IntArray, IntArray]:
+        rows = np.ascontiguousarray(packed.rows[:, first * slots[0] : (first + rounds) * slots[0]])
+        outer = groups * min(rounds, row_rounds - first)
+        cycles, busy = np.zeros((sets, outer, inner), dtype=np.int64), np.zeros(slots, dtype=np.int64)
+        wait_for_pairs(rows, packed.columns, packed.rule, dealing, cycles, busy)
+        return cycles.reshape(sets, groups, -1, inner), busy
+
+    found = share([partial(piece, first) for first in range(0, row_rounds, rounds)])
+    cycles = np.concatenate([cycles for cycles, _ in found], axis=2)
+    return cycles.reshape(sets, -1, inner), np.sum([busy for _, busy in found], axis=0)

@@ -9,11 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from swatsim.dram import INTERLEAVE_BYTES, channel_of, channel_share
+from swatsim.dram import INTERLEAVE_BYTES, channel_of
 from swatsim.dram_standards import STANDARDS, Standard
 from swatsim.kernels.dram import transfer_picoseconds
+from swatsim.kernels.off_chip import Pipe, channel_share
 
 STREAM_BYTES = 1 << 26
 STREAM_BURSTS = 1 << 14  # of the controllers that reorder, which are plain Python
@@ -181,8 +180,9 @@ def bandwidth_rows() -> Iterator[tuple[Any, ...]]:
                 reached = share_of_peak(standard, bursts, bursts, runs, write=write)
                 cells.append(f"{percent(reached)} ({percent(closed_form(standard, runs > 1, write=write))})")
         read = share_of_peak(standard, bursts, bursts, 1, write=False)
-        shares = channel_share(standard, 1, np.array([STREAM_BYTES]), np.array([STREAM_BYTES // RUN_BYTES]))
-        scattered = share_of_peak(standard, bursts, *(int(each[0]) for each in shares), write=False)
+        pipe = Pipe(0, standard.burst_bytes, INTERLEAVE_BYTES, channels=1, clock_hz=0)
+        shares = channel_share(pipe, STREAM_BYTES, STREAM_BYTES // RUN_BYTES)
+        scattered = share_of_peak(standard, bursts, *shares, write=False)
         yield (
             f"`{standard.name}`", *cells, percent(scattered), percent(refresh_loss(standard)),
             percent(read * (1 - refresh_loss(standard))),

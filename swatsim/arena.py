@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.demand import Place, Shape, demand_of
-from swatsim.dram import channel_cycles
-from swatsim.held import HeldParts, HeldSide
+from swatsim.dram import transfer_cycles
+from swatsim.held import HeldParts
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.blocks import Computation, Results, SideBlocks, sum_cycles
 from swatsim.kernels.dram import Channel
@@ -21,22 +21,13 @@ from swatsim.kernels.search import COUNT, FIRST, ROOM, Choice, Rest, SideTotals
 from swatsim.way import Schedule
 
 IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
-
-
-class Piece(NamedTuple):
-    """One part of a contraction's reduction (or all of it): its schedule and its operands, as the machine has them."""
-
-    schedule: Schedule
-    rows: HeldSide  # the operand on the machine's rows
-    columns: HeldSide
 
 
 class Pieces(NamedTuple):
-    """A contraction, all parts of its reduction in one orientation and split, in order."""
+    """A contraction with its reduction in parts, or in one: all in one orientation and split, in order."""
 
     schedules: tuple[Schedule, ...]
-    rows: HeldParts
+    rows: HeldParts  # the operand on the machine's rows
     columns: HeldParts
 
     @property
@@ -61,27 +52,19 @@ class Product:
 class Arena:
     """What `kernels.search` takes: the blocks of every cut, their sums, results, computation, and the rest."""
 
-    held: Pieces
+    pieces: Pieces
     sides: tuple[SideBlocks, SideBlocks]  # rows, columns
     totals: tuple[SideTotals, SideTotals]
     work: tuple[Results, Computation]
     rest: Rest
     block_values: IntArray  # [kind of row block, kind of column block]: results
 
-    @property
-    def pieces(self) -> tuple[Piece, ...]:
-        """Part by part."""
-        return tuple(map(Piece, self.held.schedules, self.held.rows.parts, self.held.columns.parts))
 
-
-def arena_of(pieces: Pieces, product: Product, hierarchy: Hierarchy, present: BoolArray | None = None) -> Arena:
+def arena_of(pieces: Pieces, product: Product, hierarchy: Hierarchy) -> Arena:
     """Measure every cut of both sides; partial sums stay on chip.
 
-    Parameters
-    ----------
-    pieces : what is to be computed.
-    present : lines of the columns' tensor that are on chip already and stay there, with all others once they come: the
-        columns are a single block.
+    Where lines of the columns' tensor are present already, all others stay too once they come: the columns are a single
+    block.
     """
     schedule = pieces.schedules[0]
     row_extent, column_extent = schedule.extents
@@ -91,7 +74,7 @@ def arena_of(pieces: Pieces, product: Product, hierarchy: Hierarchy, present: Bo
     )  # fmt: skip
     column_place = Place(
         operand="columns", formats=_formats("columns", pieces.columns, hierarchy), extent=column_extent,
-        other_tiles=row_extent.tiles, outer=schedule.columns_outer, present=present,
+        other_tiles=row_extent.tiles, outer=schedule.columns_outer,
     )  # fmt: skip
     rows, columns = demand_of(pieces.rows, row_place, hierarchy), demand_of(pieces.columns, column_place, hierarchy)
     inner = rows if schedule.columns_outer else columns
@@ -100,11 +83,11 @@ def arena_of(pieces: Pieces, product: Product, hierarchy: Hierarchy, present: Bo
         columns_outer=schedule.columns_outer, inner_rounds=inner.shape.total_rounds,
     )  # fmt: skip
     return Arena(
-        held=pieces,
+        pieces=pieces,
         sides=(rows.blocks, columns.blocks),
         totals=(rows.totals, columns.totals),
         work=(_results(rows.shape, columns.shape, schedule, product, hierarchy), computation),
-        rest=_rest(schedule, computation, product, hierarchy, whole_columns=present is not None),
+        rest=_rest(schedule, computation, product, hierarchy, whole_columns=pieces.columns.present is not None),
         block_values=_block_values(rows.shape, columns.shape),
     )  # fmt: skip
 
@@ -142,8 +125,8 @@ def with_spills(arena: Arena, hierarchy: Hierarchy) -> Arena:
     results, rest = arena.work[0], arena.rest
     spill, one_run = arena.block_values * sum_bytes, np.ones_like(arena.block_values)
     store, load = results.store.copy(), results.load.copy()
-    store[0] = channel_cycles(hierarchy.writing, spill, one_run)
-    load[0] = channel_cycles(hierarchy.reading, spill, one_run)
+    store[0] = transfer_cycles(hierarchy.writing, spill, one_run)
+    load[0] = transfer_cycles(hierarchy.reading, spill, one_run)
     per_value = _result_bytes(hierarchy, spilled=True)
     spilled = sum_bytes * (rest.parts - 1)
     return replace(
@@ -155,13 +138,8 @@ def with_spills(arena: Arena, hierarchy: Hierarchy) -> Arena:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=64)
-def _tensor_format(operand: str, tensor: str, hierarchy: Hierarchy, *, full: bool) -> dict[str, str]:
-    return hierarchy.tensor_format(operand, tensor, full=full)
-
-
-def _formats(operand: str, held: HeldParts, hierarchy: Hierarchy) -> dict[str, str]:
-    return _tensor_format(operand, held.side.role, hierarchy, full=held.full)
+def _formats(operand: str, held: HeldParts, hierarchy: Hierarchy) -> tuple[str, ...]:
+    return tuple(hierarchy.tensor_format(operand, held.side.role, full=held.full).values())
 
 
 def _sums(cycles: Sequence[IntArray]) -> IntArray:
@@ -217,7 +195,7 @@ def _store_cycles(
     finished = _block_values(rows, columns) * value_bytes
     runs = np.array(np.broadcast_to(np.where(whole, 1, apart), finished.shape))
     store = np.zeros((2, *finished.shape), dtype=np.int64)
-    store[1] = channel_cycles(writing, finished, runs)
+    store[1] = transfer_cycles(writing, finished, runs)
     return store
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -54,11 +53,10 @@ class Place:
     """Where an operand is in a machine: on which side, what it is, and in which format each level has it."""
 
     operand: str  # rows or columns
-    formats: Mapping[str, str]  # by level, outermost first
+    formats: tuple[str, ...]  # of each level of its path, outermost first
     extent: Extent
     other_tiles: int  # of the other side
     outer: bool  # its rounds are the outer ones of each block
-    present: NDArray[np.bool_] | None = None  # [line]: those of its tensor that are on chip, and stay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,19 +81,16 @@ class Demand:
 
 def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     """Measure what the blocks of a side move, for every cut; parts of the reduction one after another."""
-    side, extent, present = parts.side, place.extent, place.present
+    side, extent = parts.side, place.extent
     shape = _shape(side.groups, side.vectors, extent, len(hierarchy.names) - 1)
-    formats = tuple(place.formats.values())
-    residence, path = _path(place.operand, formats, hierarchy)
-    more_room = 0
-    if present is not None:
-        held = parts.parts[0]
-        more_room = int(held.all_line_bytes(formats[1])[present & ~held.touched].sum())
-    residence = residence._replace(other_tiles=place.other_tiles, outer=place.outer, more_room=more_room)
+    residence, path = _path(place.operand, place.formats, hierarchy)
+    residence = residence._replace(
+        other_tiles=place.other_tiles, outer=place.outer, more_room=parts.more_room(place.formats[1])
+    )
     dealing = Dealing(side.groups, side.vectors, extent.per_tile, extent.at_once, extent.rounds(side.vectors))
     totals = shape.totals.copy()
     table = measure_side(
-        parts.bytes_of(formats, present), (shape.spans, shape.blocks), (dealing, residence, path),
+        parts.bytes_of(place.formats), (shape.spans, shape.blocks), (dealing, residence, path),
         (*hierarchy.reading, memory_of(hierarchy.reading)), totals,
     )  # fmt: skip
     return Demand(shape=shape, blocks=SideBlocks(table), totals=SideTotals(totals, hierarchy.resident(place.operand)))

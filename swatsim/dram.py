@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from swatsim.dram_standards import STANDARDS, Standard
 from swatsim.kernels.dram import Channel
 from swatsim.kernels.off_chip import PLACES, Pipe, time_transfers
-from swatsim.kernels.off_chip import channel_share as kernel_share
 
 if TYPE_CHECKING:
     from swatsim.architecture import Level
@@ -30,12 +29,12 @@ ANY_STANDARD = next(iter(STANDARDS))
 _LEAST_REFRESH_CYCLES = 20
 
 
-def transfer_cycles(level: Level, clock_hz: int, transfer_bytes: IntArray, runs: IntArray, *, write: bool) -> IntArray:
+def transfer_cycles(off_chip: tuple[Pipe, Channel], transfer_bytes: IntArray, runs: IntArray) -> IntArray:
     """Cycles for which each transfer by itself occupies the off-chip channels, refresh apart.
 
     Parameters
     ----------
-    level : of a DRAM standard, or a pipe of its width; width null takes no time.
+    off_chip : see `pipe_and_channel`.
     transfer_bytes : of each transfer, from 0 to 2^48.
     runs : contiguous runs that its bytes lie in, at least 1.
 
@@ -49,18 +48,13 @@ def transfer_cycles(level: Level, clock_hz: int, transfer_bytes: IntArray, runs:
         )
     if runs.size and runs.min() < 1:
         raise ValueError(f"runs: got {runs.min()}, expected at least 1")
-    return channel_cycles(pipe_and_channel(level, clock_hz, write=write), transfer_bytes, runs)
-
-
-def channel_cycles(off_chip: tuple[Pipe, Channel], transfer_bytes: IntArray, runs: IntArray) -> IntArray:
-    """The same, unchecked, of a pipe and channel."""
     cycles = np.empty(transfer_bytes.size, dtype=np.int64)
     time_transfers(*off_chip, (transfer_bytes.reshape(-1), runs.reshape(-1)), memory_of(off_chip), cycles)
     return cycles.reshape(transfer_bytes.shape)
 
 
 def pipe_and_channel(level: Level, clock_hz: int, *, write: bool) -> tuple[Pipe, Channel]:
-    """The kernel's numbers of the outermost level."""
+    """The kernel's numbers of the outermost level: of a DRAM standard, or a pipe of its width (null takes no time)."""
     return pipe_of(level, clock_hz), channel_of(STANDARDS[level.standard or ANY_STANDARD], write=write)
 
 
@@ -100,16 +94,6 @@ def refresh(level: Level, clock_hz: int) -> tuple[int, int]:
     scale = standard.clock_picoseconds * clock_hz
     together = max(1, -(-_LEAST_REFRESH_CYCLES * _PICO // (standard.t_rfc * scale)))
     return (together * standard.t_refi * scale // _PICO, -(-together * standard.t_rfc * scale // _PICO))
-
-
-def channel_share(
-    standard: Standard, channels: int, transfer_bytes: IntArray, runs: IntArray
-) -> tuple[IntArray, IntArray]:
-    """(bursts, runs) of the channel that carries most of each transfer."""
-    pipe = Pipe(0, standard.burst_bytes, INTERLEAVE_BYTES, channels, 0)
-    shares = [kernel_share(pipe, int(size), int(count)) for size, count in zip(transfer_bytes, runs, strict=True)]
-    bursts, channel_runs = zip(*shares, strict=True)
-    return np.array(bursts), np.array(channel_runs)
 
 
 @lru_cache(maxsize=16)

@@ -63,10 +63,14 @@ class HeldSide:
 
 
 class HeldParts:
-    """One operand in the parts of a contraction's reduction, in order."""
+    """One operand in the parts of a contraction's reduction, in order.
 
-    def __init__(self, parts: Sequence[HeldSide]) -> None:
+    present : [line] of its tensor that are on chip already and stay there; only where the reduction is whole.
+    """
+
+    def __init__(self, parts: Sequence[HeldSide], present: NDArray[np.bool_] | None = None) -> None:
         self.parts = tuple(parts)
+        self.present = present
         self.side = parts[0].side
         self._bytes: dict[tuple[str, ...], HeldBytes] = {}
 
@@ -75,16 +79,18 @@ class HeldParts:
         """Whether no part has a zero."""
         return all(part.side.full for part in self.parts)
 
-    def bytes_of(self, formats: tuple[str, ...], present: NDArray[np.bool_] | None = None) -> HeldBytes:
-        """Bytes in the format of each level of its path, outermost first.
-
-        present : [line] of the tensor that are on chip already: only a contraction whose reduction is whole.
-        """
-        if present is not None:
-            return _bytes_of(self.parts, formats, present)
+    def bytes_of(self, formats: tuple[str, ...]) -> HeldBytes:
+        """Bytes in the format of each level of its path, outermost first."""
         if formats not in self._bytes:
-            self._bytes[formats] = _bytes_of(self.parts, formats, None)
+            self._bytes[formats] = _bytes_of(self.parts, formats, self.present)
         return self._bytes[formats]
+
+    def more_room(self, name: str) -> int:
+        """Bytes in the named format of what is on chip already, besides the lines that the operand touches."""
+        if self.present is None:
+            return 0
+        (held,) = self.parts
+        return int(held.all_line_bytes(name)[self.present & ~held.touched].sum())
 
 
 def on_chip_formats(formats: tuple[str, ...]) -> tuple[str, ...]:

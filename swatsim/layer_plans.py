@@ -12,7 +12,7 @@ from swatsim.contraction import Contraction, contract, parts_of
 from swatsim.datapaths import arranged
 from swatsim.hierarchy import Hierarchy, hierarchy_of
 from swatsim.layer import Layer, LayerSpec
-from swatsim.mapper import Mapped, Work, compulsory_bytes, held_sides, map_pass
+from swatsim.mapper import Mapped, Work, compulsory_bytes, held_parts, map_pass
 from swatsim.paper_macs import dense_paper_macs, paper_macs
 from swatsim.passes import OPERANDS, RESULTS, REVERSED
 from swatsim.plan import Plan, plan_pass
@@ -69,6 +69,11 @@ class LayerPlans:
     sizes: StoredSizes
 
 
+def shape_of(spec: LayerSpec) -> LayerSpec:
+    """What is the same for all layers that share their dense plans."""
+    return replace(spec, name="any", needs_input_grad=True)
+
+
 def plan_layer(node: Node, layer: Layer, passes: Sequence[str]) -> LayerPlans:
     """Plan those of the passes that a training step makes through the layer."""
     return LayerPlans(
@@ -102,14 +107,13 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         )  # fmt: skip
         mapped = map_pass(work, hierarchy, node.objective)
         multiplications = sum(
-            each.multiplications([piece.schedule for piece in found.arena.pieces])
-            for each, found in zip(schedules, mapped, strict=True)
+            each.multiplications(found.arena.pieces.schedules) for each, found in zip(schedules, mapped, strict=True)
         )
         least = _compulsory(schedules, mapped, hierarchy)
         return plan_pass(mapped, RESULTS[pass_name], multiplications, least, hierarchy), mapped
 
     actual, mapped = plan(node.actual, dense=False)
-    shape = (replace(layer.spec, name="any", needs_input_grad=True), pass_name)
+    shape = (shape_of(layer.spec), pass_name)
     if shape not in node.dense_plans:
         node.dense_plans[shape] = plan(node.dense, dense=True)[0]
     return PassPlans(
@@ -128,12 +132,11 @@ def _compulsory(schedules: Sequence[Schedules], mapped: Sequence[Mapped], hierar
     found = 0
     shared: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
     for each, chosen in zip(schedules, mapped, strict=True):
-        held = held_sides(each.contraction, hierarchy)
-        loaded, stored = compulsory_bytes(each, [held], hierarchy)
-        pieces = [(piece.rows, piece.columns) for piece in chosen.arena.pieces]
-        found += min(loaded, compulsory_bytes(each, pieces, hierarchy)[0]) + stored
+        held, pieces = held_parts([each.contraction], hierarchy), chosen.arena.pieces
+        loaded, stored = compulsory_bytes(each, held, hierarchy)
+        found += min(loaded, compulsory_bytes(each, (pieces.rows, pieces.columns), hierarchy)[0]) + stored
         if len(schedules) > 1:
-            columns = held[1]
+            (columns,) = held[1].parts
             name = hierarchy.tensor_format("columns", columns.side.role, full=columns.side.full)[hierarchy.names[0]]
             lines = np.where(columns.touched, columns.all_line_bytes(name), 0)
             if shared is not None:
@@ -155,8 +158,8 @@ def _scheduled(schedules: Sequence[Schedules], mapped: Sequence[Mapped], pass_na
 def _losses(mapped: Sequence[Mapped]) -> Losses:
     """What the schedules that were taken lose, over the parts of each reduction."""
     lost = NO_LOSSES
-    for piece in (piece for each in mapped for piece in each.arena.pieces):
-        lost = lost.plus(piece.schedule.losses())
+    for schedule_taken in (part for each in mapped for part in each.arena.pieces.schedules):
+        lost = lost.plus(schedule_taken.losses())
     return lost
 
 

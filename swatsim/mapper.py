@@ -41,6 +41,7 @@ _WORST = (1 << 63) - 1
 
 # The contractions of a pass with their reductions cut into about so many parts: [part][contraction].
 Cutter = Callable[[int], Sequence[Sequence[Contraction]]]
+Held = tuple[HeldParts, HeldParts]  # rows and columns of a contraction
 
 
 class Score(NamedTuple):
@@ -60,7 +61,7 @@ class Mapped:
     @property
     def schedule(self) -> Schedule:
         """That of the first part of the reduction."""
-        return self.arena.held.schedules[0]
+        return self.arena.pieces.schedules[0]
 
     def score(self, objective: int) -> Score:
         """What it is compared by."""
@@ -96,7 +97,7 @@ def map_pass(work: Work, hierarchy: Hierarchy, objective: str) -> tuple[Mapped, 
     Raises MappingError where a contraction fits the buffers in no way.
     """
     goal = OBJECTIVES[objective]
-    held = tuple(held_sides(each.contraction, hierarchy) for each in work.schedules)
+    held = tuple(held_parts([each.contraction], hierarchy) for each in work.schedules)
     apart = tuple(_best(work, number, held[number], hierarchy, goal) for number in range(len(held)))
     if len(held) <= 1:
         return apart
@@ -108,22 +109,24 @@ def map_pass(work: Work, hierarchy: Hierarchy, objective: str) -> tuple[Mapped, 
     )
 
 
-def held_sides(contraction: Contraction, hierarchy: Hierarchy) -> tuple[HeldSide, HeldSide]:
-    """The contraction's rows and columns in the memory."""
+def held_parts(parts: Sequence[Contraction], hierarchy: Hierarchy) -> Held:
+    """A contraction's rows and columns in the memory, its reduction in parts (or in one)."""
     value_bytes = hierarchy.architecture.datapath.value_bytes
-    return HeldSide(contraction.rows, value_bytes), HeldSide(contraction.columns, value_bytes)
+    return (
+        HeldParts([HeldSide(part.rows, value_bytes) for part in parts]),
+        HeldParts([HeldSide(part.columns, value_bytes) for part in parts]),
+    )
 
 
-def _pieces(schedules: tuple[Schedule, ...], held: tuple[HeldParts, HeldParts]) -> Pieces:
+def _pieces(schedules: tuple[Schedule, ...], held: Held) -> Pieces:
     rows, columns = held[::-1] if schedules[0].way.transposed else held
     return Pieces(schedules, rows, columns)
 
 
-def _best(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: Hierarchy, goal: int) -> Mapped:
+def _best(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) -> Mapped:
     ways = work.ways(number)
     best: Mapped | None = None
-    parts_held = (HeldParts([held[0]]), HeldParts([held[1]]))
-    pieces_of_ways = [_pieces((way,), parts_held) for way in ways]
+    pieces_of_ways = [_pieces((way,), held) for way in ways]
     for pieces in pieces_of_ways:
         best = _better(best, pieces, work.product(number, pieces.schedules), hierarchy, goal)
     most = min(way.compute_cycles for way in work.schedules[number].dense)
@@ -145,9 +148,9 @@ def _best(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: H
     return best
 
 
-def _least(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: Hierarchy, goal: int) -> int:
+def _least(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) -> int:
     """The count that is near enough to what no mapping goes below: cutting the reduction could save no more."""
-    loaded, stored = compulsory_bytes(work.schedules[number], [held], hierarchy)
+    loaded, stored = compulsory_bytes(work.schedules[number], held, hierarchy)
     if goal == DRAM_BYTES:
         return loaded + stored
     fewest = work.ways(number)[0].compute_cycles
@@ -161,40 +164,29 @@ def _least(work: Work, number: int, held: tuple[HeldSide, HeldSide], hierarchy: 
     return int(levels * NEAR) + work.product(number, work.ways(number)[:1]).multiplications * hierarchy.mac_energy
 
 
-def compulsory_bytes(
-    schedules: Schedules, parts: Sequence[tuple[HeldSide, HeldSide]], hierarchy: Hierarchy
-) -> tuple[int, int]:
+def compulsory_bytes(schedules: Schedules, held: Held, hierarchy: Hierarchy) -> tuple[int, int]:
     """Off-chip bytes of a contraction, its reduction in parts: both operands read once, the result written once."""
     contraction, outermost = schedules.contraction, hierarchy.names[0]
     loaded = 0
-    for sides in zip(*parts, strict=True):
-        full = all(each.side.full for each in sides)
-        name = hierarchy.tensor_format("rows", sides[0].side.role, full=full)[outermost]
-        loaded += sum(int(each.line_bytes(name).sum()) for each in sides)
+    for operand in held:
+        name = hierarchy.tensor_format("rows", operand.side.role, full=operand.full)[outermost]
+        loaded += sum(int(part.line_bytes(name).sum()) for part in operand.parts)
     values = contraction.rows.base.size * contraction.columns.vectors
     return loaded, values * hierarchy.architecture.datapath.value_bytes
 
 
 def _in_parts(parts: Sequence[Contraction], ways: Sequence[Schedule], hierarchy: Hierarchy) -> list[Pieces]:
     """The ways with the reduction cut."""
-    rows, columns = zip(*(held_sides(part, hierarchy) for part in parts), strict=True)
-    held = (HeldParts(rows), HeldParts(columns))
+    held = held_parts(parts, hierarchy)
     scheduled = [schedule_part(part, ways, hierarchy.architecture) for part in parts]
     return [_pieces(of_way, held) for of_way in zip(*scheduled, strict=True)]
 
 
-def _better(
-    best: Mapped | None,
-    pieces: Pieces,
-    product: Product,
-    hierarchy: Hierarchy,
-    goal: int,
-    present: NDArray[np.bool_] | None = None,
-) -> Mapped | None:
+def _better(best: Mapped | None, pieces: Pieces, product: Product, hierarchy: Hierarchy, goal: int) -> Mapped | None:
     """The best mapping so far, or a better one of these pieces."""
     if best is not None and goal == CYCLES and pieces.compute_cycles >= best.choice.cycles:
         return best
-    arena = arena_of(pieces, product, hierarchy, present)
+    arena = arena_of(pieces, product, hierarchy)
     # Sums that wait on chip whatever the blocks are need not go off chip.
     spills = len(pieces.schedules) > 1 and not sums_always_fit(arena)
     for each in (arena, with_spills(arena, hierarchy)) if spills else (arena,):
@@ -205,23 +197,20 @@ def _better(
     return best
 
 
-def _together(
-    work: Work, held: Sequence[tuple[HeldSide, HeldSide]], hierarchy: Hierarchy, goal: int
-) -> tuple[Mapped, ...] | None:
+def _together(work: Work, held: Sequence[Held], hierarchy: Hierarchy, goal: int) -> tuple[Mapped, ...] | None:
     """The contractions with their columns' tensor kept on chip from one to the next; None where it does not fit."""
     found: list[Mapped] = []
-    present = np.zeros(held[0][1].touched.size, dtype=np.bool_)
-    for number, sides in enumerate(held):
+    present = np.zeros(held[0][1].parts[0].touched.size, dtype=np.bool_)
+    for number, (rows, columns) in enumerate(held):
         best: Mapped | None = None
-        parts_held = (HeldParts([sides[0]]), HeldParts([sides[1]]))
+        kept = HeldParts(columns.parts, present)
         for way in work.ways(number):
             if not way.way.transposed:
-                pieces = _pieces((way,), parts_held)
-                best = _better(best, pieces, work.product(number, [way]), hierarchy, goal, present)
+                best = _better(best, _pieces((way,), (rows, kept)), work.product(number, [way]), hierarchy, goal)
         if best is None:
             return None
         found.append(best)
-        present = present | sides[1].touched
+        present = present | columns.parts[0].touched
     return tuple(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from swatsim.architecture import FORMATS, Architecture
@@ -13,7 +13,7 @@ from swatsim.errors import SwatsimError
 from swatsim.footprint import footprint_of
 from swatsim.hierarchy import Hierarchy
 from swatsim.layer import Layer, LayerSpec
-from swatsim.layer_plans import LayerPlans, Node, PassPlans, plan_layer
+from swatsim.layer_plans import LayerPlans, Node, PassPlans, plan_layer, shape_of
 from swatsim.mapper import OBJECTIVES
 from swatsim.paper_macs import dense_paper_macs
 from swatsim.passes import PASSES
@@ -97,7 +97,7 @@ def _plan(
     """Plan layers in parallel, those of one shape together: they share a dense plan."""
     alike: dict[LayerSpec, list[int]] = {}
     for index in chosen:
-        alike.setdefault(replace(trace.specs[index], name="any", needs_input_grad=True), []).append(index)
+        alike.setdefault(shape_of(trace.specs[index]), []).append(index)
     most = -(-len(chosen) // (PIECES_OF_A_WORKER * workers))
     batches = [layers[first : first + most] for layers in alike.values() for first in range(0, len(layers), most)]
     # The longest come first, so that none is left at the end.

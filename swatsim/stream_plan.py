@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.dram import channel_cycles
+from swatsim.dram import transfer_cycles
 from swatsim.errors import MappingError
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.blocks import Blocks
@@ -122,7 +122,7 @@ def _cycles(block_bytes: IntArray, hierarchy: Hierarchy, *, write: bool) -> IntA
     if not block_bytes.size or not total[-1]:
         return np.zeros_like(block_bytes)
     off_chip, one_run = hierarchy.writing if write else hierarchy.reading, np.ones(1, dtype=np.int64)
-    cycles = int(channel_cycles(off_chip, total[-1:], one_run)[0])
+    cycles = int(transfer_cycles(off_chip, total[-1:], one_run)[0])
     edges = np.zeros(total.size + 1, dtype=np.int64)
     # cycles · done // total, without a product that could be too large.
     whole, rest = divmod(cycles, int(total[-1]))

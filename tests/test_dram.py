@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swatsim.architecture import Level, memory
-from swatsim.dram import INTERLEAVE_BYTES, MOST_BYTES, channel_share, refresh, transfer_cycles
+from swatsim.dram import INTERLEAVE_BYTES, MOST_BYTES, pipe_and_channel, refresh, transfer_cycles
 from swatsim.dram_standards import STANDARDS
-from swatsim.kernels.off_chip import clock_cycles
+from swatsim.kernels import off_chip
+from swatsim.kernels.off_chip import Pipe, clock_cycles
 
 ROOT = Path(__file__).parent.parent
 PICO = 10**12  # at this clock a cycle is a picosecond
@@ -45,10 +46,17 @@ def cycles(name, transfer_bytes, runs=1, write=False, clock_hz=PICO, **fields):
     """Cycles of one transfer, or of each in a list."""
     of_bytes = np.atleast_1d(np.array(transfer_bytes, np.int64))
     of_runs = np.full(of_bytes.shape, 1, np.int64) * np.array(runs, np.int64)
-    taken = transfer_cycles(level(name, **fields), clock_hz, of_bytes, of_runs, write=write)
+    taken = transfer_cycles(pipe_and_channel(level(name, **fields), clock_hz, write=write), of_bytes, of_runs)
     assert taken.shape == of_bytes.shape
     assert taken.dtype == np.int64
     return taken.tolist() if np.ndim(transfer_bytes) else int(taken[0])
+
+
+def channel_share(standard, channels, sizes, runs):
+    """(bursts, runs) of the channel that carries most of each transfer."""
+    pipe = Pipe(0, standard.burst_bytes, INTERLEAVE_BYTES, channels, 0)
+    shares = [off_chip.channel_share(pipe, int(size), int(count)) for size, count in zip(sizes, runs, strict=True)]
+    return tuple(map(np.array, zip(*shares, strict=True)))
 
 
 def latency(standard, write):
@@ -252,13 +260,15 @@ def test_a_link_is_a_cap(size, width):
 def test_an_unlimited_link_takes_no_time():
     for standard in (None, "hbm2"):
         free = level(standard, width_bytes_per_cycle=None)
-        assert transfer_cycles(free, PICO, np.array([0, 5]), np.array([1, 1]), write=False).tolist() == [0, 0]
+        assert transfer_cycles(
+            pipe_and_channel(free, PICO, write=False), np.array([0, 5]), np.array([1, 1])
+        ).tolist() == [0, 0]
         assert refresh(free, PICO) == (0, 0)
 
 
 def test_arrays_keep_their_shape():
     sizes = np.arange(6).reshape(2, 3) * 1000
-    taken = transfer_cycles(level("ddr4-2400", banks=2), PICO, sizes, np.full((2, 3), 2), write=True)
+    taken = transfer_cycles(pipe_and_channel(level("ddr4-2400", banks=2), PICO, write=True), sizes, np.full((2, 3), 2))
     assert taken.shape == (2, 3)
     assert taken.ravel().tolist() == cycles("ddr4-2400", sizes.ravel().tolist(), 2, write=True, banks=2)
     assert cycles("ddr4-2400", [], []) == []

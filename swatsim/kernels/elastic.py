@@ -19,7 +19,7 @@ class Clocks(NamedTuple):
 
     finished: NDArray[np.int64]  # [slot]: the cycle in which its last segment ended
     gates: NDArray[np.int64]  # [depth + 1]: when all had ended the last segments, the oldest first
-    runs: NDArray[np.int64]  # [slot]: steps dropped just before (`moves.count_surviving_steps`)
+    runs: NDArray[np.int64]  # [slot]: steps dropped just before (`moves.schedule_units`)
 
 
 class Waiting(NamedTuple):

@@ -46,7 +46,8 @@ LEVEL, IN_TILES, KEEPS, FORM = range(4)
 UNLIMITED = -1
 # The first load of a cut before the first part of the reduction is measured.
 UNKNOWN = -1
-READ, WRITE, FILL = range(3)
+# Directions of a level's fields, after what is read.
+WRITE, FILL = 1, 2
 # Where a part of the reduction begins, and whether its intervals are tied.
 FIRST_INTERVAL, FIRST_SUM, TIED = range(3)
 
@@ -148,8 +149,8 @@ def add_streams(
         if depth > 0:
             # What once is in a level that keeps it need not come again.
             kept = kept or stays(of_instance, (start, stop), path[depth, KEEPS], residence.outer)
-            row[field + 2 + int(kept)] += busy
-            totals[column + 4 + (once if kept else often)] += moved
+            row[field + 2 * WRITE + int(kept)] += busy
+            totals[column + 4 * WRITE + (once if kept else often)] += moved
         beneath = level
 
 

@@ -277,7 +277,7 @@ def stores_of(
     stores: bytes of all, cycles of the last one.
     """
     rows, columns = cuts
-    count = rows[COUNT] // rows[OF_BUNDLE] * rows[OF_BUNDLE] * columns[OF_BUNDLE]
+    count = rows[COUNT] * columns[OF_BUNDLE]
     if stores[1] == 0 or timing.levels[0, WIDTH] == 0:
         return count, 0, stores[1]
     largest = results.store[1, sides[0].table[0, rows[FIRST], KIND], sides[1].table[0, columns[FIRST], KIND]]

@@ -19,7 +19,6 @@ IntArray = NDArray[np.int64]
 Words = NDArray[np.uint64]
 Move = tuple[int, int]  # (steps ahead, lanes aside)
 
-
 # Their words, as they are gathered and as they are scheduled, stay in the second-level cache.
 ROWS_AT_ONCE = 512
 

@@ -99,6 +99,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     with profiling(wanted=profile is not None, already="start-up") as kept:
         with stage("start-up"), loading():
             from swatsim.architecture import load_architecture, parse_override
+            from swatsim.kernels.compile import cached_kernels, is_cached
             from swatsim.report.timeline_files import timeline_renderer
             from swatsim.simulation import simulate
             from swatsim.trace import load_trace
@@ -107,6 +108,12 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
                 timeline_renderer(timeline_file)
             architecture = load_architecture(arch, overrides=unique("--set", map(parse_override, overrides)))
             trace = load_trace(trace_path)
+        if is_cached() and not cached_kernels():
+            # The first run ever: compiling beforehand is shared by all processes.
+            from swatsim.warmup import warm_up
+
+            with progress_bar("compiling", "parts") as progress:
+                warm_up({arch: architecture}, workers=workers, progress=progress)
         with progress_bar("simulating", "layers") as progress:
             report = simulate(
                 architecture, trace, layers=layers, passes=passes or PASSES, objective=objective,

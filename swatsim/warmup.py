@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.architecture import Architecture, load_architecture
-from swatsim.contraction import contract
-from swatsim.datapaths import arranged
+from swatsim.architecture import Architecture
 from swatsim.errors import SwatsimError
-from swatsim.kernels.compile import cache_folder, cached_kernels, is_cached
+from swatsim.hierarchy import hierarchy_of
+from swatsim.kernels.compile import cache_folder, cached_kernels, interpreting, is_cached
 from swatsim.layer import Layer
-from swatsim.schedule import schedule
-from swatsim.sides import Order
 from swatsim.simulation import simulate
+from swatsim.stream_plan import plan_stream
+from swatsim.streaming import StreamOperation
 from swatsim.trace import Trace
-from swatsim.workers import Progress, thread_count
-
-_Task: TypeAlias = tuple[Callable[[Sequence[Architecture]], None], list[Architecture]]
-
-_DENSE = "dadiannao-dense"  # its datapath needs next to no kernels
+from swatsim.workers import Progress, in_order, thread_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +38,8 @@ def warm_up(
 ) -> WarmedUp:
     """Compile the kernels that these machines call and that are not cached yet.
 
-    One thread compiles at a time, so processes share the work: the kernels of the memory model, those of each kind of
-    datapath, and then whatever single machines need beside these.
+    One thread compiles at a time, so processes share the work: where one needs what another compiles, it goes on with
+    what comes next (see `interpreting`).
 
     Parameters
     ----------
@@ -59,21 +51,20 @@ def warm_up(
     if not is_cached():
         expected = "a folder that can be written to, and no NUMBA_DISABLE_JIT"
         raise SwatsimError(f"{cache_folder()}: compiled kernels are not kept there, expected {expected}")
-    began, before = time.perf_counter(), cached_kernels()
-    kinds: dict[str, list[Architecture]] = {}
-    for architecture in architectures.values():
-        kinds.setdefault(architecture.datapath.kind, []).append(architecture)
-    first: list[_Task] = [(_simulate, [load_architecture(_DENSE)]), *((_schedule, each) for each in kinds.values())]
-    then: list[_Task] = [(_simulate, [each]) for each in architectures.values()]
-    processes = min(thread_count(workers), max(len(first), len(then)))
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        done = 0
-        for stage in (first, then):
-            for future in as_completed([pool.submit(work, machines) for work, machines in stage]):
-                future.result()
-                done += 1
-                if progress is not None:
-                    progress(done, len(first) + len(then))
+    began, before, processes = time.perf_counter(), cached_kernels(), thread_count(workers)
+    machines = list(architectures.values())
+    # Who begins with what is only streamed comes to the kernels in another order.
+    shared = [(_simulate, machines[0]), (_stream, machines[0]), *((_simulate, each) for each in machines[1:])]
+    shared += [(_simulate, machines[0])] * (processes - len(machines))
+    steps = len(shared) + len(machines)
+
+    def report(done_before: int) -> Progress | None:
+        return None if progress is None else lambda done, _: progress(done_before + done, steps)
+
+    with interpreting():
+        in_order(lambda task: task[0](task[1]), shared, processes, report(0))
+    # What all have left to one another.
+    in_order(_simulate, machines, processes, report(len(shared)))
     kernels = cached_kernels()
     return WarmedUp(
         folder=str(cache_folder()), compiled=kernels - before, kernels=kernels, processes=processes,
@@ -81,18 +72,17 @@ def warm_up(
     )  # fmt: skip
 
 
-def _simulate(machines: Sequence[Architecture]) -> None:
-    for machine in machines:
-        simulate(machine, _trace(), workers=1, keep_timeline=True)
+def _simulate(machine: Architecture) -> None:
+    simulate(machine, _trace(), workers=1, keep_timeline=True)
 
 
-def _schedule(machines: Sequence[Architecture]) -> None:
-    for machine in machines:
-        order = Order(steps=machine.mapping.step_order, windows=machine.mapping.window_order)
-        for layer in _trace():
-            for pass_name in layer.computed:
-                for contraction in contract(layer, pass_name, order):
-                    schedule(arranged(contraction, machine), machine)
+def _stream(machine: Architecture) -> None:
+    moved, size = {"weight": 1 << 14}, 1 << 13
+    operation = StreamOperation(
+        name="stream", pass_name="update", nodes=(), values=size, read=moved, write=moved,
+        dense_values=size, dense_read=moved, dense_write=moved,
+    )  # fmt: skip
+    plan_stream(operation, hierarchy_of(machine, None), dense=False)
 
 
 @cache

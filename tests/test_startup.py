@@ -40,6 +40,7 @@ def after_command(*arguments):
 
 @pytest.fixture(scope="module")
 def after_run(trace):
+    subprocess.run([sys.executable, "-m", "swatsim", "warmup", "--arch", "systolic"], check=False, capture_output=True)
     return after_command("run", "--arch", "systolic", "--trace", str(trace), "--layers", "last")
 
 
@@ -125,6 +126,39 @@ def test_processes_that_need_the_same_kernel_compile_it_once(tmp_path):
             assert process.stdout.readline() == "ready\n"
         begin.touch()
         assert sorted(process.communicate()[0] for process in (one, other)) == ["0\n", "1\n"]
+
+
+@compiles
+def test_what_another_process_compiles_is_interpreted_meanwhile(tmp_path):
+    code = """
+    import fcntl, os
+    import numpy as np
+    from swatsim.kernels import compile as kernel_compile
+    from swatsim.kernels.search import next_candidate, CANDIDATE_COLUMNS
+    found = np.zeros((2, CANDIDATE_COLUMNS), np.int64)
+    lock = os.open(kernel_compile.cache_folder() / "swatsim.kernels.search.next_candidate.lock", os.O_CREAT | os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with kernel_compile.interpreting():
+        assert next_candidate(found, 0) == 0
+    assert not next_candidate.signatures
+    os.close(lock)
+    with kernel_compile.interpreting():
+        assert next_candidate(found, 0) == 0
+    assert len(next_candidate.signatures) == 1
+    """
+    modules_after(code, SWATSIM_CACHE_DIR=str(tmp_path))
+
+
+@compiles
+def test_a_warm_up_leaves_the_same_kernels_whoever_compiles_them(tmp_path):
+    """Whatever is compiled alone or by processes that leave kernels to one another, a run finds all it needs."""
+    kept = {}
+    for workers in ("1", "3"):
+        environment = {**os.environ, "SWATSIM_CACHE_DIR": str(tmp_path / workers)}
+        command = [sys.executable, "-m", "swatsim", "warmup", "--arch", "systolic", "--workers", workers]
+        subprocess.run(command, check=True, env=environment, capture_output=True)
+        kept[workers] = {file.name.split("-")[0] for file in (tmp_path / workers).rglob("*.nbi")}
+    assert kept["1"] <= kept["3"]
 
 
 @compiles

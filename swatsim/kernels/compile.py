@@ -100,7 +100,9 @@ class _Cache(caching.FunctionCache):
         rtsys.initialize(target_context)
         found = self._load(sig, target_context)
         function: Any = self._py_func
-        if found is None and _turn.wait(_FOLDER / f"{function.__module__}.{function.__name__}.lock"):
+        # Words are unsigned, and what compiled kernels make of them is not always so to the interpreter.
+        signed = "uint64" not in str(sig)
+        if found is None and _turn.wait(_FOLDER / f"{function.__module__}.{function.__name__}.lock", signed):
             # Whoever had its turn before may have compiled the same.
             found = self._load(sig, target_context)
         return found
@@ -120,15 +122,30 @@ class _Turn:
 
     def __init__(self) -> None:
         self._held: list[dict[Path, int]] = []  # locks by file, of each kernel that is being compiled inside of another
+        self.interpreting = False  # whether what another process compiles is interpreted meanwhile
+        self._taken = False  # whether the compilation in hand needs it
 
-    def wait(self, file: Path) -> bool:
-        """Wait for the turn, which is over when the compilation in hand is; False if there is none to wait for."""
+    def wait(self, file: Path, signed: bool) -> bool:
+        """Wait for the turn, which is over when the compilation in hand is; False if there is none to wait for.
+
+        Raises BlockingIOError instead of waiting where the call can be interpreted.
+        """
         if fcntl is None or not self._held or any(file in locks for locks in self._held):
             return False
         descriptor = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
         self._held[-1][file] = descriptor
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if self.interpreting and signed else 0))
+        except BlockingIOError:
+            self._taken = True
+            raise
         return True
+
+    def gives_up(self) -> bool:
+        """Whether the outermost compilation has just ended because another process compiles what it needs."""
+        taken = self._taken and not self._held
+        self._taken = self._taken and not taken
+        return taken
 
     @contextmanager
     def compiling(self) -> Iterator[None]:
@@ -144,6 +161,19 @@ class _Turn:
 _turn = _Turn()
 
 
+@contextmanager
+def interpreting() -> Iterator[None]:
+    """For calls on next to no data: a kernel that another process compiles is interpreted, the next one compiled.
+
+    So processes that do the same work compile different kernels.
+    """
+    _turn.interpreting = True
+    try:
+        yield
+    finally:
+        _turn.interpreting = False
+
+
 def kernel(function: Function) -> Function:
     """Compile `function` on first use: serial, without the interpreter lock, cached on disk where that is possible."""
     # Nothing calls kernels from C.
@@ -155,8 +185,13 @@ def kernel(function: Function) -> Function:
         compile_signature = compiled.compile
 
         def compile_in_turn(sig: object) -> object:
-            with global_compiler_lock, _turn.compiling():
-                return compile_signature(sig)
+            try:
+                with global_compiler_lock, _turn.compiling():
+                    return compile_signature(sig)
+            except Exception:  # numba makes of what it meets inside of another kernel an error of its own
+                if _turn.gives_up():
+                    return function
+                raise
 
         compiled.compile = compile_in_turn
     return cast(Function, compiled)

@@ -49,9 +49,10 @@ CYCLES, DRAM_BYTES, ENERGY = 0, 1, 2
 UNLIMITED = -1
 UNBOUNDED = (1 << 63) - 1
 # Columns of what `list_candidates` finds: cuts, loop order, a bound that decides the order, the counts of the other
-# objectives, a bound that is nearer, cycles of all loads, and whether the candidate's cycles are known.
-ROW_CUT, COLUMN_CUT, OUTSIDE, LEAST, LEAST_BYTES, LEAST_ENERGY, NEAREST, LOADS, TRIED = range(9)
-CANDIDATE_COLUMNS = 9
+# objectives, a bound that is nearer, cycles of all loads, cycles from the last computation to the end, and whether the
+# candidate's cycles are known.
+ROW_CUT, COLUMN_CUT, OUTSIDE, LEAST, LEAST_BYTES, LEAST_ENERGY, NEAREST, LOADS, DRAIN, TRIED = range(10)
+CANDIDATE_COLUMNS = 10
 
 # Columns of SideTotals.table. The four of OFTEN are what the other side's `moved` is multiplied by. Of on-chip level l
 # there are 6 of `busy`, as in SideBlocks, and 8 of `moved`: OF_LEVEL + 14 · (l - 1) + 6 + 4 · direction + how often.
@@ -180,8 +181,8 @@ def least_cycles(
 ) -> tuple[int, int, int]:
     """Two counts of cycles that no order of the blocks goes below, the second one with banks, fills and refresh.
 
-    rows and columns are one cut's of each; channel: cycles of loads, bytes of stores, cycles of the last one. The third
-    count is that of the second one without what comes before the first block and after the last.
+    rows and columns are one cut's of each; channel: cycles of loads, bytes of stores, cycles from the last computation
+    to the end. The third count is that of the second one without what comes before the first block and after the last.
     """
     levels = timing.levels
     work = nearest = rest.compute
@@ -202,9 +203,8 @@ def least_cycles(
     fill = rows[FIRST_LOAD] + columns[FIRST_LOAD]
     if fill > 0:
         fill += timing.load_latency
-    drain = channel[2] + timing.store_latency + timing.load_latency if channel[2] > 0 else 0
     moved = max(loads, stores) if timing.full_duplex else loads + stores
-    around = fill + timing.start_latency + drain
+    around = fill + timing.start_latency + channel[2]
     nearest = max(around + nearest, served(NOTHING, moved, levels[0, PERIOD], levels[0, REFRESH]))
     return int(max(around + work, moved)), int(nearest), int(within)
 
@@ -306,6 +306,7 @@ def list_candidates(
             last_row = sides[0].table[0, rows[FIRST] + rows[COUNT] - 1, KIND]
             last_column = sides[1].table[0, columns[FIRST] + columns[COUNT] - 1, KIND]
             last = results.store[1, last_row, last_column]
+            drain = last + timing.store_latency + timing.load_latency if last > 0 else 0
             storing = stores_of(sides, (rows, columns), results, (stores, last), timing)
             for outside in range(2):
                 if outside == 1 and (row_blocks == 1 or column_blocks == 1):
@@ -315,7 +316,7 @@ def list_candidates(
                 loads = rows[LOAD_CYCLES] * row_times + columns[LOAD_CYCLES] * column_times
                 loaded = rows[LOAD_BYTES] * row_times + columns[LOAD_BYTES] * column_times
                 dram = loaded + rest.values * (rest.stored[0] + rest.stored[1])
-                channel = (loads, stores, last)
+                channel = (loads, stores, drain)
                 candidate = found[count]
                 candidate[ROW_CUT], candidate[COLUMN_CUT], candidate[OUTSIDE] = row, column, outside
                 candidate[LEAST], nearest, within = least_cycles(rows, columns, channel, rest, timing)
@@ -323,7 +324,7 @@ def list_candidates(
                 candidate[NEAREST] = max(
                     nearest, alternate_cycles(outer, inner, storing[0] * rest.parts, storing, within, timing)
                 )
-                candidate[LEAST_BYTES], candidate[LOADS], candidate[TRIED] = dram, loads, 0
+                candidate[LEAST_BYTES], candidate[LOADS], candidate[DRAIN], candidate[TRIED] = dram, loads, drain, 0
                 written = (dram, rows[WRITTEN] * row_times, columns[WRITTEN] * column_times)
                 candidate[LEAST_ENERGY] = energy_of(totals, cuts, written, rest)
                 count += 1
@@ -374,7 +375,7 @@ def candidate_cycles(
     )  # fmt: skip
     done = np.zeros(work[1].sums.shape[1], dtype=np.int64)
     state = State(0, 0, 0, 0, 0, 0)
-    left, loads = whole_computation(work[1]), candidate[LOADS]
+    left, loads = whole_computation(work[1]) + candidate[DRAIN], candidate[LOADS] + candidate[DRAIN]
     for turn in range(count + 1):
         if turn < count:
             lay_block(tiling, sides, work, turn, (engines.blocks, turn & ring), done)

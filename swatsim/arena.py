@@ -16,8 +16,10 @@ from swatsim.held import HeldParts
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.blocks import Computation, Results, SideBlocks, sum_cycles
 from swatsim.kernels.dram import Channel
+from swatsim.kernels.measure import SideMeasures
 from swatsim.kernels.off_chip import Pipe
-from swatsim.kernels.search import COUNT, FIRST, ROOM, Choice, Rest, SideTotals
+from swatsim.kernels.search import Choice, Rest
+from swatsim.kernels.totals import COUNT, FIRST, ROOM, SideTotals
 from swatsim.way import Schedule
 
 IntArray = NDArray[np.int64]
@@ -50,14 +52,19 @@ class Product:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arena:
-    """What `kernels.search` takes: the blocks of every cut, their sums, results, computation, and the rest."""
+    """What `kernels.search` takes: what blocks follow from, sums of every cut, results, computation, and the rest."""
 
     pieces: Pieces
-    sides: tuple[SideBlocks, SideBlocks]  # rows, columns
+    sides: tuple[SideMeasures, SideMeasures]  # rows, columns
     totals: tuple[SideTotals, SideTotals]
     work: tuple[Results, Computation]
     rest: Rest
     block_values: IntArray  # [kind of row block, kind of column block]: results
+
+    @property
+    def blocks(self) -> tuple[SideBlocks, SideBlocks]:
+        """Those of both sides, of the cuts that are filled."""
+        return SideBlocks(self.sides[0].table), SideBlocks(self.sides[1].table)
 
 
 def arena_of(pieces: Pieces, product: Product, hierarchy: Hierarchy) -> Arena:
@@ -84,7 +91,7 @@ def arena_of(pieces: Pieces, product: Product, hierarchy: Hierarchy) -> Arena:
     )  # fmt: skip
     return Arena(
         pieces=pieces,
-        sides=(rows.blocks, columns.blocks),
+        sides=(rows.measures, columns.measures),
         totals=(rows.totals, columns.totals),
         work=(_results(rows.shape, columns.shape, schedule, product, hierarchy), computation),
         rest=_rest(schedule, computation, product, hierarchy, whole_columns=pieces.columns.present is not None),
@@ -99,12 +106,21 @@ def only_chosen(arena: Arena, choice: Choice) -> tuple[Arena, Choice]:
     for side, total, cut in zip(arena.sides, arena.totals, cuts, strict=True):
         of_cut = total.table[cut : cut + 1].copy()
         first = of_cut[0, FIRST]
-        sides.append(SideBlocks(side.table[:, first : first + of_cut[0, COUNT]].copy()))
+        sides.append(_filled(side.table[:, first : first + of_cut[0, COUNT]].copy(), side))
         of_cut[0, FIRST] = 0
         totals.append(total._replace(table=of_cut))
     return (
         replace(arena, sides=(sides[0], sides[1]), totals=(totals[0], totals[1])),
         choice._replace(row_cut=0, column_cut=0),
+    )
+
+
+def _filled(table: IntArray, side: SideMeasures) -> SideMeasures:
+    """A single cut, whose blocks follow from nothing any more."""
+    none = (np.empty((0,) * array.ndim, dtype=array.dtype) for array in (side.blocks, side.loads, side.largest))
+    blocks, loads, sums = none
+    return side._replace(
+        table=table, filled=np.ones(1, dtype=np.int64), blocks=blocks, loads=loads, largest=sums, total=sums
     )
 
 

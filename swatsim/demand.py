@@ -21,15 +21,19 @@ from swatsim.kernels.blocks import (
     STOP_ROUND,
     TILE_VECTORS,
     VECTORS,
-    SideBlocks,
 )
-from swatsim.kernels.measure import UNKNOWN, UNLIMITED, Dealing, Residence, measure_side
-from swatsim.kernels.search import (
+from swatsim.kernels.measure import UNKNOWN, UNLIMITED, Dealing, Residence, SideMeasures, measure_side
+from swatsim.kernels.totals import (
     BUNDLE_GROUPS,
     BUNDLE_TILE_VECTORS,
     COUNT,
     FIRST,
+    FIRST_GROUPS,
+    FIRST_KIND,
     FIRST_LOAD,
+    FIRST_TILE_VECTORS,
+    FIRST_VECTORS,
+    LAST_KIND,
     LEVEL_COLUMNS,
     OF_BUNDLE,
     OF_LEVEL,
@@ -75,7 +79,7 @@ class Demand:
     """One side of the machine: what the blocks of its cuts ask for in each part of the reduction."""
 
     shape: Shape
-    blocks: SideBlocks
+    measures: SideMeasures
     totals: SideTotals
 
 
@@ -89,11 +93,11 @@ def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     )
     dealing = Dealing(side.groups, side.vectors, extent.per_tile, extent.at_once, extent.rounds(side.vectors))
     totals = shape.totals.copy()
-    table = measure_side(
+    measures = measure_side(
         parts.bytes_of(place.formats), (shape.spans, shape.blocks), (dealing, residence, path),
         (*hierarchy.reading, memory_of(hierarchy.reading)), totals,
     )  # fmt: skip
-    return Demand(shape=shape, blocks=SideBlocks(table), totals=SideTotals(totals, hierarchy.resident(place.operand)))
+    return Demand(shape=shape, measures=measures, totals=SideTotals(totals, hierarchy.resident(place.operand)))
 
 
 @lru_cache(maxsize=SHAPES_KEPT)
@@ -116,7 +120,9 @@ def _shape(groups: int, vectors: int, extent: Extent, levels: int) -> Shape:
         (FIRST, first), (COUNT, count), (OF_BUNDLE, cuts.blocks), (BUNDLE_GROUPS, cuts.bundle_groups),
         (OFTEN + TILE_ROUNDS, of_bundle(cuts.tile_rounds)), (OFTEN + ROUNDS_OF_OTHER, of_bundle(cuts.rounds)),
         (OFTEN + TILES, of_bundle(np.minimum(cuts.tile_rounds, extent.tiles))), (OFTEN + ONCE, cuts.blocks),
-        (BUNDLE_TILE_VECTORS, of_bundle(cuts.tile_vectors)),
+        (BUNDLE_TILE_VECTORS, of_bundle(cuts.tile_vectors)), (FIRST_KIND, cuts.kind[first]),
+        (LAST_KIND, cuts.kind[first + count - 1]), (FIRST_GROUPS, cuts.groups[first]),
+        (FIRST_TILE_VECTORS, cuts.tile_vectors[first]), (FIRST_VECTORS, cuts.vectors[first]),
     ):  # fmt: skip
         totals[:, column] = values
     totals[:, FIRST_LOAD] = UNKNOWN

@@ -16,7 +16,6 @@ from swatsim.errors import MappingError
 from swatsim.held import HeldParts, HeldSide
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.search import (
-    BUNDLE_GROUPS,
     CYCLES,
     DRAM_BYTES,
     ENERGY,
@@ -25,6 +24,7 @@ from swatsim.kernels.search import (
     room_needed,
     search,
 )
+from swatsim.kernels.totals import BUNDLE_GROUPS
 from swatsim.schedule import Schedules, schedule_part
 from swatsim.way import Schedule
 
@@ -222,7 +222,7 @@ def _misfit(arena: Arena, hierarchy: Hierarchy) -> str:
     for cuts in np.ndindex(rows.table.shape[0], columns.table.shape[0]):
         if rows.table[cuts[0], BUNDLE_GROUPS] != columns.table[cuts[1], BUNDLE_GROUPS]:
             continue
-        sizes = result_sizes(arena.sides, arena.totals, cuts, arena.rest)
+        sizes = result_sizes(arena.totals, cuts, arena.rest)
         room_needed(arena.totals, cuts, sizes, arena.rest, need)
         lacking = [(int(need[level] - capacity[level]), level) for level in range(1, need.size) if capacity[level] >= 0]
         worst = max(lacking)

@@ -11,18 +11,8 @@ from numpy.typing import NDArray
 
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.blocks import Blocks
-from swatsim.kernels.search import (
-    BLOCK_ROOM,
-    COUNT,
-    FIRST_LOAD,
-    LOAD_BYTES,
-    OF_BUNDLE,
-    ROOM,
-    WRITTEN,
-    lay_mapping,
-    result_sizes,
-    room_needed,
-)
+from swatsim.kernels.search import lay_mapping, result_sizes, room_needed
+from swatsim.kernels.totals import BLOCK_ROOM, COUNT, FIRST_LOAD, LOAD_BYTES, OF_BUNDLE, ROOM, WRITTEN
 from swatsim.mapper import Mapped
 from swatsim.moves import DIRECTIONS, Move
 
@@ -78,7 +68,7 @@ def plan_pass(
 
 def _blocks(mapped: Mapped, levels: int) -> Blocks:
     arena = mapped.arena
-    return Blocks(lay_mapping(arena.sides, arena.totals, arena.work, mapped.choice, levels))
+    return Blocks(lay_mapping(arena.blocks, arena.totals, arena.work, mapped.choice, levels))
 
 
 def _moved(mapped: Mapped, tensor: str, hierarchy: Hierarchy) -> Counter[Move]:
@@ -125,7 +115,7 @@ def _room(mapped: Sequence[Mapped], hierarchy: Hierarchy) -> IntArray:
         return need
     arena, choice = mapped[-1].arena, mapped[-1].choice
     cuts = (choice.row_cut, choice.column_cut)
-    room_needed(arena.totals, cuts, result_sizes(arena.sides, arena.totals, cuts, arena.rest), arena.rest, need)
+    room_needed(arena.totals, cuts, result_sizes(arena.totals, cuts, arena.rest), arena.rest, need)
     for totals, cut in zip(arena.totals, cuts, strict=True):
         need[totals.resident] -= totals.table[cut, ROOM] - totals.table[cut, BLOCK_ROOM]
     return need

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from kernel_cases import randoms
 
 from swatsim.kernels import blocks as fields
-from swatsim.kernels import search as totals_fields
+from swatsim.kernels import totals as totals_fields
 from swatsim.kernels.blocks import Blocks, Computation, Results, SideBlocks
 from swatsim.kernels.engines import Timing
-from swatsim.kernels.search import SideTotals
+from swatsim.kernels.measure import SideMeasures, fill_cut
+from swatsim.kernels.totals import SideTotals
 
 FIELDS = ("width", "fill_width", "banks", "bank_cycles")
 SIDE_FIELDS = {
@@ -177,8 +178,17 @@ def side_totals_of(blocks, numbers):
     return SideTotals(table=table, resident=1)
 
 
-def plain_side(blocks, totals, cut):
+def blocks_of_side(side, totals):
+    """The blocks of all cuts."""
+    if isinstance(side, SideMeasures):
+        for cut in range(totals.table.shape[0]):
+            fill_cut(side, totals.table, cut)
+    return SideBlocks(side.table)
+
+
+def plain_side(side, totals, cut):
     """The way back, of one of many cuts."""
+    blocks = blocks_of_side(side, totals)
     of_cut = (
         int(totals.of(field)[cut]) for field in (totals_fields.FIRST, totals_fields.COUNT, totals_fields.OF_BUNDLE)
     )

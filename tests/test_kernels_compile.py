@@ -58,7 +58,9 @@ TWINS = {
     "twins_memory.run": ["candidate_cycles", "whole_computation"],
     "twins_memory.carry_out": ["moved_bytes", "energy_of"],
     "twins_memory.loads_of": ["touched_bytes", "tied_bytes", "tie_intervals", "sum_lines", "load_bytes"],
-    "twins_memory.Operand": ["measure_side", "measure_part", "begin_with", "add_streams", "sum_rounds", "stays"],
+    "twins_memory.Operand": [
+        "measure_side", "measure_part", "begin_row", "fill_cut", "add_streams", "sum_rounds", "stays"
+    ],
     "twins_memory.fits": ["fits", "room_needed", "result_sizes"],
     "twins.united": ["unite_rows"],
     "twins.lane_counts": ["count_by_lane", "fullest_lane"],

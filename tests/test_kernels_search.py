@@ -8,26 +8,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_cases import plain_blocks, plain_computation, plain_machine, plain_results, plain_side
+from memory_cases import blocks_of_side, plain_blocks, plain_computation, plain_machine, plain_results, plain_side
 from twins import Engines, lay_out
 
 import swatsim
 from swatsim import mapper
 from swatsim.errors import MappingError
 from swatsim.kernels.blocks import Blocks
-from swatsim.kernels.search import (
-    BLOCK_ROOM,
-    BUNDLE_GROUPS,
-    CANDIDATE_COLUMNS,
-    COUNT,
-    FIRST,
-    LOAD_BYTES,
-    WRITTEN,
-    Choice,
-    lay_mapping,
-    list_candidates,
-    search,
-)
+from swatsim.kernels.search import CANDIDATE_COLUMNS, Choice, lay_mapping, list_candidates, search
+from swatsim.kernels.totals import BLOCK_ROOM, BUNDLE_GROUPS, COUNT, FIRST, LOAD_BYTES, WRITTEN
 from swatsim.layer_plans import Node, plan_layer
 
 OBJECTIVES = ("cycles", "dram_bytes", "energy")
@@ -194,7 +183,7 @@ def test_bounds_are_below_every_mapping(asked):
         mappings = all_mappings(sides, totals, work, rest, timing)
         most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
         found = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
-        listed = found[: list_candidates(sides, totals, (work[0], rest), timing, found)]
+        listed = found[: list_candidates(totals, (work[0], rest), timing, found)]
         assert {(row, column, bool(outside)) for row, column, outside in listed[:, :3].tolist()} == mappings.keys()
         for row, column, outside, least, dram_bytes, energy, nearest, *_ in listed.tolist():
             cycles, *others = mappings[row, column, bool(outside)]
@@ -219,7 +208,11 @@ def shuffled(blocks, totals, random):
     table = totals.table[random.permutation(totals.table.shape[0])]
     places = np.concatenate([np.arange(first, first + count) for first, count in table[:, [FIRST, COUNT]]])
     table[:, FIRST] = np.cumsum([0, *table[:-1, COUNT]])
-    return type(blocks)(np.ascontiguousarray(blocks.table[:, places])), totals._replace(table=table)
+    shuffled = blocks._replace(
+        filled=np.zeros_like(blocks.filled), table=np.zeros_like(blocks.table), blocks=blocks.blocks[places],
+        loads=np.ascontiguousarray(blocks.loads[:, places]),
+    )  # fmt: skip
+    return shuffled, totals._replace(table=table)
 
 
 @FEWER
@@ -233,7 +226,9 @@ def test_blocks_of_every_mapping(asked):
             plain = [plain_side(side, total, cut) for side, total, cut in zip(sides, totals, cuts, strict=True)]
             for columns_outside in (False, True):
                 choice = Choice(*cuts, columns_outside, 0, 0, 0)
-                blocks = Blocks(lay_mapping(sides, totals, work, choice, work[0].in_tiles.size))
+                blocks = Blocks(
+                    lay_mapping(tuple(map(blocks_of_side, sides, totals)), totals, work, choice, work[0].in_tiles.size)
+                )
                 assert plain_blocks(blocks) == lay_out(*plain, results, compute, columns_outside)[0]
 
 

@@ -18,7 +18,7 @@ from swatsim.kernels.blocks import (
 from swatsim.kernels.compile import kernel
 from swatsim.kernels.dram import Channel
 from swatsim.kernels.off_chip import Pipe, transfer_cycles
-from swatsim.kernels.search import (
+from swatsim.kernels.totals import (
     BLOCK_ROOM,
     COUNT,
     FIRST,
@@ -50,6 +50,7 @@ UNKNOWN = -1
 WRITE, FILL = 1, 2
 # Where a part of the reduction begins, and whether its intervals are tied.
 FIRST_INTERVAL, FIRST_SUM, TIED = range(3)
+LOAD_FIELDS = 2  # of a block: LOAD and LOAD_LEVEL, which are its first ones
 
 
 class HeldBytes(NamedTuple):
@@ -87,6 +88,19 @@ class Residence(NamedTuple):
     more_room: int  # bytes that are there already and stay, besides what the blocks touch
 
 
+class SideMeasures(NamedTuple):
+    """All that the blocks of a side follow from; those of few cuts are ever looked at."""
+
+    table: IntArray  # SideBlocks.table; only of cuts that are filled
+    filled: IntArray  # [cut]: 1 where its blocks are set
+    blocks: NDArray[np.int32]  # [block, ...]: fields of SideBlocks that follow from the cuts alone
+    loads: IntArray  # [part, block, LOAD ...]
+    largest: IntArray  # [part, format, round]: see `add_streams`
+    total: IntArray
+    path: IntArray
+    residence: Residence
+
+
 @kernel
 def sum_rounds(vector_bytes: IntArray, dealing: Dealing, largest: IntArray, total: IntArray) -> None:
     """Set sums over the rounds from the first one on: of the tile that has most in each, and of all tiles."""
@@ -116,22 +130,25 @@ def stays(sums: IntArray, rounds: tuple[int, int], room: int, outer: bool) -> bo
         return True
     if not outer:
         return bool(sums[rounds[1]] - sums[rounds[0]] <= room)
-    largest = np.int64(0)
-    for number in range(rounds[0], rounds[1]):
-        largest = max(largest, sums[number + 1] - sums[number])
-    return bool(2 * largest <= room)
+    for number in range(rounds[0], rounds[1]):  # noqa: SIM110  kernels have no generators
+        if 2 * (sums[number + 1] - sums[number]) > room:
+            return False
+    return True
 
 
 @kernel
 def add_streams(
-    sums: tuple[IntArray, IntArray], path: IntArray, residence: Residence, row: IntArray, totals: IntArray
-) -> None:
-    """Add what one block streams through each level to its row of SideBlocks, and to its cut's of SideTotals.
+    sums: tuple[IntArray, IntArray], dealt: tuple[Residence, IntArray], rounds: tuple[int, int],
+    target: tuple[IntArray, int, int], totals: IntArray,
+) -> None:  # fmt: skip
+    """Add what a block of these rounds streams through each level to `target`, and to its cut's row of SideTotals.
 
-    sums[largest or total][format, round]: bytes of the rounds; path: its levels, outermost first.
+    sums[largest or total][format, round]: bytes of the rounds; dealt: with the path, its levels outermost first;
+    target: a row with the fields of SideBlocks for each level, where those of the first one are, and how many a level
+    has.
     """
-    largest, total = sums
-    start, stop = row[START_ROUND], row[STOP_ROUND]
+    (largest, total), (residence, path), (row, base, stride) = sums, dealt, target
+    start, stop = rounds
     kept, beneath = False, -1
     for depth in range(path.shape[0] - 1, -1, -1):
         level, in_tiles = path[depth, LEVEL], path[depth, IN_TILES] == 1
@@ -139,13 +156,12 @@ def add_streams(
         of_instance = largest[form] if in_tiles else total[form]
         busy, moved = of_instance[stop] - of_instance[start], total[form, stop] - total[form, start]
         often, once = (TILE_ROUNDS, TILES) if in_tiles else (ROUNDS_OF_OTHER, ONCE)
-        field, column = SIDE_BUSY + SIDE_LEVEL_FIELDS * level, OF_LEVEL + LEVEL_COLUMNS * level + MOVED
+        field, column = base + stride * level, OF_LEVEL + LEVEL_COLUMNS * level + MOVED
         row[field + int(kept)] += busy
         totals[column + (once if kept else often)] += moved
         if beneath >= 0 and not in_tiles:
             # What this level reads is what fills the one beneath it.
-            fill = SIDE_BUSY + SIDE_LEVEL_FIELDS * beneath + 2 * FILL
-            row[fill], row[fill + 1] = row[field], row[field + 1]
+            row[base + stride * beneath + 2 * FILL + int(kept)] += busy
         if depth > 0:
             # What once is in a level that keeps it need not come again.
             kept = kept or stays(of_instance, (start, stop), path[depth, KEEPS], residence.outer)
@@ -173,25 +189,25 @@ def load_bytes(held: HeldBytes, part: int, spans: IntArray, loaded: IntArray) ->
 
 @kernel
 def measure_part(
-    loaded: tuple[IntArray, IntArray], sums: tuple[IntArray, IntArray], path: IntArray, residence: Residence,
-    table: IntArray, totals: IntArray,
+    loaded: tuple[IntArray, IntArray, IntArray], sums: tuple[IntArray, IntArray], dealt: tuple[Residence, IntArray],
+    blocks: NDArray[np.int32], totals: IntArray,
 ) -> None:  # fmt: skip
-    """Complete the blocks of one part of the reduction, table[block, field], and add them to the totals of their cuts.
+    """Add the blocks of one part of the reduction to the totals of their cuts, and set loads[block, LOAD ...].
 
-    loaded: [block, COMING ...], and the channel's cycles for that [block]; sums: as in `add_streams`.
+    loaded: [block, COMING ...], the channel's cycles for that [block], and loads; sums: as in `add_streams`; dealt:
+    with the operand's path; blocks: as in `SideMeasures`.
     """
-    (bytes_of, channel), (largest, total) = loaded, sums
+    (bytes_of, channel, loads), (largest, total), (residence, path) = loaded, sums, dealt
+    form = path[0, FORM]
     for cut in range(totals.shape[0]):
         of_cut = totals[cut]
         first, room = of_cut[FIRST], np.int64(0)
         for block in range(first, first + of_cut[COUNT]):
-            row = table[block]
-            add_streams(sums, path, residence, row, of_cut)
+            start, stop = blocks[block, START_ROUND], blocks[block, STOP_ROUND]
+            add_streams(sums, dealt, (start, stop), (of_cut, OF_LEVEL, LEVEL_COLUMNS), of_cut)
             arriving = written = bytes_of[block, ARRIVING]
             held = bytes_of[block, HELD] + residence.more_room
             if residence.in_tiles:
-                start, stop = row[START_ROUND], row[STOP_ROUND]
-                form = path[0, FORM]
                 held = arriving = largest[form, stop] - largest[form, start]
                 written = total[form, stop] - total[form, start]
             filling = np.int64(0)
@@ -199,59 +215,77 @@ def measure_part(
                 filling = -(-arriving // residence.width)
                 if residence.fill_width > 0:
                     filling = max(filling, -(-written // residence.fill_width))
-            row[LOAD] = max(channel[block], filling)
-            row[LOAD_LEVEL] = residence.level if filling > channel[block] else 0
+            load = max(channel[block], filling)
+            loads[block, LOAD], loads[block, LOAD_LEVEL] = load, residence.level if filling > channel[block] else 0
             room = max(room, held)
             of_cut[LOAD_BYTES] += bytes_of[block, COMING]
-            of_cut[LOAD_CYCLES] += row[LOAD]
-            of_cut[LOADED] += np.int64(row[LOAD] > 0)
+            of_cut[LOAD_CYCLES] += load
+            of_cut[LOADED] += np.int64(load > 0)
             of_cut[WRITTEN] += written * (residence.other_tiles if residence.in_tiles else 1)
-            for field in range(row.shape[0] - SIDE_BUSY):
-                level, of_level = field // SIDE_LEVEL_FIELDS, field % SIDE_LEVEL_FIELDS
-                of_cut[OF_LEVEL + LEVEL_COLUMNS * level + of_level] += row[SIDE_BUSY + field]
         of_cut[BLOCK_ROOM] = max(of_cut[BLOCK_ROOM], room)
         if of_cut[FIRST_LOAD] == UNKNOWN:
-            of_cut[FIRST_LOAD] = table[first, LOAD]
+            of_cut[FIRST_LOAD] = loads[first, LOAD]
 
 
 @kernel
-def begin_with(blocks: NDArray[np.int32], table: IntArray) -> None:
-    """Set what is the same for all tensors of a shape; the rest of the table to 0."""
-    for row in range(blocks.shape[0]):
-        for column in range(blocks.shape[1]):
-            table[row, column] = blocks[row, column]
-        for column in range(blocks.shape[1], table.shape[1]):
-            table[row, column] = 0
+def begin_row(block: NDArray[np.int32], row: IntArray) -> None:
+    """Set what is the same for all tensors of a shape; the bytes of the levels to 0."""
+    for column in range(block.shape[0]):
+        row[column] = block[column]
+    for column in range(block.shape[0], row.shape[0]):
+        row[column] = 0
+
+
+@kernel
+def fill_cut(side: SideMeasures, totals: IntArray, cut: int) -> None:
+    """Set the blocks of a cut in SideBlocks.table, unless they are there."""
+    if side.filled[cut]:
+        return
+    side.filled[cut] = 1
+    uncounted = np.zeros(totals.shape[1], dtype=np.int64)
+    first = totals[cut, FIRST]
+    for part in range(side.table.shape[0]):
+        sums = side.largest[part], side.total[part]
+        for block in range(first, first + totals[cut, COUNT]):
+            row = side.table[part, block]
+            begin_row(side.blocks[block], row)
+            rounds = side.blocks[block, START_ROUND], side.blocks[block, STOP_ROUND]
+            add_streams(
+                sums, (side.residence, side.path), rounds, (row, SIDE_BUSY, SIDE_LEVEL_FIELDS), uncounted
+            )  # fmt: skip
+            row[LOAD], row[LOAD_LEVEL] = side.loads[part, block, LOAD], side.loads[part, block, LOAD_LEVEL]
 
 
 @kernel
 def measure_side(
     held: HeldBytes, shape: tuple[IntArray, NDArray[np.int32]], dealt: tuple[Dealing, Residence, IntArray],
     off_chip: tuple[Pipe, Channel, IntArray], totals: IntArray,
-) -> IntArray:  # fmt: skip
-    """Blocks of all parts of the reduction, [part, block, field]; they are added to the totals of their cuts.
+) -> SideMeasures:  # fmt: skip
+    """Measure the blocks of all parts of the reduction; they are added to the totals of their cuts.
 
     shape: spans as in `load_bytes`, and fields of the blocks; dealt: with the operand's path; off_chip: with a memory
     for `transfer_cycles`.
     """
     (spans, blocks), (dealing, residence, path), (pipe, channel, memory) = shape, dealt, off_chip
-    loaded = np.empty((spans.shape[0], COLUMNS), dtype=np.int64)
-    channel_cycles = np.empty(spans.shape[0], dtype=np.int64)
-    largest = np.empty((held.vector_bytes.shape[1], dealing.groups * dealing.rounds + 1), dtype=np.int64)
-    total = np.empty((largest.shape[0], largest.shape[1]), dtype=np.int64)
+    parts, count, forms = held.start.shape[0] - 1, spans.shape[0], held.vector_bytes.shape[1]
+    bytes_of, channel_cycles = np.empty((count, COLUMNS), dtype=np.int64), np.empty(count, dtype=np.int64)
+    largest = np.empty((parts, forms, dealing.groups * dealing.rounds + 1), dtype=np.int64)
+    total = np.empty((parts, forms, dealing.groups * dealing.rounds + 1), dtype=np.int64)
+    loads = np.empty((parts, count, LOAD_FIELDS), dtype=np.int64)
     fields = SIDE_BUSY + SIDE_LEVEL_FIELDS * ((totals.shape[1] - OF_LEVEL) // LEVEL_COLUMNS)
-    table = np.empty((held.start.shape[0] - 1, blocks.shape[0], fields), dtype=np.int64)
-    for part in range(table.shape[0]):
-        begin_with(blocks, table[part])
-        load_bytes(held, part, spans, loaded)
-        for block in range(spans.shape[0]):
-            transfer = loaded[block, COMING], loaded[block, RUNS]
+    for part in range(parts):
+        load_bytes(held, part, spans, bytes_of)
+        for block in range(count):
+            transfer = bytes_of[block, COMING], bytes_of[block, RUNS]
             channel_cycles[block] = transfer_cycles(pipe, channel, transfer, memory)
-        for form in range(largest.shape[0]):
-            sum_rounds(held.vector_bytes[part, form], dealing, largest[form], total[form])
-        measure_part((loaded, channel_cycles), (largest, total), path, residence, table[part], totals)
+        for form in range(forms):
+            sum_rounds(held.vector_bytes[part, form], dealing, largest[part, form], total[part, form])
+        sums = largest[part], total[part]
+        measure_part((bytes_of, channel_cycles, loads[part]), sums, (residence, path), blocks, totals)
     for cut in range(totals.shape[0]):
         # Beside a block the next one has room, in which it is loaded meanwhile.
-        loads = totals[cut, COUNT] * table.shape[0]
-        totals[cut, ROOM] = totals[cut, BLOCK_ROOM] * (2 if loads > 1 else 1)
-    return table
+        loaded = totals[cut, COUNT] * parts
+        totals[cut, ROOM] = totals[cut, BLOCK_ROOM] * (2 if loaded > 1 else 1)
+    table = np.empty((parts, count, fields), dtype=np.int64)
+    filled = np.zeros(totals.shape[0], dtype=np.int64)
+    return SideMeasures(table, filled, blocks, loads, largest, total, path, residence)

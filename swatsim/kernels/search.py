@@ -12,12 +12,7 @@ from swatsim.kernels.blocks import (
     BUSY,
     COMPUTE,
     DIRECTIONS,
-    GROUPS,
-    KIND,
     OWN,
-    SIDE_LEVEL_FIELDS,
-    TILE_VECTORS,
-    VECTORS,
     Computation,
     Results,
     SideBlocks,
@@ -41,6 +36,32 @@ from swatsim.kernels.engines import (
     load_block,
     served,
 )
+from swatsim.kernels.measure import SideMeasures, fill_cut
+from swatsim.kernels.totals import (
+    BUNDLE_GROUPS,
+    BUNDLE_TILE_VECTORS,
+    COUNT,
+    FIRST,
+    FIRST_GROUPS,
+    FIRST_KIND,
+    FIRST_LOAD,
+    FIRST_TILE_VECTORS,
+    FIRST_VECTORS,
+    LAST_KIND,
+    LEVEL_COLUMNS,
+    LOAD_BYTES,
+    LOAD_CYCLES,
+    LOADED,
+    MOVED,
+    OF_BUNDLE,
+    OF_LEVEL,
+    OFTEN,
+    ONCE,
+    ROOM,
+    ROUNDS_OF_OTHER,
+    WRITTEN,
+    SideTotals,
+)
 
 IntArray = NDArray[np.int64]
 
@@ -53,46 +74,6 @@ UNBOUNDED = (1 << 63) - 1
 # candidate's cycles are known.
 ROW_CUT, COLUMN_CUT, OUTSIDE, LEAST, LEAST_BYTES, LEAST_ENERGY, NEAREST, LOADS, DRAIN, TRIED = range(10)
 CANDIDATE_COLUMNS = 10
-
-# Columns of SideTotals.table. The four of OFTEN are what the other side's `moved` is multiplied by. Of on-chip level l
-# there are 6 of `busy`, as in SideBlocks, and 8 of `moved`: OF_LEVEL + 14 · (l - 1) + 6 + 4 · direction + how often.
-(
-    FIRST, COUNT, OF_BUNDLE, BUNDLE_GROUPS, LOAD_BYTES, LOAD_CYCLES, FIRST_LOAD, BLOCK_ROOM, ROOM, WRITTEN
-) = range(10)  # fmt: skip
-OFTEN = 10
-BUNDLE_TILE_VECTORS = 14
-LOADED = 15
-OF_LEVEL = 16
-MOVED, LEVEL_COLUMNS = SIDE_LEVEL_FIELDS, SIDE_LEVEL_FIELDS + 8
-# How often something happens in a block, in terms of the other side of it.
-TILE_ROUNDS, ROUNDS_OF_OTHER, TILES, ONCE = range(4)
-
-
-class SideTotals(NamedTuple):
-    """Sums over the blocks of each cut of one side, parts of the reduction included."""
-
-    # [cut, ...]: its first block and how many it has, in all and in a bundle; groups of a bundle; bytes and cycles to
-    # load each block once; cycles of the first block; bytes in the resident level of the largest block, and with the
-    # block that comes meanwhile; bytes written there, each block once; how often the other side's bytes move; vectors
-    # of the fullest tile, over a bundle's blocks; blocks that take cycles to load; by level the bytes of the busiest
-    # instance, and of all.
-    table: IntArray
-    resident: int  # the level where blocks are kept, counted from off chip
-
-    def of(self, field: int) -> IntArray:
-        """One column, [cut]."""
-        return self.table[:, field]
-
-    @property
-    def often(self) -> IntArray:
-        """[how often, cut]: what the other side's `moved` is multiplied by."""
-        return self.table[:, OFTEN : OFTEN + 4].T
-
-    @property
-    def moved(self) -> IntArray:
-        """[level, direction, how often, cut]: bytes of all instances."""
-        levels = self.table[:, OF_LEVEL:].reshape(self.table.shape[0], -1, LEVEL_COLUMNS)
-        return levels[:, :, MOVED:].reshape(*levels.shape[:2], 2, 4).transpose(1, 2, 3, 0)
 
 
 class Rest(NamedTuple):
@@ -152,17 +133,14 @@ def fits(need: IntArray, capacity: IntArray) -> bool:
 
 
 @kernel
-def result_sizes(
-    sides: tuple[SideBlocks, SideBlocks], totals: tuple[SideTotals, SideTotals], cuts: tuple[int, int], rest: Rest
-) -> tuple[int, int]:
+def result_sizes(totals: tuple[SideTotals, SideTotals], cuts: tuple[int, int], rest: Rest) -> tuple[int, int]:
     """Results of the first, largest block, and of all blocks of a bundle, in one instance of their level."""
     rows, columns = totals[0].table[cuts[0]], totals[1].table[cuts[1]]
-    row, column = sides[0].table[0, rows[FIRST]], sides[1].table[0, columns[FIRST]]
-    groups = row[GROUPS]
+    groups = rows[FIRST_GROUPS]
     if rest.result_in_tiles:
-        block = groups * row[TILE_VECTORS] * column[TILE_VECTORS]
+        block = groups * rows[FIRST_TILE_VECTORS] * columns[FIRST_TILE_VECTORS]
         return block, groups * rows[BUNDLE_TILE_VECTORS] * columns[BUNDLE_TILE_VECTORS]
-    return groups * row[VECTORS] * column[VECTORS], groups * (rest.values // rest.groups)
+    return groups * rows[FIRST_VECTORS] * columns[FIRST_VECTORS], groups * (rest.values // rest.groups)
 
 
 @kernel
@@ -269,9 +247,8 @@ def energy_of(
 
 @kernel
 def stores_of(
-    sides: tuple[SideBlocks, SideBlocks], cuts: tuple[IntArray, IntArray], results: Results, stores: tuple[int, int],
-    timing: Timing,
-) -> tuple[int, int, int]:  # fmt: skip
+    cuts: tuple[IntArray, IntArray], results: Results, stores: tuple[int, int], timing: Timing
+) -> tuple[int, int, int]:
     """Stores of one cut of each side: how many, cycles of all but the last two at least, and of the last one.
 
     stores: bytes of all, cycles of the last one.
@@ -280,15 +257,14 @@ def stores_of(
     count = rows[COUNT] * columns[OF_BUNDLE]
     if stores[1] == 0 or timing.levels[0, WIDTH] == 0:
         return count, 0, stores[1]
-    largest = results.store[1, sides[0].table[0, rows[FIRST], KIND], sides[1].table[0, columns[FIRST], KIND]]
+    largest = results.store[1, rows[FIRST_KIND], columns[FIRST_KIND]]
     return count, max(stores[0] // timing.levels[0, WIDTH] - 2 * largest, 0), stores[1]
 
 
 @kernel
 def list_candidates(
-    sides: tuple[SideBlocks, SideBlocks], totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest],
-    timing: Timing, found: IntArray,
-) -> int:  # fmt: skip
+    totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest], timing: Timing, found: IntArray
+) -> int:
     """Set found[candidate, ...] to all mappings that fit, not tried yet, and return how many there are."""
     results, rest = work
     count = 0
@@ -299,15 +275,13 @@ def list_candidates(
             rows, columns, cuts = totals[0].table[row], totals[1].table[column], (row, column)
             if rows[BUNDLE_GROUPS] != columns[BUNDLE_GROUPS] or (rest.whole_columns and columns[COUNT] > 1):
                 continue
-            room_needed(totals, cuts, result_sizes(sides, totals, cuts, rest), rest, need)
+            room_needed(totals, cuts, result_sizes(totals, cuts, rest), rest, need)
             if not fits(need, rest.capacity):
                 continue
             row_blocks, column_blocks = rows[OF_BUNDLE], columns[OF_BUNDLE]
-            last_row = sides[0].table[0, rows[FIRST] + rows[COUNT] - 1, KIND]
-            last_column = sides[1].table[0, columns[FIRST] + columns[COUNT] - 1, KIND]
-            last = results.store[1, last_row, last_column]
+            last = results.store[1, rows[LAST_KIND], columns[LAST_KIND]]
             drain = last + timing.store_latency + timing.load_latency if last > 0 else 0
-            storing = stores_of(sides, (rows, columns), results, (stores, last), timing)
+            storing = stores_of((rows, columns), results, (stores, last), timing)
             for outside in range(2):
                 if outside == 1 and (row_blocks == 1 or column_blocks == 1):
                     continue  # both orders are the same
@@ -418,7 +392,7 @@ def next_candidate(found: IntArray, count: int) -> int:
 
 @kernel
 def search(
-    sides: tuple[SideBlocks, SideBlocks], totals: tuple[SideTotals, SideTotals], work: tuple[Results, Computation],
+    sides: tuple[SideMeasures, SideMeasures], totals: tuple[SideTotals, SideTotals], work: tuple[Results, Computation],
     rest: Rest, timing: Timing, goal: tuple[int, int, int],
 ) -> Choice:  # fmt: skip
     """The best candidate for goal (objective, its count so far, the cycles so far); none where none is better.
@@ -428,7 +402,8 @@ def search(
     objective, bound, bound_cycles = goal
     most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
     found = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
-    count = list_candidates(sides, totals, (work[0], rest), timing, found)
+    count = list_candidates(totals, (work[0], rest), timing, found)
+    blocks = SideBlocks(sides[0].table), SideBlocks(sides[1].table)
     best = Choice(-1, -1, False, bound_cycles, 0, 0)
     best_count = bound
     for _ in range(count):
@@ -440,7 +415,9 @@ def search(
         must_be_faster = objective == CYCLES or least == best_count
         if must_be_faster and candidate[NEAREST] >= best.cycles:
             continue
-        cycles = candidate_cycles(sides, totals, work, timing, candidate, best.cycles if must_be_faster else UNBOUNDED)
+        fill_cut(sides[0], totals[0].table, candidate[ROW_CUT])
+        fill_cut(sides[1], totals[1].table, candidate[COLUMN_CUT])
+        cycles = candidate_cycles(blocks, totals, work, timing, candidate, best.cycles if must_be_faster else UNBOUNDED)
         if must_be_faster and cycles >= best.cycles:
             continue
         best = Choice(

@@ -73,6 +73,10 @@ cli.add_command(warmup_command.warmup)
     metavar="[FILE]",
     help="Say on standard error where the run's time went, stage by stage; with FILE, write it there as JSON.",
 )
+@click.option(
+    "--sample", type=float, metavar="PART", help="Simulate about this part of a large batch, estimate the rest."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the sample: the same seed, the same report.")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Processes; by default one per processor.")
 def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     arch: str,
@@ -87,6 +91,8 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     csv_file: str | None,
     timeline_file: str | None,
     profile: str | None,
+    sample: float | None,
+    seed: int,
     workers: int | None,
 ) -> None:
     """Simulate one training step of a trace on an architecture."""
@@ -118,7 +124,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
             report = simulate(
                 architecture, trace, layers=layers, passes=passes or PASSES, objective=objective,
                 formats=unique("--format", map(parse_format, formats)), keep_timeline=timeline_file is not None,
-                workers=workers, progress=progress,
+                sample=sample, seed=seed, workers=workers, progress=progress,
             )  # fmt: skip
         with stage("report"):
             write_outputs(report, outputs, show)

@@ -11,6 +11,7 @@ from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction, contract, parts_of
 from swatsim.datapaths import arranged
 from swatsim.hierarchy import Hierarchy, hierarchy_of
+from swatsim.kernels.blocks import COMPUTE, Blocks
 from swatsim.layer import Layer, LayerSpec
 from swatsim.mapper import Mapped, Work, compulsory_bytes, held_parts, map_pass
 from swatsim.paper_macs import dense_paper_macs, paper_macs
@@ -18,6 +19,7 @@ from swatsim.passes import OPERANDS, RESULTS, REVERSED
 from swatsim.plan import Plan, plan_pass
 from swatsim.profile import stage
 from swatsim.reduction import WHOLE, Part
+from swatsim.sampling import EXACT, Estimate, SampledContraction, SampledSchedule, Sampling, Shared, combined
 from swatsim.schedule import Schedules, schedule
 from swatsim.sides import Order
 from swatsim.stored import StoredSizes, stored_sizes
@@ -34,13 +36,16 @@ class Node:
     dense: Hierarchy
     objective: str
     dense_plans: dict[tuple[LayerSpec, str], Plan]  # made so far: they depend on shapes alone
+    sampling: Sampling | None = None  # None: all is simulated
 
     @staticmethod
-    def of(architecture: Architecture, formats: Mapping[str, str], objective: str) -> Node:
+    def of(
+        architecture: Architecture, formats: Mapping[str, str], objective: str, sampling: Sampling | None = None
+    ) -> Node:
         """Number both hierarchies."""
         return Node(
             architecture=architecture, formats=formats, actual=hierarchy_of(architecture, formats),
-            dense=hierarchy_of(architecture, None), objective=objective, dense_plans={},
+            dense=hierarchy_of(architecture, None), objective=objective, dense_plans={}, sampling=sampling,
         )  # fmt: skip
 
 
@@ -57,6 +62,18 @@ class PassPlans:
     paper_macs: int  # the count of the SWAT paper: shapes and budgets alone
     scheduled: str  # operands whose zeros are skipped
     losses: Losses  # of compute cycles, as its schedules attribute them
+    error: Estimate = EXACT  # of the compute cycles
+
+    def bound(self, end: int) -> Plan:
+        """The plan as it is (0), or with its compute cycles at the lower (-1) or upper (1) end of their interval."""
+        plan, table = self.actual, self.actual.blocks.table.copy()
+        cycles = plan.compute_cycles
+        if end == 0 or self.error.variance == 0 or cycles == 0:
+            return plan
+        factor = max(0.0, 1 + end * self.error.half_width / cycles)
+        done = np.rint(np.cumsum(table[:, COMPUTE]) * factor).astype(np.int64)
+        table[:, COMPUTE] = np.diff(done, prepend=0)
+        return replace(plan, blocks=Blocks(table))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +105,20 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
     architecture = node.architecture
     order = Order(steps=architecture.mapping.step_order, windows=architecture.mapping.window_order)
     counted = REVERSED[pass_name] if layer.spec.transposed else pass_name
+    shared: Shared = {}
 
     @stage("contraction")
     def contracted(part: Part) -> tuple[Contraction, ...]:
-        return tuple(arranged(each, architecture) for each in contract(layer, pass_name, order, part))
+        found = (arranged(each, architecture) for each in contract(layer, pass_name, order, part))
+        if node.sampling is None:
+            return tuple(found)
+        name = f"{layer.spec.name} {pass_name} {part}"
+        in_images = part.images is not None and part.rows is None and part.columns is None
+        images = (*part.images, layer.spec.convolution.images) if in_images and part.images is not None else None
+        return tuple(
+            SampledContraction.of(each, node.sampling, f"{name} {number}", images, shared)
+            for number, each in enumerate(found)
+        )
 
     def cut(parts: int) -> list[tuple[Contraction, ...]]:
         return [contracted(part) for part in parts_of(layer, pass_name, architecture.tile.lanes, order, parts)]
@@ -120,7 +147,7 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         pass_name=pass_name, actual=actual, dense=node.dense_plans[shape],
         unskippable_macs=sum(each.ideal_positions for each in schedules), macs=sum(each.macs for each in schedules),
         effectual_macs=sum(each.effectual_macs for each in schedules), paper_macs=_paper_macs(layer, pass_name),
-        scheduled=_scheduled(schedules, mapped, pass_name), losses=_losses(mapped),
+        scheduled=_scheduled(schedules, mapped, pass_name), losses=_losses(mapped), error=_error(mapped),
     )  # fmt: skip
 
 
@@ -161,6 +188,12 @@ def _losses(mapped: Sequence[Mapped]) -> Losses:
     for schedule_taken in (part for each in mapped for part in each.arena.pieces.schedules):
         lost = lost.plus(schedule_taken.losses())
     return lost
+
+
+def _error(mapped: Sequence[Mapped]) -> Estimate:
+    """The error of the compute cycles: contractions and parts of their reductions are drawn from independently."""
+    schedules = (schedule for each in mapped for schedule in each.arena.pieces.schedules)
+    return combined([each.error for each in schedules if isinstance(each, SampledSchedule)])
 
 
 def _paper_macs(layer: Layer, pass_name: str) -> int:

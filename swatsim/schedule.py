@@ -10,7 +10,8 @@ from swatsim.contraction import Contraction
 from swatsim.datapaths import datapaths
 from swatsim.presence import count_met
 from swatsim.profile import stage
-from swatsim.way import Schedule
+from swatsim.sampling import SampledContraction
+from swatsim.way import Schedule, Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +59,8 @@ def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:
 
     What takes more compute cycles than the dense machine is given up: skipping is then off.
     """
-    datapath = datapaths()[architecture.datapath.kind]
-    ways = datapath.ways(contraction, architecture)
-    found = datapath.schedule(contraction, architecture, (*ways.skipping, *ways.dense))
+    ways = datapaths()[architecture.datapath.kind].ways(contraction, architecture)
+    found = _run(contraction, architecture, (*ways.skipping, *ways.dense))
     skipping, dense = found[: len(ways.skipping)], found[len(ways.skipping) :]
     fewest = min(each.compute_cycles for each in dense)
     actual = tuple(each for each in skipping if each.compute_cycles <= fewest)
@@ -76,4 +76,12 @@ def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:
 @stage("scheduling")
 def schedule_part(part: Contraction, like: Sequence[Schedule], architecture: Architecture) -> tuple[Schedule, ...]:
     """Schedule a part of a contraction's reduction in the ways of the whole."""
-    return datapaths()[architecture.datapath.kind].schedule(part, architecture, [each.way for each in like])
+    return _run(part, architecture, [each.way for each in like])
+
+
+def _run(contraction: Contraction, architecture: Architecture, ways: Sequence[Way]) -> tuple[Schedule, ...]:
+    if isinstance(contraction, SampledContraction):
+        from swatsim.sampling.schedules import schedule_sample
+
+        return schedule_sample(contraction, architecture, ways)
+    return datapaths()[architecture.datapath.kind].schedule(contraction, architecture, ways)

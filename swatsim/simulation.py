@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from swatsim.architecture import FORMATS, Architecture
@@ -19,7 +19,8 @@ from swatsim.paper_macs import dense_paper_macs
 from swatsim.passes import PASSES
 from swatsim.plan import Plan
 from swatsim.profile import stage
-from swatsim.report import OTHER, Report, machine_of, pass_row, stream_row, totals
+from swatsim.report import OTHER, Interval, Report, machine_of, pass_row, stream_row, totals
+from swatsim.sampling import CONFIDENCE, EXACT, Sampling
 from swatsim.step import step_operations, step_order
 from swatsim.stream_plan import plan_stream
 from swatsim.streaming import StreamOperation
@@ -43,6 +44,7 @@ class Options:
     objective: str
     formats: Mapping[str, str]
     keep_timeline: bool
+    sampling: Sampling | None  # None: all is simulated
 
 
 def simulate(  # noqa: PLR0913  each is a keyword of its own
@@ -54,6 +56,8 @@ def simulate(  # noqa: PLR0913  each is a keyword of its own
     objective: str = "cycles",
     formats: Mapping[str, str] | None = None,
     keep_timeline: bool = False,
+    sample: float | None = None,
+    seed: int = 0,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -67,6 +71,9 @@ def simulate(  # noqa: PLR0913  each is a keyword of its own
     objective : what mappings are chosen by: cycles, dram_bytes or energy.
     formats : storage formats of tensors (`{"weight": "bitmap"}`) in place of the levels' where blocks are kept.
     keep_timeline : whether the report has the timeline, block by block.
+    sample : simulate about this part of what depends on the images, estimate the rest (docs/sampling.md); by default
+        everything is simulated.
+    seed : of the sample.
     workers : processes (threads where none can be forked); by default one per processor. The report does not depend on
         it.
     progress : called with what is done and what is in all, in layers, each time that some are done.
@@ -78,13 +85,13 @@ def simulate(  # noqa: PLR0913  each is a keyword of its own
     _check_types(architecture, trace, layers)
     options = Options(
         layers=layers, passes=_passes(passes), objective=_objective(objective), formats=_formats(formats or {}),
-        keep_timeline=keep_timeline,
+        keep_timeline=keep_timeline, sampling=_sampling(sample, seed),
     )  # fmt: skip
     threads = thread_count(workers)
     chosen = [index for index, spec in enumerate(trace.specs) if fnmatchcase(spec.name, layers)]
     if not chosen:
         raise SwatsimError(f"layers: got {layers!r}, which matches none of the {len(trace)} layers of {trace.name}")
-    node = Node.of(architecture, options.formats, options.objective)
+    node = Node.of(architecture, options.formats, options.objective, options.sampling)
     planned = _plan(node, trace, chosen, options, threads, progress)
     if not any(each.passes for each in planned):
         raise SwatsimError(f"passes: got {', '.join(options.passes)}, expected one that the chosen layers make")
@@ -138,6 +145,11 @@ def _formats(formats: Mapping[str, str]) -> dict[str, str]:
     return dict(formats)
 
 
+def _sampling(sample: float | None, seed: int) -> Sampling | None:
+    sampling = Sampling(fraction=1 if sample is None else sample, seed=seed)
+    return None if sampling.whole else sampling
+
+
 def _check_types(architecture: object, trace: object, layers: object) -> None:
     for name, value, expected in (("architecture", architecture, Architecture), ("trace", trace, Trace)):
         if not isinstance(value, expected):
@@ -156,10 +168,10 @@ class _Work:
     order: Sequence[Key]
 
     @stage("timeline")
-    def place(self, *, dense: bool) -> tuple[Mapping[Key, Plan], Mapping[Key, PlacedPass]]:
-        """Plans, and when each runs."""
+    def place(self, *, dense: bool, end: int = 0) -> tuple[Mapping[Key, Plan], Mapping[Key, PlacedPass]]:
+        """Plans, and when each runs; with what is estimated at the lower (-1) or upper (1) end of its interval."""
         hierarchy = self.node.dense if dense else self.node.actual
-        plans = {key: self._plan(key, hierarchy, dense=dense) for key in self.order}
+        plans = {key: self._plan(key, hierarchy, dense=dense, end=end) for key in self.order}
         before = [None, *self.order[:-1]]
         scheduled = [
             Scheduled(layer=key[0], pass_name=key[1], plan=plans[key], made_before=_made_before(key, previous))
@@ -167,9 +179,20 @@ class _Work:
         ]
         return plans, dict(zip(self.order, place_passes(scheduled, hierarchy), strict=True))
 
-    def _plan(self, key: Key, hierarchy: Hierarchy, *, dense: bool) -> Plan:
+    def intervals(self, placed: Mapping[Key, PlacedPass]) -> Mapping[Key, Interval] | None:
+        """Of the cycles of each pass and stream; None where all is simulated."""
+        if self.node.sampling is None:
+            return None
+        low, high = (self.place(dense=False, end=end)[1] for end in (-1, 1))
+        errors = {key: self.passes[key].error if key in self.passes else EXACT for key in self.order}
+        return {
+            key: Interval.of((low[key].cycles, each.cycles, high[key].cycles), errors[key])
+            for key, each in placed.items()
+        }
+
+    def _plan(self, key: Key, hierarchy: Hierarchy, *, dense: bool, end: int) -> Plan:
         if key in self.passes:
-            return self.passes[key].dense if dense else self.passes[key].actual
+            return self.passes[key].dense if dense else self.passes[key].bound(end)
         return plan_stream(self.streams[key], hierarchy, dense=dense)
 
 
@@ -196,23 +219,31 @@ def _report(node: Node, trace: Trace, options: Options, planned: Sequence[LayerP
     order = [key for key in step_order(trace.specs, trace.graph, operations) if key in passes or key in streams]
     work = _Work(node=node, passes=passes, streams=streams, order=order)
     (plans, placed), (dense_plans, dense_placed) = work.place(dense=False), work.place(dense=True)
-    machine = machine_of(node.architecture)
+    machine, intervals = machine_of(node.architecture), work.intervals(placed)
     rows = [pass_row(found, placed[key], dense_placed[key], machine) for key, found in passes.items()]
     rows += [
         stream_row(streams[key], (placed[key], dense_placed[key]), (plans[key], dense_plans[key]), machine)
         for key in order if key in streams
     ]  # fmt: skip
+    if intervals is not None:
+        rows = [replace(row, interval=intervals[row.layer, row.pass_name]) for row in rows]
     uncomputed = sum(each.uncomputed_paper_macs for each in planned)
     return Report(
         swatsim_version=__version__,
         architecture=node.architecture.model_dump(mode="json"),
         trace=_provenance(trace),
-        simulation={"objective": options.objective, "formats": dict(options.formats)},
+        simulation={"objective": options.objective, "formats": dict(options.formats), **_sample_of(options.sampling)},
         records=(*rows, *totals(rows, (*options.passes, *([OTHER] if whole else [])), uncomputed)),
         area=area_of(node.architecture),
         footprint=footprint_of(sizes, trace.graph, node.architecture) if whole else None,
         timeline=tuple(placed[key] for key in order) if options.keep_timeline else None,
     )
+
+
+def _sample_of(sampling: Sampling | None) -> dict[str, object]:
+    if sampling is None:
+        return {}
+    return {"sample": {"fraction": sampling.fraction, "seed": sampling.seed, "confidence": CONFIDENCE}}
 
 
 def _provenance(trace: Trace) -> dict[str, object]:

@@ -129,6 +129,19 @@ _LEVEL_TENSOR = _bytes(
     "<level>_<direction>_<tensor>_bytes",
     "those of one tensor, by shape: `input`, `weight`, `output` (and their gradients), `state` (of the optimiser)",
 )
+# Of a run that simulated a sample, behind all others (docs/sampling.md).
+SAMPLED: tuple[Column, ...] = (
+    Column(name="cycles_low", unit="cycles", meaning="lower end of the 95 % interval of `cycles`",
+           read=lambda row, _: row.interval.low if row.interval else row.cycles),
+    Column(name="cycles_high", unit="cycles", meaning="its upper end",
+           read=lambda row, _: row.interval.high if row.interval else row.cycles),
+    _ratio("speedup_low", "ratio", "`dense_cycles` by `cycles_high`"),
+    _ratio("speedup_high", "ratio", "`dense_cycles` by `cycles_low`"),
+    Column(name="sampled_groups", unit="groups", meaning="of windows or of steps that were simulated; 0 where all are",
+           read=lambda row, _: row.interval.drawn if row.interval else 0),
+    Column(name="groups", unit="groups", meaning="that they were drawn from; 0 where all are simulated",
+           read=lambda row, _: row.interval.groups if row.interval else 0),
+)  # fmt: skip
 # In the order of the outputs; patterns stand where their columns do.
 DESCRIBED: tuple[Column, ...] = (
     *_BEFORE_TRAFFIC, _OUTERMOST, *_AFTER_TRAFFIC, _LOST, _STALL, *_ENERGY, _LEVEL_ENERGY, *_COSTS, *_ROOFLINE,
@@ -137,10 +150,10 @@ DESCRIBED: tuple[Column, ...] = (
 
 
 @lru_cache(maxsize=64)
-def columns_of(levels: tuple[str, ...]) -> dict[str, Reader]:
+def columns_of(levels: tuple[str, ...], *, sampled: bool = False) -> dict[str, Reader]:
     """The columns of a machine by name, in the order of the outputs, each with how a row is read."""
     found: dict[str, Reader] = {}
-    for column in DESCRIBED:
+    for column in (*DESCRIBED, *SAMPLED) if sampled else DESCRIBED:
         for name, read in _expanded(column, levels):
             found.setdefault(name, read)
     return found

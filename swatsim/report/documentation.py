@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from swatsim.moves import DIRECTIONS, TENSORS
-from swatsim.report.columns import CAUSES, DESCRIBED
+from swatsim.report.columns import CAUSES, DESCRIBED, SAMPLED, Column
 from swatsim.report.document import FORMAT, VERSION
 from swatsim.way import Losses
 
@@ -45,6 +45,13 @@ In the names, `<level>` is each level of the machine, outermost first, and `<out
 |---|---|---|
 """
 
+_SAMPLED = """
+A run of a sample ([sampling.md](sampling.md)) has these columns besides:
+
+| column | unit | meaning |
+|---|---|---|
+"""
+
 _DOCUMENT = f"""
 ## The JSON document
 
@@ -54,7 +61,7 @@ _DOCUMENT = f"""
 | `swatsim` | version of swatsim |
 | `architecture` | the whole machine as it was simulated, overrides included |
 | `trace` | name, network, scheme, digest and provenance of the trace |
-| `simulation` | `objective`, and `formats` by tensor, as they were asked for |
+| `simulation` | `objective`, and `formats` by tensor, as they were asked for; of a sample also `sample` |
 | `rows` | the rows, each with all columns |
 | `area` | `parts_mm2` by component, `total_mm2`, and `uncounted` components, whose size is not known; or null |
 | `footprint` | bytes kept from forward to backward, by layer and in all; or null |
@@ -63,11 +70,12 @@ _DOCUMENT = f"""
 
 def document() -> str:
     """The whole page."""
-    return _INTRODUCTION + "\n".join(_lines()) + "\n" + _DOCUMENT
+    tables = ("\n".join(_lines(columns)) + "\n" for columns in (DESCRIBED, SAMPLED))
+    return _INTRODUCTION + _SAMPLED.join(tables) + _DOCUMENT
 
 
-def _lines() -> Iterator[str]:
-    for column in DESCRIBED:
+def _lines(columns: Iterable[Column]) -> Iterator[str]:
+    for column in columns:
         yield f"| `{column.name}` | {column.unit} | {column.meaning} |"
 
 

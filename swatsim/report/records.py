@@ -12,6 +12,7 @@ from swatsim.energy import Energy, average_power_w, edp_js, spent
 from swatsim.moves import DIRECTIONS, TENSORS, Move
 from swatsim.passes import PASSES, STREAMING
 from swatsim.report.columns import Value, columns_of
+from swatsim.report.interval import Interval, added
 from swatsim.report.machine import Machine
 from swatsim.way import NO_LOSSES, Losses
 
@@ -62,6 +63,7 @@ class Row:
     blocks: int = 0
     prefetched_cycles: int = 0  # of the loads that ran under the pass before
     is_total: bool = False  # a layer too may be called "total"
+    interval: Interval | None = None  # of the cycles, where a sample was simulated
 
     @property
     def stall_cycles(self) -> int:
@@ -140,10 +142,21 @@ class Row:
         below = self.roofline_macs_per_cycle < self.machine.peak_macs_per_cycle
         return self.machine.outermost if below else "compute"
 
+    @property
+    def speedup_low(self) -> float | None:
+        """Speedup at the upper end of the interval of the cycles; that itself where all is simulated."""
+        return self.speedup if self.interval is None else _ratio(self.dense_cycles, self.interval.high)
+
+    @property
+    def speedup_high(self) -> float | None:
+        """Speedup at the lower end of the interval of the cycles."""
+        return self.speedup if self.interval is None else _ratio(self.dense_cycles, self.interval.low)
+
     def as_dict(self) -> dict[str, Value]:
         """All columns, in the order in which every output lists them."""
         energy = self.energy
-        return {name: read(self, energy) for name, read in columns_of(self.machine.levels).items()}
+        columns = columns_of(self.machine.levels, sampled=self.interval is not None)
+        return {name: read(self, energy) for name, read in columns.items()}
 
 
 def _ratio(count: int, by: int) -> float | None:
@@ -184,8 +197,10 @@ def add(name: str, rows: Sequence[Row], extra_paper_macs: int = 0) -> Row:
     sums = {field: sum(getattr(row, field) for row in rows) for field in _ADDED}
     sums["paper_macs"] += extra_paper_macs
     scheduled = {part for row in rows for part in row.scheduled.split("+") if part}
+    intervals = [row.interval for row in rows if row.interval is not None]
     return Row(
         layer=TOTAL, pass_name=name, machine=rows[0].machine, **sums,
+        interval=added(intervals, sums["cycles"]) if intervals else None,
         moved_bytes=_sums(row.moved_bytes for row in rows),
         dense_moved_bytes=_sums(row.dense_moved_bytes for row in rows),
         stalls=_sums(row.stalls for row in rows), dense_stalls=_sums(row.dense_stalls for row in rows),

@@ -46,6 +46,11 @@ class Report:
         return is_synthetic(self.trace.get("provenance") or {})
 
     @property
+    def sample(self) -> Mapping[str, Any] | None:
+        """The `fraction`, `seed` and `confidence` of the sample that was simulated; None: everything was."""
+        return self.simulation.get("sample")
+
+    @property
     def trace_title(self) -> str:
         """The trace's name, marked where it is synthetic."""
         return f"{self.trace['name']} (synthetic)" if self.synthetic else str(self.trace["name"])

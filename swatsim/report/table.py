@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from rich.console import Console, Group
 from rich.text import Text
@@ -43,9 +44,19 @@ def print_table(report: Report, console: Console, show: str = "cycles") -> None:
     view = VIEWS[show](report)
     print_view(console, view)
     below = list(_summary(report) if show == "cycles" else view.notes)
+    if report.sample is not None:
+        below.append(_sample(report.sample))
     if report.synthetic:
         below.append(SYNTHETIC)
     console.print(Group(*(Text(line) for line in ("", *below))), width=min(WIDTH, console.width))
+
+
+def _sample(sample: Mapping[str, Any]) -> str:
+    return (
+        f"Sampled: --sample {sample['fraction']:g} --seed {sample['seed']}. Cycles of passes with a sample (groups "
+        f"simulated / in all) are estimates; {sample['confidence']:.0%} of their intervals hold the truth. What has "
+        "none was simulated whole. Bytes are exact."
+    )
 
 
 def _summary(report: Report) -> Iterator[str]:
@@ -63,6 +74,10 @@ def _total_lines(report: Report, total: Row) -> Iterator[str]:
         f"{report.architecture['name']}, trace {report.trace_title}, {total.pass_name}: {total.cycles:,} cycles "
         f"({milliseconds:.3f} ms at {clock_hz / 1e6:g} MHz)."
     )
+    interval = total.interval
+    if interval is not None:
+        low, high = (f"{each:.2f}x" if each else "no time" for each in (total.speedup_low, total.speedup_high))
+        yield f"Estimated: {interval.low:,} to {interval.high:,} cycles, a speedup of {low} to {high}."
     yield f"Speedup over the same machine without skipping: {speedup} with memory stalls, {compute} in compute cycles."
     energy, power = total.energy.total, total.average_power_w
     yield (

@@ -28,7 +28,23 @@ def cycles_view(report: Report) -> View:
         heading(report.machine.outermost.upper()),
         "bound",
     )
-    return _view(report, headings, _cycles_cells, left={"bound"})
+    if report.sample is None:
+        return _view(report, headings, _cycles_cells, left={"bound"})
+
+    def cells(record: Row) -> tuple[str, ...]:
+        cycles, *others = _cycles_cells(record)
+        return (cycles, *_sampled_cells(record), *others)
+
+    return _view(report, ("cycles", "error", "sample", *headings[1:]), cells, left={"bound"})
+
+
+def _sampled_cells(record: Row) -> tuple[str, str]:
+    """Half of the interval as a share of the cycles, and the groups that were simulated, of all."""
+    interval = record.interval
+    if interval is None or not interval.groups:
+        return NOTHING, NOTHING
+    half = max(interval.high - record.cycles, record.cycles - interval.low)
+    return f"{half / max(1, record.cycles):.1%}", f"{interval.drawn}/{interval.groups}"
 
 
 def _cycles_cells(record: Row) -> tuple[str, ...]:

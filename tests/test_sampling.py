@@ -1,0 +1,202 @@
+"""Batches of which a sample is simulated: the truth, the whole batch simulated, is where the intervals say."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cache
+from random import Random
+
+import numpy as np
+import pytest
+from command_line import in_process
+
+import swatsim
+from swatsim.errors import SwatsimError
+from swatsim.report.document import to_json
+from swatsim.sampling import student_quantile
+from swatsim.sampling.design import cut_into_groups, draw
+from swatsim.sampling.errors import Estimate, combined, slowest_set_error
+
+SEEDS = 200
+FRACTION = 0.1
+
+
+def batch(images, channels, size, seed=0):
+    """A layer whose images differ in density and have places in common."""
+    random = np.random.default_rng(seed)
+    density = random.uniform(0.15, 0.6, images)[:, None, None, None]
+
+    def values(count):
+        shared = random.random((1, count, size, size))
+        return (shared + random.random((images, count, size, size))) / 2 < density
+
+    return swatsim.Layer.from_arrays(
+        "conv", input=values(channels), weight=random.random((channels, channels, 3, 3)) < 0.3,
+        output_grad=values(channels), padding=1,
+    )  # fmt: skip
+
+
+@cache
+def machine(name):
+    return swatsim.load_architecture(name, overrides={"tiles": 2, "tile.rows": 2, "tile.columns": 2})
+
+
+@cache
+def trace(images=64):
+    return swatsim.Trace("batch", [batch(images, 8, 16)])
+
+
+def run(name="tensordash", images=64, **keywords):
+    return swatsim.simulate(machine(name), trace(images), workers=1, **keywords)
+
+
+@cache
+def truths_and_intervals():
+    """By pass: the cycles of the whole batch, and of each seed's report those that it gives and their interval."""
+    exact = run()
+    rows = {(row.layer, row.pass_name): (row.cycles, []) for row in exact.records}
+    for seed in range(SEEDS):
+        for row in run(sample=FRACTION, seed=seed).records:
+            rows[row.layer, row.pass_name][1].append((row.interval.low, row.cycles, row.interval.high))
+    return rows
+
+
+@pytest.mark.parametrize("key", [
+    ("conv", "forward"), ("conv", "input_grad"), ("conv", "weight_grad"), ("total", "backward"), ("total", "step"),
+])  # fmt: skip
+def test_intervals_hold_the_truth_nearly_always_and_not_always(key):
+    """95 % of them: of 200, 90 to 99 %."""
+    truth, found = truths_and_intervals()[key]
+    inside = sum(low <= truth <= high for low, _, high in found) / SEEDS
+    assert 0.90 <= inside <= 0.99
+
+
+@pytest.mark.parametrize("key", [("conv", "forward"), ("conv", "input_grad"), ("conv", "weight_grad")])
+def test_estimates_have_no_bias_and_narrow_intervals(key):
+    truth, found = truths_and_intervals()[key]
+    errors = [cycles / truth - 1 for _, cycles, _ in found]
+    widths = [(high - low) / truth for low, _, high in found]
+    assert abs(np.mean(errors)) < 0.2 * np.mean(widths)
+    assert np.mean(widths) < 0.05
+    assert np.std(errors) > 0, "a sample that is always the same is none"
+
+
+def test_what_is_no_estimate_has_an_interval_of_nothing():
+    for row in run("dadiannao", sample=FRACTION).records:
+        assert (row.interval.low, row.interval.high, row.interval.groups) == (row.cycles, row.cycles, 0)
+
+
+def test_bytes_and_dense_cycles_are_those_of_the_whole_batch():
+    exact, sampled = run(), run(sample=FRACTION)
+    for one, other in zip(exact.layer_records, sampled.layer_records, strict=True):
+        assert one.dense_cycles == other.dense_cycles
+        assert (one.macs, one.effectual_macs, one.compulsory_dram_bytes) == (
+            other.macs, other.effectual_macs, other.compulsory_dram_bytes
+        )  # fmt: skip
+
+
+def test_all_of_a_batch_is_the_batch():
+    assert to_json(run(sample=1)) == to_json(run()) == to_json(run(sample=1.0, seed=7))
+
+
+def test_too_few_windows_are_all_simulated():
+    """A small image has fewer groups of windows than may be drawn from."""
+    small = swatsim.Trace("small", [batch(1, 8, 4)])
+    exact, sampled = (
+        swatsim.simulate(machine("tensordash"), small, workers=1, **sample) for sample in ({}, {"sample": 0.05})
+    )
+    assert [row.cycles for row in exact.records] == [row.cycles for row in sampled.records]
+    assert all(row.interval.groups == 0 for row in sampled.records)
+
+
+def test_a_seed_decides_alone():
+    one = to_json(run(sample=FRACTION, seed=1))
+    assert one == to_json(run(sample=FRACTION, seed=1))
+    assert one == to_json(swatsim.simulate(machine("tensordash"), trace(), sample=FRACTION, seed=1, workers=2))
+    assert json.loads(one)["rows"] != json.loads(to_json(run(sample=FRACTION, seed=2)))["rows"]
+
+
+def test_the_report_says_what_was_sampled():
+    report = run(sample=FRACTION, seed=3)
+    document = json.loads(to_json(report))
+    assert document["simulation"]["sample"] == {"fraction": FRACTION, "seed": 3, "confidence": 0.95}
+    row = document["rows"][0]
+    assert row["cycles_low"] < row["cycles"] < row["cycles_high"]
+    assert row["speedup_low"] < row["speedup"] < row["speedup_high"]
+    assert 0 < row["sampled_groups"] < row["groups"]
+    assert "cycles_low" not in json.loads(to_json(run()))["rows"][0]
+
+
+@pytest.mark.parametrize("fraction", [0, -0.1, 1.5, math.nan, math.inf, True, "half"])
+def test_what_is_no_part_is_refused(fraction):
+    with pytest.raises(SwatsimError, match=r"^sample: got .*, expected a number above 0 and at most 1$"):
+        run(sample=fraction)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True])
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises(SwatsimError, match=r"^seed: got .*, expected an integer from 0$"):
+        run(sample=0.5, seed=seed)
+
+
+# Two-sided 95 % quantiles of Student's t from a printed table (W. H. Beyer, CRC Standard Mathematical Tables, 1984).
+@pytest.mark.parametrize(("freedom", "quantile"), [
+    (1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (7, 2.365), (10, 2.228), (30, 2.042), (120, 1.980),
+    (math.inf, 1.960),
+])  # fmt: skip
+def test_quantiles_of_student(freedom, quantile):
+    assert student_quantile(freedom) == pytest.approx(quantile, rel=1e-3)
+
+
+def test_every_group_is_stood_for_by_one_of_its_stratum():
+    random = Random(0)
+    auxiliary = np.array([random.random() for _ in range(150)])
+    chosen = draw(auxiliary, 0.2, random)
+    assert chosen.drawn.size == 30
+    assert chosen.weights.sum() == auxiliary.size
+    assert chosen.donor[chosen.drawn].tolist() == list(range(30))
+    order = np.argsort(np.argsort(auxiliary, kind="stable"))
+    for group, donor in enumerate(chosen.donor):
+        # Strata are neighbours in the order of the auxiliary: 15 of 10 groups each.
+        assert order[group] // 10 == order[chosen.drawn[donor]] // 10
+
+
+def test_groups_are_whole_granules():
+    groups = cut_into_groups(units=1003, granule=4, usual=20, fraction=0.5)
+    assert groups.size % 4 == 0
+    assert groups.size * groups.count + len(groups.rest) == 1003
+    assert cut_into_groups(units=60, granule=4, usual=20, fraction=0.05) is None
+
+
+def test_the_variance_of_a_stratified_mean():
+    """Of one barrier set it is the textbook's (Cochran, 1977, §5.6): by enumeration of all samples of two of six."""
+    strata, size = 8, 6
+    cycles = np.random.default_rng(0).uniform(0, 9, strata * size) + np.repeat(100 * np.arange(strata), size)
+    # Two are drawn of each stratum of six.
+    exact = sum(size * (size / 2 - 1) * own.var(ddof=1) for own in cycles.reshape(strata, size))
+    found = []
+    for seed in range(1000):
+        chosen = draw(np.repeat(np.arange(strata), size).astype(float), 2 / size, Random(seed))
+        estimate = slowest_set_error(cycles[chosen.drawn][:, None], np.zeros(1), chosen)
+        # One degree of freedom goes to the slope.
+        found.append(estimate.variance * estimate.freedom / (estimate.freedom + 1))
+    assert np.mean(found) == pytest.approx(exact, rel=0.05)
+
+
+def test_independent_errors_add_up():
+    both = combined([Estimate(variance=4.0, freedom=5.0, drawn=6, groups=9), Estimate(variance=4.0, freedom=5.0)])
+    assert (both.variance, both.freedom, both.drawn, both.groups) == (8.0, 10.0, 6, 9)
+
+
+def test_the_command_says_so(tmp_path, capsys):
+    with swatsim.TraceWriter(tmp_path / "batch", metadata=swatsim.TraceMetadata(name="batch")) as writer:
+        writer.add(trace().layer(0))
+    command = ("run", "--arch", "cnvlutin", "--trace", tmp_path / "batch", "--sample")
+    code, output, _ = in_process(capsys, *command, "0.1", "--seed", "4")
+    assert code == 0
+    assert "Sampled: --sample 0.1 --seed 4." in output
+    assert "Estimated: " in output
+    assert in_process(capsys, *command, "2")[::2] == (
+        2, "sample: got 2.0, expected a number above 0 and at most 1\n"
+    )  # fmt: skip

@@ -57,6 +57,7 @@ class PassPlans:
     paper_macs: int  # the count of the SWAT paper: shapes and budgets alone
     scheduled: str  # operands whose zeros are skipped
     losses: Losses  # of compute cycles, as its schedules attribute them
+    densities: Mapping[str, float]  # share of non-zeros, by operand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +122,7 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         unskippable_macs=sum(each.ideal_positions for each in schedules), macs=sum(each.macs for each in schedules),
         effectual_macs=sum(each.effectual_macs for each in schedules), paper_macs=_paper_macs(layer, pass_name),
         scheduled=_scheduled(schedules, mapped, pass_name), losses=_losses(mapped),
+        densities={role: operand.bits.density for role, operand in layer.passes[pass_name].operands.items()},
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ def to_json(report: Report) -> str:
         "format": FORMAT,
         "version": VERSION,
         "swatsim": report.swatsim_version,
+        **({} if report.command is None else {"command": list(report.command)}),
         "architecture": report.architecture,
         "trace": report.trace,
         "simulation": report.simulation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swatsim.moves import DIRECTIONS, TENSORS
+from swatsim.passes import ROLES
 from swatsim.report.columns import CAUSES, DESCRIBED
 from swatsim.report.document import FORMAT, VERSION
 from swatsim.way import Losses
@@ -12,6 +13,7 @@ from swatsim.way import Losses
 _DIRECTIONS = " or ".join(f"`{name}`" for name in DIRECTIONS)
 _TENSORS = ", ".join(f"`{name}`" for name in TENSORS)
 _CAUSES = ", ".join(f"`{name}`" for name in CAUSES)
+_ROLES = ", ".join(f"`{name}`" for name in ROLES)
 _LOSSES = ", ".join(f"`{name}`" for name in Losses._fields)
 
 _INTRODUCTION = f"""\
@@ -38,8 +40,9 @@ the ridge is at the bytes of both directions.
 ## Columns
 
 In the names, `<level>` is each level of the machine, outermost first, and `<outermost>` the first of them;
-`<direction>` is {_DIRECTIONS}; `<tensor>` is {_TENSORS}; `<loss>` is {_LOSSES}; `<cause>` is a level or
-{_CAUSES}. What has no value is null in JSON, empty in CSV and NaN in pandas.
+`<direction>` is {_DIRECTIONS}; `<tensor>` is {_TENSORS};
+`<operand>` is {_ROLES}; `<loss>` is {_LOSSES};
+`<cause>` is a level or {_CAUSES}. What has no value is null in JSON, empty in CSV and NaN in pandas.
 
 | column | unit | meaning |
 |---|---|---|
@@ -54,6 +57,7 @@ _DOCUMENT = f"""
 | `swatsim` | version of swatsim |
 | `architecture` | the whole machine as it was simulated, overrides included |
 | `trace` | name, network, scheme, digest and provenance of the trace |
+| `command` | the command that made it, without what does not change it (outputs, workers); missing where Python did |
 | `simulation` | `objective`, and `formats` by tensor, as they were asked for |
 | `rows` | the rows, each with all columns |
 | `area` | `parts_mm2` by component, `total_mm2`, and `uncounted` components, whose size is not known; or null |

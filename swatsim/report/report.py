@@ -33,6 +33,7 @@ class Report:
     simulation: Mapping[str, Any] = field(default_factory=dict)  # objective and formats
     area: Area | None = None
     footprint: Footprint | None = None
+    command: tuple[str, ...] | None = None  # that made it, without what does not change it
     timeline: tuple[PlacedPass, ...] | None = None  # passes in the order of the step, where they were kept
 
     @property

@@ -47,17 +47,27 @@ def _tensors() -> tuple[Series, ...]:
     return tuple(Series(name=tensor, color=OF_TENSOR[tensor]) for tensor in TENSORS)
 
 
-def footprint(run: Run) -> BarChart | None:
-    """Bytes kept from the forward to the backward pass; None where the step was not simulated as a whole."""
-    kept = run.document.get("footprint")
-    if kept is None:
-        return None
-    groups = [_kept("all together", kept["total"]), _kept("between layers", kept["between_total"])]
-    groups += [_kept(each["name"], each) for each in kept["layers"]]
+def footprint(run: Run) -> BarChart:
+    """Bytes kept from the forward to the backward pass, of a step that was simulated as a whole."""
+    kept = run.document["footprint"]
+    names = {"all together": "total", "of layers": "layers_total", "between layers": "between_total"}
+    return _footprint("Bytes kept from the forward to the backward pass", {
+        shown: kept[key] for shown, key in names.items()
+    })  # fmt: skip
+
+
+def footprint_by_layer(run: Run) -> BarChart:
+    """The same of each layer."""
+    layers = {each["name"]: each for each in run.document["footprint"]["layers"]}
+    return _footprint("Bytes that each layer keeps for its backward pass", layers)
+
+
+def _footprint(title: str, kept: Mapping[str, Mapping[str, Any]]) -> BarChart:
+    groups = (_kept(name, each) for name, each in kept.items())
     series = (Series(name="activations", color="blue"), Series(name="weights", color="orange"))
     return BarChart(
-        title="Bytes kept from the forward to the backward pass", unit="bytes", series=series,
-        groups=tuple(group for group in groups if group.bars), mark="all stored dense",
+        title=title, unit="bytes", series=series, groups=tuple(group for group in groups if group.bars),
+        mark="all stored dense",
     )  # fmt: skip
 
 

@@ -28,11 +28,6 @@ class Bar:
         """The length of the bar."""
         return sum(self.parts)
 
-    @property
-    def most(self) -> float:
-        """The largest value that it shows."""
-        return max(self.value, self.mark or 0.0, self.high or 0.0)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -58,7 +53,11 @@ class BarChart:
     @property
     def most(self) -> float:
         """The largest value that any bar shows."""
-        return max((bar.most for group in self.groups for bar in group.bars), default=0.0)
+        bars = [bar for group in self.groups for bar in group.bars]
+        values = [bar.value for bar in bars]
+        values += [bar.mark for bar in bars if self.mark and bar.mark is not None]
+        values += [bar.high for bar in bars if self.band and bar.high is not None]
+        return max(values, default=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

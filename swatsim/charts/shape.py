@@ -18,7 +18,8 @@ def roofline(run: Run) -> RoofChart:
     machine = run.document["architecture"]
     tile = machine["tile"]
     return RoofChart(
-        title="Roofline", series=tuple(Series(name=name, color=OF_PASS[name]) for name in run.passes),
+        title="Multiplications a cycle, by what each byte off chip allows",
+        series=tuple(Series(name=name, color=OF_PASS[name]) for name in run.passes),
         points=tuple(points), level=run.levels[0],
         peak=float(machine["tiles"] * tile["rows"] * tile["columns"] * tile["lanes"]),
         ridge=run.document["rows"][0]["ridge_macs_per_dram_byte"],

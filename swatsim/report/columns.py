@@ -25,7 +25,7 @@ Reader: TypeAlias = Callable[["Row", "Energy"], Value]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column. A name with <level>, <direction>, <tensor>, <operand>, <loss> or <cause> stands for one column for each."""
+    """One column. A name with <level>, <direction>, <tensor>, <loss> or <cause> stands for one column for each."""
 
     name: str
     unit: str
@@ -55,6 +55,10 @@ def _energy(name: str, meaning: str, read: Reader) -> Column:
 
 def _ratio(name: str, unit: str, meaning: str, read: Reader | None = None) -> Column:
     return Column(name=name, unit=unit, meaning=meaning, read=read)
+
+
+def _density(operand: str) -> Reader:
+    return lambda row, _: row.densities.get(operand)
 
 
 _BEFORE_TRAFFIC = (
@@ -130,15 +134,19 @@ _LEVEL_TENSOR = _bytes(
     "<level>_<direction>_<tensor>_bytes",
     "those of one tensor, by shape: `input`, `weight`, `output` (and their gradients), `state` (of the optimiser)",
 )
-_DENSITY = _ratio(
-    "<operand>_density",
-    "ratio",
-    "share of non-zeros in an operand of the pass; nothing where the pass has no such operand",
+_DENSITIES = tuple(
+    _ratio(
+        f"{role}_density",
+        "ratio",
+        f"share of non-zeros in the {role.replace('_grad', ' gradient')} that is multiplied; else nothing",
+        _density(role),
+    )
+    for role in ROLES
 )
 # In the order of the outputs; patterns stand where their columns do.
 DESCRIBED: tuple[Column, ...] = (
     *_BEFORE_TRAFFIC, _OUTERMOST, *_AFTER_TRAFFIC, _LOST, _STALL, *_ENERGY, _LEVEL_ENERGY, *_COSTS, *_ROOFLINE,
-    _LEVEL_TOTAL, _LEVEL_TENSOR, _DENSITY,
+    _LEVEL_TOTAL, _LEVEL_TENSOR, *_DENSITIES,
 )  # fmt: skip
 
 
@@ -170,9 +178,6 @@ def _expanded(column: Column, levels: tuple[str, ...]) -> Iterator[tuple[str, Re
     elif column is _LEVEL_TENSOR:
         for level, direction, tensor in product(levels, DIRECTIONS, TENSORS):
             yield f"{level}_{direction}_{tensor}_bytes", _tensor_bytes(Move(level, direction, tensor))
-    elif column is _DENSITY:
-        for operand in ROLES:
-            yield f"{operand}_density", _density(operand)
     else:
         yield column.name, column.read or _attribute(column.name)
 
@@ -188,10 +193,6 @@ def _attribute(name: str) -> Reader:
         return value
 
     return read
-
-
-def _density(operand: str) -> Reader:
-    return lambda row, _: row.densities.get(operand)
 
 
 def _lost(loss: str) -> Reader:

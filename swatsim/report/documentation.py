@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swatsim.moves import DIRECTIONS, TENSORS
-from swatsim.passes import ROLES
 from swatsim.report.columns import CAUSES, DESCRIBED
 from swatsim.report.document import FORMAT, VERSION
 from swatsim.way import Losses
@@ -13,7 +12,6 @@ from swatsim.way import Losses
 _DIRECTIONS = " or ".join(f"`{name}`" for name in DIRECTIONS)
 _TENSORS = ", ".join(f"`{name}`" for name in TENSORS)
 _CAUSES = ", ".join(f"`{name}`" for name in CAUSES)
-_ROLES = ", ".join(f"`{name}`" for name in ROLES)
 _LOSSES = ", ".join(f"`{name}`" for name in Losses._fields)
 
 _INTRODUCTION = f"""\
@@ -40,9 +38,8 @@ the ridge is at the bytes of both directions.
 ## Columns
 
 In the names, `<level>` is each level of the machine, outermost first, and `<outermost>` the first of them;
-`<direction>` is {_DIRECTIONS}; `<tensor>` is {_TENSORS};
-`<operand>` is {_ROLES}; `<loss>` is {_LOSSES};
-`<cause>` is a level or {_CAUSES}. What has no value is null in JSON, empty in CSV and NaN in pandas.
+`<direction>` is {_DIRECTIONS}; `<tensor>` is {_TENSORS}; `<loss>` is {_LOSSES}; `<cause>` is a level or
+{_CAUSES}. What has no value is null in JSON, empty in CSV and NaN in pandas.
 
 | column | unit | meaning |
 |---|---|---|

@@ -12,6 +12,7 @@ from swatsim.charts.units import amount_text, tick_text
 from swatsim.pages.figure import (
     AXIS,
     CHARACTER,
+    SMALL,
     Drawing,
     figure,
     legend_of,
@@ -22,7 +23,6 @@ from swatsim.pages.markup import element, percent, text
 
 LONGEST_NAME = 22
 _THICK, _THIN, _GAP, _GROUP_GAP, _LEAST_GROUP = 13, 6, 1, 6, 13
-_NUMBER = 0.2  # share of a narrow plot that a number takes
 _TALL = 400  # pixels from which the numbers of the axis stand above, too
 
 
@@ -76,19 +76,26 @@ def bar_figure(key: str, chart: BarChart, note: str = "") -> str:
         for name, top, end in zip(shown, tops, tops[1:], strict=False)
     ]  # fmt: skip
     places = [(value / layout.most, tick_text(value, chart.unit)) for value in marks]
-    plot = list(vertical_grid(places, AXIS - 4, tops[-1], above=tops[-1] > _TALL))
+    plot = list(vertical_grid(places, AXIS - 4, tops[-1], above=tops[-1] > _TALL, inside=not layout.values))
     for group, top in zip(chart.groups, tops, strict=False):
         plot += _group(layout, group, top)
     if chart.reference is not None:
         x = layout.x(chart.reference)
         plot.append(element("line", x1=x, x2=x, y1=AXIS - 4, y2=tops[-1], class_="one"))
+    amounts = list(_amounts(layout, tops)) if layout.values else []
     drawing = Drawing(
         names=names, names_width=max(map(len, shown), default=0) * CHARACTER + 12, plot=plot, height=tops[-1] + AXIS,
-        about=_about(chart), values=layout.values,
+        about=_about(chart),
+        amounts=[
+            element("text", text(amount), x="100%", y=y, class_="small", text_anchor="end") for amount, y in amounts
+        ],
+        amounts_width=max((len(amount) for amount, _ in amounts), default=0) * SMALL + 10,
     )  # fmt: skip
     legend = legend_of(chart.series, chart.mark, chart.band) if len(chart.series) > 1 or chart.mark else []
     if layout.named and not layout.values:
-        bars = dict.fromkeys(bar.name for group in chart.groups for bar in group.bars)
+        # The fullest group first: others may lack a bar in the middle.
+        groups = sorted(chart.groups, key=lambda group: -len(group.bars))
+        bars = dict.fromkeys(bar.name for group in groups for bar in group.bars)
         note = " ".join(filter(None, (f"Bars of one group, from the top: {', '.join(bars)}, where it has them.", note)))
     return figure(key, chart.title, legend, drawing, note)
 
@@ -117,18 +124,15 @@ def _bar(layout: _Layout, bar: Bar, y: int) -> Iterator[str]:
     if layout.chart.mark and bar.mark is not None:
         for name in ("rim", "mark"):
             yield element("line", x1=layout.x(bar.mark), x2=layout.x(bar.mark), y1=y, y2=y + height, class_=name)
-    if layout.values:
-        shown = amount_text(bar.value, layout.chart.unit) + (f" {text(bar.name)}" if layout.named else "")
-        yield element("text", shown, x=layout.x(_room(layout, bar)), dx=5, y=middle + 3.5, class_="small")
 
 
-def _room(layout: _Layout, bar: Bar) -> float:
-    """Where there is room for a number: behind the bar, or else behind the mark that would cross it."""
-    end = max(bar.value, bar.high or 0.0)
-    crossed = (
-        bar.mark is not None and end < bar.mark + _NUMBER * layout.most / 8 and bar.mark < end + _NUMBER * layout.most
-    )
-    return max(end, bar.mark or 0.0) if crossed else end
+def _amounts(layout: _Layout, tops: list[int]) -> Iterator[tuple[str, float]]:
+    """What is written at the right of each bar, and how far down."""
+    for group, top in zip(layout.chart.groups, tops, strict=False):
+        for number, bar in enumerate(group.bars):
+            shown = amount_text(bar.value, layout.chart.unit)
+            y = top + number * (layout.bar_height + _GAP) + layout.bar_height / 2 + 3.5
+            yield f"{bar.name} {shown}" if layout.named else shown, y
 
 
 def _tip(chart: BarChart, group: Group, bar: Bar) -> str:

@@ -37,7 +37,7 @@ def roof_figure(key: str, chart: RoofChart, note: str = "") -> str:
     up = [point.y for point in chart.points] + [chart.peak]
     x_ticks, y_ticks = decades(min(across), max(across) * 1.01), decades(min(up), max(up))
     x, y = (_Axis(marks[0], marks[-1], math.log) for marks in (x_ticks, y_ticks))
-    plot = list(vertical_grid([(x.share(v), f"{v:,g}") for v in x_ticks], AXIS, AXIS + _HEIGHT, above=False))
+    plot = list(vertical_grid([(x.share(v), f"{v:,g}") for v in x_ticks], AXIS, AXIS + _HEIGHT))
     plot += _roof(chart, x, y)
     for point in chart.points:
         roof = chart.peak if chart.ridge is None else min(chart.peak, chart.peak * point.x / chart.ridge)
@@ -79,10 +79,10 @@ def line_figure(key: str, chart: LineChart, note: str = "") -> str:
     across = sorted({x for x, _ in points})
     logarithmic = lowest > 0 and highest / lowest >= 8
     x = _Axis(lowest, highest if highest > lowest else lowest + 1, math.log if logarithmic else float)
-    marks = ticks(max(y for _, y in points) or 1.0, FEW_TICKS)
+    marks = ticks(max(y for _, y in points) or 1.0)
     y = _Axis(0.0, marks[-1], float)
-    plot = list(vertical_grid([(0.03 + 0.94 * x.share(v), f"{v:,g}") for v in _thinned(across)], AXIS, AXIS + _HEIGHT,
-                              above=False))  # fmt: skip
+    below = [(0.03 + 0.94 * x.share(value), f"{value:,g}") for value in _thinned(across)]
+    plot = list(vertical_grid(below, AXIS, AXIS + _HEIGHT))
     for line in chart.lines:
         placed = [(percent(0.03 + 0.94 * x.share(a)), _height(y.share(b))) for a, b in line.points]
         for (x1, y1), (x2, y2) in itertools.pairwise(placed):

@@ -13,7 +13,8 @@ from swatsim.pages.markup import element, percent, text
 
 _CELL = 17
 _GAP = 0.25  # between the strips of two passes, in strips
-_DARK = 0.5  # from which the number in a cell is white
+# From which the number in a cell is as the page is: on white, and on black.
+_DARK, _LIGHT = 0.85, 0.65
 _HEAD = 32  # pixels of the headings where there is room
 
 
@@ -90,6 +91,8 @@ def _cells(strips: _Strips, row: str, values: tuple[float | None, ...], y: float
         cell = element("rect", x=percent(left), y=y, width=percent(strips.width), height=_CELL - 1, class_="cell",
                        fill_opacity=0.06 + 0.94 * value)  # fmt: skip
         shown = f"{100 * value:.0f}" if value >= 0.01 or not value else f"{100 * value:.1f}"
-        label = element("text", shown, x=percent(left + strips.width / 2), y=y + 12, text_anchor="middle",
-                        class_="number on" if value >= _DARK else "number")  # fmt: skip
+        kind = "number on" if value >= _DARK else "number half" if value >= _LIGHT else "number"
+        label = element(
+            "text", shown, x=percent(left + strips.width / 2), y=y + 12, text_anchor="middle", class_=kind
+        )  # fmt: skip
         yield element("g", cell + label, data_tip=tip(f"{row} · {group}", [(name, f"{value:.2%}")]))

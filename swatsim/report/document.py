@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 
@@ -27,6 +28,14 @@ def to_json(report: Report) -> str:
         "footprint": None if report.footprint is None else asdict(report.footprint),
     }
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def to_html(report: Report) -> bytes:
+    """The page that `swatsim report` makes of this document (docs/pages.md)."""
+    from swatsim.pages import to_page
+
+    text = to_json(report)
+    return to_page(json.loads(text), hashlib.sha256(text.encode()).hexdigest())
 
 
 def _area(area: Area) -> dict[str, object]:

@@ -59,6 +59,15 @@ class BarChart:
         values += [bar.high for bar in bars if self.band and bar.high is not None]
         return max(values, default=0.0)
 
+    @property
+    def bar_names(self) -> tuple[str, ...]:
+        """The names of the bars of a group, where nothing but their place tells them apart: no color does."""
+        stacked = any(sum(map(bool, bar.parts)) > 1 for group in self.groups for bar in group.bars)
+        # The fullest group first: others may lack a bar in the middle.
+        groups = sorted(self.groups, key=lambda group: -len(group.bars))
+        names = tuple(dict.fromkeys(bar.name for group in groups for bar in group.bars))
+        return names if stacked and groups and len(groups[0].bars) > 1 else ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from swatsim.charts.colors import in_order
@@ -12,6 +12,7 @@ from swatsim.charts.run_rows import Record, outermost_bytes
 
 _LONGEST_NAME = 40
 _MOST_LINES = 8
+_NAMED = ("arch", "trace")
 Document = Mapping[str, Any]
 METRICS: dict[str, tuple[str, str, Callable[[Record], float | None]]] = {
     "speedup": ("Speedup over the same machine without skipping", "times", lambda row: row["speedup"]),
@@ -29,7 +30,7 @@ def bars(document: Document, metric: str) -> BarChart:
     shown = short_names(names, _LONGEST_NAME)
     groups = [_group(name, point, value_of(point, document, read)) for name, point in zip(shown, points, strict=True)]
     return BarChart(
-        title=f"{title} of {measured(document)}", unit=unit, series=(Series(name=metric, color="blue"),),
+        title=f"{title} ({measured(document)})", unit=unit, series=(Series(name=metric, color="blue"),),
         groups=tuple(groups), reference=1.0 if unit == "times" else None,
     )  # fmt: skip
 
@@ -48,7 +49,7 @@ def lines(document: Document, metric: str) -> LineChart | None:
             found.setdefault(label(point, others), []).append((float(point["parameters"][key]), float(value)))
     if not found or len(found) > _MOST_LINES:
         return None
-    return LineChart(title=f"{title} of {measured(document)}", x_name=key, unit=unit, lines=tuple(
+    return LineChart(title=f"{title} ({measured(document)})", x_name=key, unit=unit, lines=tuple(
         Line(name=name, color=in_order(number), points=tuple(sorted(points)))
         for number, (name, points) in enumerate(found.items())
     ))  # fmt: skip
@@ -79,9 +80,16 @@ def varied(document: Document) -> tuple[str, ...]:
     return tuple(key for key, known in values.items() if len(known) > 1)
 
 
-def label(point: Record, keys: tuple[str, ...] | list[str]) -> str:
-    """A point by those parameters."""
-    return ", ".join(f"{key}={point['parameters'].get(key, '')}" for key in keys) or str(point["architecture"]["name"])
+def label(point: Record, keys: Sequence[str]) -> str:
+    """A point by those parameters: machines and traces by name alone, keys by their ends where these differ."""
+    values = {_short(key, keys): point["parameters"].get(key, "") for key in keys}
+    words = (str(value) if key in _NAMED else f"{key}={value}" for key, value in values.items())
+    return ", ".join(words) or str(point["architecture"]["name"])
+
+
+def _short(key: str, keys: Sequence[str]) -> str:
+    end = key.rpartition(".")[2]
+    return end if sum(other.rpartition(".")[2] == end for other in keys) == 1 else key
 
 
 def total_of(point: Record, document: Document) -> Record | None:

@@ -50,15 +50,17 @@ def _marks(pen: Pen, chart: BarChart, places: Sequence[float], wide: float) -> l
     bars, axes, ink = [bar for group in chart.groups for bar in group.bars], pen.axes, pen.style.ink
     # Thin enough for bars that are a point wide.
     thick = min(1.0, 0.35 * wide * pen.size.inches * 72 / max(1, len(chart.groups)))
-    handles = []
+    handles: list[Any] = []
     if chart.band:
         banded = [(x, bar) for x, bar in zip(places, bars, strict=True) if bar.low is not None]
         lows, highs = [bar.low for _, bar in banded], [bar.high for _, bar in banded]
-        handles.append(axes.vlines([x for x, _ in banded], lows, highs, color=ink, linewidth=thick))
+        axes.vlines([x for x, _ in banded], lows, highs, color=ink, linewidth=thick)
+        handles += axes.plot([], [], color=ink, linestyle="none", marker="|")
     if chart.mark:
         marked = [(x, bar.mark) for x, bar in zip(places, bars, strict=True) if bar.mark is not None]
         starts, ends = [x - wide / 2 for x, _ in marked], [x + wide / 2 for x, _ in marked]
-        handles.append(axes.hlines([mark for _, mark in marked], starts, ends, color=ink, linewidth=max(0.5, thick)))
+        axes.hlines([mark for _, mark in marked], starts, ends, color=ink, linewidth=max(0.5, thick))
+        handles += axes.plot([], [], color=ink, linestyle="none", marker="_")
     return handles
 
 
@@ -71,3 +73,5 @@ def _axes(pen: Pen, chart: BarChart) -> None:
     pen.axes.grid(axis="y")
     pen.axes.tick_params(axis="x", length=0)
     pen.name_groups([group.name for group in chart.groups])
+    if chart.bar_names:
+        pen.name_across(f"in each group: {', '.join(map(plain, chart.bar_names))}")

@@ -35,7 +35,7 @@ def draw_roof(pen: Pen, chart: RoofChart) -> None:
     axes.set_yscale("log")
     axes.set_xlim(x[0], x[-1])
     axes.set_ylim(y[0], y[-1])
-    axes.set_xlabel(f"MACs per byte of {plain(chart.level)}")
+    pen.name_across(f"MACs per byte of {plain(chart.level)}")
     axes.set_ylabel("MACs a cycle")
     axes.grid()
     pen.legend(handles, [series.name for series in chart.series])
@@ -60,7 +60,7 @@ def draw_lines(pen: Pen, chart: LineChart) -> None:
     marks = ticks(max(y for line in chart.lines for _, y in line.points) or 1.0, 6)
     axes.set_yticks(marks, [tick_text(value, chart.unit) for value in marks])
     axes.set_ylim(0, marks[-1])
-    axes.set_xlabel(plain(chart.x_name))
+    pen.name_across(plain(chart.x_name))
     axes.set_ylabel(axis_name(chart.unit))
     axes.grid(axis="y")
     if len(chart.lines) > 1:

@@ -9,14 +9,12 @@ from swatsim.charts.model import BarChart, Chart, HeatChart, RoofChart
 from swatsim.errors import SwatsimError
 from swatsim.figures.bars import draw_bars
 from swatsim.figures.curves import draw_lines, draw_roof
-from swatsim.figures.pen import Pen
+from swatsim.figures.pen import Pen, plain
 from swatsim.figures.strips import draw_strips
 from swatsim.figures.style import named, settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_STRIP_INCHES = 1.35  # height of a strip, in heights of its text
 
 
 def matplotlib() -> Any:
@@ -36,10 +34,7 @@ def draw(chart: Chart, *, width: str = "single", style: str = "paper") -> Figure
     size, colors = named(width, style)
     library = matplotlib()
     with library.rc_context(settings(size, colors)):
-        height = size.height_inches
-        if isinstance(chart, HeatChart):
-            height = max(height, len(chart.columns) * _STRIP_INCHES * size.font_points / 72 + height / 2)
-        figure = library.figure.Figure(figsize=(size.inches, height), layout="constrained")
+        figure = library.figure.Figure(layout="constrained")
         pen = Pen(figure=figure, axes=figure.subplots(), size=size, style=colors)
         if isinstance(chart, BarChart):
             draw_bars(pen, chart)
@@ -50,5 +45,6 @@ def draw(chart: Chart, *, width: str = "single", style: str = "paper") -> Figure
         else:
             draw_lines(pen, chart)
         if size.title:
-            figure.suptitle(chart.title, x=0.01, ha="left")
+            figure.suptitle(plain(chart.title), x=0.01, ha="left")
+        pen.fit()
     return figure  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from swatsim.charts.names import short_names
@@ -23,25 +23,57 @@ class Pen:
     axes: Any
     size: Width
     style: Style
+    beside: list[float] = field(default_factory=list)  # points of height that are taken by all but the plot
+
+    @property
+    def small(self) -> float:
+        """Points of the text of axes and legends."""
+        return self.size.font_points - 1
 
     def legend(self, handles: Sequence[Any], names: Sequence[str]) -> None:
         """Above the axes, in as many columns as fit."""
-        points = (self.size.font_points - 1) * _CHARACTER
-        longest = max(map(len, names), default=1) * points + 4 * self.size.font_points
-        columns = max(1, min(len(names), int(self.size.inches * 72 / longest)))
+        room = self.size.inches * 72
+        columns = next(count for count in range(len(names), 0, -1) if count == 1 or self._width(names, count) < room)
         self.figure.legend(handles, [plain(name) for name in names], loc="outside upper left", ncols=columns,
                            columnspacing=1, handlelength=1.2, borderaxespad=0.2)  # fmt: skip
+        self.beside.append(-(-len(names) // columns) * self.small * 1.5 + self.small)
 
-    def name_groups(self, names: Sequence[str]) -> None:
-        """Names below the axes: side by side where they fit, else upright, and then only every so many."""
+    def _width(self, names: Sequence[str], columns: int) -> float:
+        """Points of a legend, which is filled column by column."""
+        rows = -(-len(names) // columns)
+        longest = [max(map(len, names[first : first + rows])) for first in range(0, len(names), rows)]
+        return sum(length * _CHARACTER + 3.2 for length in longest) * self.small
+
+    def name_groups(self, names: Sequence[str], room: float = 0.85) -> None:
+        """Names below the axes, which take `room` of the width.
+
+        They stand side by side where they fit, else upright, and then only every so many.
+        """
         shown = [plain(name) for name in short_names(list(names), _LONGEST_NAME)]
-        small = self.size.font_points - 1
-        room = self.size.inches * 72 * 0.85 / max(1, len(shown))  # points of each
-        if max(map(len, shown), default=0) * small * _CHARACTER < room:
+        longest = max(map(len, shown), default=0) * self.small * _CHARACTER
+        points = self.size.inches * 72 * room / max(1, len(shown))
+        if longest + self.small < points:
             self.axes.set_xticks(range(len(shown)), shown)
+            self.beside.append(self.small * _LINE)
             return
-        every = -int(-small * _LINE // room)
+        every = -int(-self.small * _LINE // points)
         self.axes.set_xticks(range(0, len(shown), every), shown[::every], rotation=90)
+        self.beside.append(longest)
+
+    def room(self, names: Sequence[str], more: int) -> float:
+        """The share of the width that is left beside names at the left and `more` characters at the right."""
+        taken = (max(map(len, names), default=0) + more) * self.small * _CHARACTER
+        return 1 - taken / (self.size.inches * 72)
+
+    def name_across(self, name: str) -> None:
+        """What is across, below the axes."""
+        self.axes.set_xlabel(name)
+        self.beside.append(self.size.font_points * 1.5)
+
+    def fit(self) -> None:
+        """Make the figure as high as its plot and all that stands above and below it."""
+        title = self.size.font_points * 2 if self.size.title else 0
+        self.figure.set_size_inches(self.size.inches, self.size.plot_inches + (sum(self.beside) + title) / 72)
 
 
 def plain(name: str) -> str:

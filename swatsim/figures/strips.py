@@ -7,6 +7,8 @@ import math
 from swatsim.charts.model import HeatChart
 from swatsim.figures.pen import Pen, plain
 
+_SCALE = 7  # characters that the scale takes
+
 
 def draw_strips(pen: Pen, chart: HeatChart) -> None:
     """A strip for each column of the chart, from left to right the layers."""
@@ -20,7 +22,7 @@ def draw_strips(pen: Pen, chart: HeatChart) -> None:
     for row in range(1, len(groups)):
         if groups[row] != groups[row - 1]:
             pen.axes.axhline(row - 0.5, color=pen.style.paper, linewidth=2)
-    pen.name_groups(chart.rows)
+    pen.name_groups(chart.rows, pen.room(names, _SCALE))
     bar = pen.figure.colorbar(image, ax=pen.axes, fraction=0.05, pad=0.02, ticks=[0, 0.25, 0.5, 0.75, 1])
     bar.ax.set_yticklabels(["0", "25 %", "50 %", "75 %", "100 %"])
     bar.outline.set_visible(False)

@@ -11,19 +11,19 @@ from swatsim.errors import SwatsimError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Width:
-    """How large a figure is, and its text: inches and points."""
+    """How large a figure is, and its text: inches and points. Names and legends add to its height."""
 
     inches: float
-    height_inches: float
+    plot_inches: float  # height of what is drawn
     font_points: float
     title: bool  # a paper has captions, a slide has not
 
 
 # A column of IEEE and ACM papers is 3.5 and 3.33 inches wide, both together 7.16 and 7.
 WIDTHS = {
-    "single": Width(inches=3.5, height_inches=2.3, font_points=7, title=False),
-    "double": Width(inches=7.16, height_inches=2.6, font_points=7, title=False),
-    "slide": Width(inches=10, height_inches=5.2, font_points=13, title=True),
+    "single": Width(inches=3.5, plot_inches=1.6, font_points=7, title=False),
+    "double": Width(inches=7.16, plot_inches=1.8, font_points=7, title=False),
+    "slide": Width(inches=10, plot_inches=3.6, font_points=13, title=True),
 }
 
 

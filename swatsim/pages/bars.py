@@ -23,6 +23,7 @@ from swatsim.pages.markup import element, percent, text
 
 LONGEST_NAME = 22
 _THICK, _THIN, _GAP, _GROUP_GAP, _LEAST_GROUP = 13, 6, 1, 6, 13
+_REASON = 28  # characters of why there is no bar
 _TALL = 400  # pixels from which the numbers of the axis stand above, too
 
 
@@ -47,12 +48,6 @@ class _Layout:
 
     def group_height(self, group: Group) -> int:
         return max(_LEAST_GROUP, len(group.bars) * (self.bar_height + _GAP)) + _GROUP_GAP
-
-    @property
-    def named(self) -> bool:
-        """Whether only its name tells a bar from the others of its group."""
-        several = any(len(group.bars) > 1 for group in self.chart.groups)
-        return several and any(sum(map(bool, bar.parts)) > 1 for group in self.chart.groups for bar in group.bars)
 
     @property
     def tops(self) -> list[int]:
@@ -92,21 +87,24 @@ def bar_figure(key: str, chart: BarChart, note: str = "") -> str:
         amounts_width=max((len(amount) for amount, _ in amounts), default=0) * SMALL + 10,
     )  # fmt: skip
     legend = legend_of(chart.series, chart.mark, chart.band) if len(chart.series) > 1 or chart.mark else []
-    if layout.named and not layout.values:
-        # The fullest group first: others may lack a bar in the middle.
-        groups = sorted(chart.groups, key=lambda group: -len(group.bars))
-        bars = dict.fromkeys(bar.name for group in groups for bar in group.bars)
-        note = " ".join(filter(None, (f"Bars of one group, from the top: {', '.join(bars)}, where it has them.", note)))
+    if chart.bar_names and not layout.values:
+        order = f"Bars of one group, from the top: {', '.join(chart.bar_names)}, where it has them."
+        note = f"{order} {note}" if note else order
     return figure(key, chart.title, legend, drawing, note)
 
 
 def _group(layout: _Layout, group: Group, top: int) -> Iterator[str]:
     if group.missing:
-        yield element("text", text(group.missing), x="0", dx=6, y=top + 10, class_="small")
+        said = element("text", text(_cut(group.missing)), x="0", dx=6, y=top + 10, class_="small")
+        yield element("g", said, data_tip=tip(group.name, [("", group.missing.replace("\n", " "))]))
     for number, bar in enumerate(group.bars):
         yield element(
             "g", _bar(layout, bar, top + number * (layout.bar_height + _GAP)), data_tip=_tip(layout.chart, group, bar)
         )
+
+
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= _REASON else f"{reason[: _REASON - 1]}…"
 
 
 def _bar(layout: _Layout, bar: Bar, y: int) -> Iterator[str]:
@@ -132,7 +130,7 @@ def _amounts(layout: _Layout, tops: list[int]) -> Iterator[tuple[str, float]]:
         for number, bar in enumerate(group.bars):
             shown = amount_text(bar.value, layout.chart.unit)
             y = top + number * (layout.bar_height + _GAP) + layout.bar_height / 2 + 3.5
-            yield f"{bar.name} {shown}" if layout.named else shown, y
+            yield f"{bar.name} {shown}" if layout.chart.bar_names else shown, y
 
 
 def _tip(chart: BarChart, group: Group, bar: Bar) -> str:

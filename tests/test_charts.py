@@ -1,5 +1,6 @@
 """Charts show what the documents say: sums, ratios and names, derived here from the rows alone."""
 
+import itertools
 import json
 
 import pytest
@@ -224,7 +225,7 @@ def test_ticks_are_few_round_and_reach(most):
     assert found[-1] >= most * (1 - 1e-12) > found[-2] * (1 - 1e-9)
     assert 2 <= len(found) <= MOST_TICKS
     assert f"{found[1]:e}"[0] in "125"
-    steps = [later - earlier for earlier, later in zip(found, found[1:], strict=False)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(found)]
     assert steps == pytest.approx([found[1]] * len(steps))
 
 

@@ -49,7 +49,9 @@ def trace(tmp_path_factory):
     return small_trace(tmp_path_factory.mktemp("startup") / "trace")
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["trace"], ["compare"], ["explain"], ["warmup"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["trace"], ["compare"], ["explain"], ["plot"], ["report"], ["warmup"]]
+)
 def test_help_imports_nothing_heavy(command):
     found = after_command(*command, "--help")
     assert not found & HEAVY

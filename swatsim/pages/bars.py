@@ -9,6 +9,7 @@ from swatsim.charts.model import Bar, BarChart, Group
 from swatsim.charts.names import short_names
 from swatsim.charts.ticks import ticks
 from swatsim.charts.units import amount_text, tick_text
+from swatsim.keys.problems import printable
 from swatsim.pages.figure import (
     AXIS,
     CHARACTER,
@@ -104,6 +105,7 @@ def _group(layout: _Layout, group: Group, top: int) -> Iterator[str]:
 
 
 def _cut(reason: str) -> str:
+    reason = printable(reason)
     return reason if len(reason) <= _REASON else f"{reason[: _REASON - 1]}…"
 
 

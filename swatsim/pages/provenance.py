@@ -35,7 +35,7 @@ def machine_digest(architecture: Mapping[str, Any]) -> str:
 def _trace(trace: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     if trace is None:
         return
-    yield "trace", f"{trace_title(trace)}, digest {trace['digest']}"
+    yield "trace", trace_title(trace) if trace["digest"] is None else f"{trace_title(trace)}, digest {trace['digest']}"
     for key in ("network", "scheme", "sparsity", "selection_period", "optimizer"):
         if trace.get(key) is not None:
             yield key.replace("_", " "), str(trace[key])

@@ -35,6 +35,8 @@ def draw_roof(pen: Pen, chart: RoofChart) -> None:
     axes.set_yscale("log")
     axes.set_xlim(x[0], x[-1])
     axes.set_ylim(y[0], y[-1])
+    axes.set_xticks(x, [f"{value:,g}" for value in x])
+    axes.set_yticks(y, [f"{value:,g}" for value in y])
     pen.name_across(f"MACs per byte of {plain(chart.level)}")
     axes.set_ylabel("MACs a cycle")
     axes.grid()

@@ -9,7 +9,7 @@ from swatsim.charts.model import BarChart, Chart, HeatChart, RoofChart
 from swatsim.errors import SwatsimError
 from swatsim.figures.bars import draw_bars
 from swatsim.figures.curves import draw_lines, draw_roof
-from swatsim.figures.pen import Pen, plain
+from swatsim.figures.pen import Pen
 from swatsim.figures.strips import draw_strips
 from swatsim.figures.style import named, settings
 
@@ -45,6 +45,6 @@ def draw(chart: Chart, *, width: str = "single", style: str = "paper") -> Figure
         else:
             draw_lines(pen, chart)
         if size.title:
-            figure.suptitle(plain(chart.title), x=0.01, ha="left")
+            pen.title(chart.title)
         pen.fit()
     return figure  # type: ignore[no-any-return]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from swatsim.figures.style import Style, Width
 from swatsim.keys.problems import printable
 
 _LONGEST_NAME = 24
-_CHARACTER = 0.6  # width of a character in heights of text, on average
+_CHARACTER = 0.64  # width of a character in heights of text, on average
 _LINE = 1.25  # height of a line of text, and of an upright name's width
 
 
@@ -39,9 +40,10 @@ class Pen:
         self.beside.append(-(-len(names) // columns) * self.small * 1.5 + self.small)
 
     def _width(self, names: Sequence[str], columns: int) -> float:
-        """Points of a legend, which is filled column by column."""
-        rows = -(-len(names) // columns)
-        longest = [max(map(len, names[first : first + rows])) for first in range(0, len(names), rows)]
+        """Points of a legend, which is filled column by column, the first ones one name fuller."""
+        rows, fuller = divmod(len(names), columns)
+        starts = [column * rows + min(column, fuller) for column in range(columns + 1)]
+        longest = [max(map(len, names[start:end])) for start, end in itertools.pairwise(starts)]
         return sum(length * _CHARACTER + 3.2 for length in longest) * self.small
 
     def name_groups(self, names: Sequence[str], room: float = 0.85) -> None:
@@ -69,6 +71,14 @@ class Pen:
         """What is across, below the axes."""
         self.axes.set_xlabel(name)
         self.beside.append(self.size.font_points * 1.5)
+
+    def title(self, name: str) -> None:
+        """Above all else, and above the legend where there is one."""
+        if self.figure.legends:
+            self.figure.legends[0].set_title(plain(name), prop={"size": self.size.font_points * 1.15})
+            self.figure.legends[0].set_alignment("left")
+        else:
+            self.figure.suptitle(plain(name), x=0.01, ha="left", fontsize=self.size.font_points * 1.15)
 
     def fit(self) -> None:
         """Make the figure as high as its plot and all that stands above and below it."""

@@ -41,7 +41,11 @@ class Style:
         """What matplotlib paints series with."""
         if self.kind is not None:
             return [COLORS[color][self.kind] for color in colors]
-        return [f"{0.15 + 0.7 * number / max(1, len(colors) - 1):.2f}" for number in range(len(colors))]
+        shades = [0.15 + 0.7 * number / max(1, len(colors) - 1) for number in range(len(colors))]
+        # Dark and light in turn: neighbors of a stack differ most.
+        half = -(-len(shades) // 2)
+        turns = [shades[number // 2 + (half if number % 2 else 0)] for number in range(len(shades))]
+        return [f"{shade:.2f}" for shade in turns]
 
 
 STYLES = {

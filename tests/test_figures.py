@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from saved_documents import DOCUMENTS, HOSTILE, hostile, small_comparison, small
 
 from swatsim import plot_command
 from swatsim.charts.figures import FIGURES, figure
-from swatsim.charts.model import BarChart, LineChart
+from swatsim.charts.model import Bar, BarChart, Group, LineChart, Series
 from swatsim.errors import SwatsimError
 from swatsim.figures import draw, rendered
 from swatsim.figures.style import STYLES, WIDTHS
@@ -51,6 +52,11 @@ def test_a_figure_is_as_wide_as_its_place_and_nothing_overlaps(kind, name, width
     inches = drawn.get_size_inches()
     assert inches[0] == WIDTHS[width].inches
     assert WIDTHS[width].plot_inches < inches[1] < 3 * WIDTHS[width].plot_inches
+    check_texts(drawn)
+
+
+def check_texts(drawn):
+    """Assert that all texts are inside of the figure, and apart."""
     texts = shown_texts(drawn)
     edge = drawn.bbox
     for text, box in texts:
@@ -152,6 +158,22 @@ def test_an_unknown_width_or_style_is_refused():
         rendered(draw(chart("run", "speedup")), "gif")
 
 
+def bars_named(names):
+    groups = tuple(Group(name=name, bars=(Bar(name="", parts=(1.0,)),)) for name in names)
+    return BarChart(title="$\\oops{$", unit="cycles", series=(Series(name="$x$", color="blue"),), groups=groups)
+
+
+@pytest.mark.parametrize("width", list(WIDTHS))
+def test_of_many_layers_as_many_are_named_as_fit(width):
+    check_texts(draw(bars_named([f"layer{number}.conv" for number in range(200)]), width=width))
+
+
+def test_names_are_written_as_they_are():
+    drawn = draw(bars_named(["$\\oops{$", "a_b$"]), width="slide")
+    assert rendered(drawn, "png")
+    assert {"\\$\\oops{\\$", "a_b\\$"} <= {text for text, _ in shown_texts(drawn)}
+
+
 @pytest.mark.parametrize("kind", list(DOCUMENTS))
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_names_are_no_formulas(kind):
@@ -164,7 +186,9 @@ def test_a_user_s_own_settings_change_nothing():
     import matplotlib as mpl
 
     data = rendered(draw(chart("run", "speedup")), "pdf")
-    with mpl.rc_context({"font.size": 20, "pdf.fonttype": 3, "axes.facecolor": "red", "lines.linewidth": 9}):
+    with mpl.rc_context(
+        {"font.size": 20, "font.family": "serif", "pdf.fonttype": 3, "axes.facecolor": "red", "lines.linewidth": 9}
+    ):
         assert rendered(draw(chart("run", "speedup")), "pdf") == data
 
 
@@ -176,6 +200,8 @@ def test_report_and_comparison_have_figures(tmp_path):
     for name in FIGURES:
         drawn = getattr(report.plot, name)(width="double")
         assert drawn.get_size_inches()[0] == WIDTHS["double"].inches
+    assert report.plot.speedup()._repr_png_() == rendered(report.plot.speedup(), "png")  # what notebooks show
+    assert pickle.loads(pickle.dumps(report.plot.speedup())).axes
     assert small_comparison().plot.speedup(style="dark")
     with pytest.raises(SwatsimError, match="figure: got 'density'"):
         small_comparison().plot.density()

@@ -174,6 +174,6 @@ def test_a_page_can_be_printed(browser, pages, name):
         "Emulation.setEmulatedMedia", media="print", features=[{"name": "prefers-color-scheme", "value": "dark"}]
     )
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    frame = "document.querySelector('.scroll')"
-    assert browser.evaluate(f"{frame}.scrollHeight <= {frame}.clientHeight + 1")
+    frame = "getComputedStyle(document.querySelector('.scroll'))"
+    assert browser.evaluate(f"[{frame}.maxHeight, {frame}.overflowY]") == ["none", "visible"]
     assert browser.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"

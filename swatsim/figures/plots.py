@@ -29,7 +29,10 @@ class Plots:
 
     def __call__(self, name: str, *, width: str = "single", style: str = "paper") -> Figure:
         """The figure of this name."""
-        return draw(figure(self._document(), name), width=width, style=style)
+        drawn: Any = draw(figure(self._document(), name), width=width, style=style)
+        # Notebooks show what has this, whether pyplot was imported or not.
+        drawn._repr_png_ = functools.partial(rendered, drawn, "png")
+        return drawn  # type: ignore[no-any-return]
 
     def save(self, path: str | Path, name: str, *, width: str = "single", style: str = "paper") -> None:
         """Write a figure as `swatsim plot` does: its fonts embedded, the same bytes each time."""

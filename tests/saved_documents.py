@@ -67,6 +67,28 @@ def sweep_document():
     return json.loads(_sweep_text())
 
 
+def idle_run():
+    """A run in which nothing takes time or moves a byte."""
+    document = run_document() | {"footprint": None, "area": None}
+    for row in document["rows"]:
+        numbers = [key for key, value in row.items() if isinstance(value, int | float) and not key.startswith("ridge")]
+        row.update(dict.fromkeys(numbers, 0), speedup=None, macs_per_dram_byte=None)
+    return document
+
+
+def unlimited_run():
+    """A run whose outermost level is unlimited."""
+    document = run_document()
+    for row in document["rows"]:
+        row["ridge_macs_per_dram_byte"] = None
+    return document
+
+
+def empty_sweep():
+    return sweep_document() | {"points": []}
+
+
+EDGES = {"idle": idle_run, "unlimited": unlimited_run, "empty": empty_sweep}
 DOCUMENTS = {"run": run_document, "comparison": comparison_document, "sweep": sweep_document}
 
 

@@ -13,7 +13,7 @@ from itertools import combinations
 
 import pytest
 from command_line import in_process
-from saved_documents import DOCUMENTS, HOSTILE, hostile, small_comparison, small_report
+from saved_documents import DOCUMENTS, EDGES, HOSTILE, hostile, small_comparison, small_report
 
 from swatsim import plot_command
 from swatsim.charts.figures import FIGURES, figure
@@ -156,6 +156,15 @@ def test_an_unknown_width_or_style_is_refused():
         draw(chart("run", "speedup"), style="loud")
     with pytest.raises(SwatsimError, match="plot: got 'gif', expected one of pdf, svg, png"):
         rendered(draw(chart("run", "speedup")), "gif")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("idle", name) for name in FIGURES] + [("unlimited", "roofline"), ("empty", "speedup")]
+)
+def test_edges_have_figures(name, shown):
+    drawn = draw(figure(EDGES[name](), shown))
+    assert rendered(drawn, "png")
+    check_texts(drawn)
 
 
 def bars_named(names):

@@ -11,7 +11,7 @@ from importlib.resources import files
 
 import pytest
 from command_line import in_process
-from saved_documents import DOCUMENTS, HOSTILE, hostile, run_document, small_report, sweep_document
+from saved_documents import DOCUMENTS, EDGES, HOSTILE, hostile, run_document, small_report, sweep_document
 
 from swatsim.charts.colors import COLORS
 from swatsim.keys.problems import printable
@@ -197,6 +197,12 @@ def test_a_run_of_one_pass_has_a_page():
     text = " ".join(Page(to_page(document, DIGEST)).text)
     assert "for the passes that were simulated of small" in text
     assert "Bytes kept from the forward" not in text
+
+
+@pytest.mark.parametrize("name", list(EDGES))
+def test_edges_have_pages(name):
+    page = Page(to_page(EDGES[name](), DIGEST))
+    assert len([found for found in page.all("svg") if found.get("role") == "img"]) >= 4
 
 
 def test_failed_points_are_listed():

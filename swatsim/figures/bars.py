@@ -17,7 +17,7 @@ def draw_bars(pen: Pen, chart: BarChart) -> None:
     """Parts of a bar stand on one another; marks are short lines across it, bands thin ones along it."""
     axes = pen.axes
     colors = pen.style.series([series.color for series in chart.series])
-    slots = max((len(group.bars) for group in chart.groups), default=1)
+    slots = max([1, *(len(group.bars) for group in chart.groups)])
     wide = _GROUP / slots
     heights: list[list[float]] = [[] for _ in chart.series]
     places: list[float] = []

@@ -20,7 +20,7 @@ def report(out: str, document: str) -> None:
     if out != "-" and not out.lower().endswith((".html", ".htm")):
         raise SwatsimError(f"report: got {out!r}, expected a name that ends in .html")
     check_outputs({"OUT.html": out})
-    from swatsim.pages import to_page
+    from swatsim.pages.page import to_page
     from swatsim.saved import load_saved
 
     saved = load_saved(document)

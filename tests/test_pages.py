@@ -15,8 +15,8 @@ from saved_documents import DOCUMENTS, EDGES, HOSTILE, hostile, run_document, sm
 
 from swatsim.charts.colors import COLORS
 from swatsim.keys.problems import printable
-from swatsim.pages import to_page
 from swatsim.pages.markup import element, percent
+from swatsim.pages.page import to_page
 from swatsim.pages.words import seconds_text
 from swatsim.report.document import to_html, to_json
 
@@ -221,8 +221,8 @@ def test_a_page_of_a_report_is_that_of_its_document():
 
 
 def test_markup():
-    assert element("p", "<b>", title='a"b\nc', class_="x", data_tip=None) == (
-        '<p title="a&quot;b&#10;c" class="x"><b></p>'
+    assert element("p", "<b>", title='a"b\nc\td\x00', class_="x", data_tip=None) == (
+        '<p title="a&quot;b&#10;c&#9;d\\x00" class="x"><b></p>'
     )
     assert [percent(share) for share in (0.5, 0.12344, 1.0, 0.0)] == ["50%", "12.34%", "100%", "0%"]
     assert [seconds_text(value) for value in (2.0, 0.0079081, 4.1e-5, 5e-9, 0.0)] == [

@@ -9,7 +9,7 @@ import pytest
 from browser import BROWSER, DESKTOP, PHONE, Browser
 from saved_documents import DOCUMENTS, hostile, small_report
 
-from swatsim.pages import to_page
+from swatsim.pages.page import to_page
 from swatsim.report.timeline_page import to_page as timeline_page
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine: apt-get install chromium")
@@ -92,6 +92,18 @@ def test_numbers_and_names_do_not_overlap(browser, pages, name, size):
     assert overlapping == []
 
 
+@pytest.mark.parametrize("name", [*DOCUMENTS, "hostile run", "hostile sweep"])
+def test_every_tip_has_a_title_and_pairs(browser, pages, name):
+    browser.open(pages(name))
+    tips = browser.evaluate("[...document.querySelectorAll('[data-tip]')].map((each) => each.dataset.tip)")
+    assert len(tips) > 10
+    for tip in tips:
+        title, *lines = tip.split("\n")
+        assert title
+        assert lines
+        assert all(line.count("\t") == 1 and line.partition("\t")[2] for line in lines)
+
+
 def test_no_name_leaves_the_page(browser, pages):
     browser.open(pages("run"), PHONE)
     outside = """[...document.querySelectorAll("text")].filter((each) => each.getClientRects().length)
@@ -151,9 +163,13 @@ def test_a_tip_says_what_is_under_the_pointer(browser, pages):
       return [box.left + box.width / 2, box.top + box.height / 2];
     })()""")
     browser.move(*place)
-    said = browser.evaluate("document.getElementById('tip').innerText")
-    assert "first · forward" in said
-    assert "in all" in said
+    assert browser.evaluate("document.querySelector('#tip b').textContent") == "first · forward"
+    texts = "(line) => [...line.childNodes].map((part) => part.textContent)"
+    lines = browser.evaluate(f"[...document.querySelectorAll('#tip span')].map({texts})")
+    row = next(row for row in DOCUMENTS["run"]()["rows"] if (row["layer"], row["pass"]) == ("first", "forward"))
+    assert lines[-1] == ["in all", f"{row['cycles']:,}"]
+    share = f"{row['ideal_cycles'] / row['cycles']:.0%}"
+    assert lines[0] == ["ideal work", f"{row['ideal_cycles']:,} ({share})"]
     box = browser.evaluate(
         "(({ left, right }) => [left, right])(document.getElementById('tip').getBoundingClientRect())"
     )

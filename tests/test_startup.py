@@ -62,6 +62,10 @@ def test_a_run_needs_no_pandas_and_no_processes(after_run):
     assert not after_run & {"pandas", "multiprocessing.pool", "concurrent.futures.process", "swatsim.warmup"}
 
 
+def test_a_run_that_draws_no_page_needs_no_charts(after_run):
+    assert not {name for name in after_run if name.startswith(("swatsim.charts", "swatsim.pages.p", "matplotlib"))}
+
+
 def test_a_run_imports_the_datapath_of_its_machine_alone(after_run):
     found = {kind for kind in datapaths() if f"swatsim.datapaths.{kind}" in after_run}
     assert found == {"systolic"}

@@ -31,8 +31,8 @@ def element(name: str, content: str | Iterable[str] = "", /, **attributes: objec
 def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".")
-    # A line feed separates the lines of what a tip says.
-    return "&#10;".join(text(line) for line in str(value).split("\n"))
+    # Line feeds and tabs separate what a tip says; all else that is not printable is escaped.
+    return "&#10;".join("&#9;".join(map(text, line.split("\t"))) for line in str(value).split("\n"))
 
 
 def percent(share: float) -> str:

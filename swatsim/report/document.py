@@ -32,7 +32,7 @@ def to_json(report: Report) -> str:
 
 def to_html(report: Report) -> bytes:
     """The page that `swatsim report` makes of this document (docs/pages.md)."""
-    from swatsim.pages import to_page
+    from swatsim.pages.page import to_page
 
     text = to_json(report)
     return to_page(json.loads(text), hashlib.sha256(text.encode()).hexdigest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import sys
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swatsim import compare_command, explain_command, trace_commands, warmup_command
-from swatsim.command_options import unique
+from swatsim import compare_command, explain_command, plot_command, report_command, trace_commands, warmup_command
+from swatsim.command_options import command_line, unique
 from swatsim.command_output import USER_ERROR, check_outputs, write_document, write_documents
 from swatsim.errors import SwatsimError
 from swatsim.passes import PASSES
@@ -40,6 +41,8 @@ def cli() -> None:
 cli.add_command(trace_commands.trace)
 cli.add_command(compare_command.compare)
 cli.add_command(explain_command.explain)
+cli.add_command(plot_command.plot)
+cli.add_command(report_command.report)
 cli.add_command(warmup_command.warmup)
 
 
@@ -60,6 +63,9 @@ cli.add_command(warmup_command.warmup)
 @click.option("--show", type=click.Choice(SHOWN), default=SHOWN[0], help="What the table is about.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the report as JSON ('-': standard output, no table).")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the rows as CSV ('-': standard output, no table).")
+@click.option(
+    "--html", "html_file", metavar="FILE", help="Write the report as a page to look at ('-': standard output)."
+)
 @click.option(
     "--timeline",
     "timeline_file",
@@ -89,6 +95,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     show: str,
     json_file: str | None,
     csv_file: str | None,
+    html_file: str | None,
     timeline_file: str | None,
     profile: str | None,
     sample: float | None,
@@ -96,11 +103,12 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     workers: int | None,
 ) -> None:
     """Simulate one training step of a trace on an architecture."""
-    if json_file == csv_file == "-":
-        raise click.UsageError("--json - and --csv - cannot both write to standard output")
+    printed = [kind for kind, name in (("json", json_file), ("csv", csv_file), ("html", html_file)) if name == "-"]
+    if len(printed) > 1:
+        raise click.UsageError(f"--{printed[0]} - and --{printed[1]} - cannot both write to standard output")
     from swatsim.profile import profiling, stage
 
-    outputs = {"json": json_file, "csv": csv_file, "timeline": timeline_file}
+    outputs = {"json": json_file, "csv": csv_file, "html": html_file, "timeline": timeline_file}
     check_outputs({f"--{kind}": path for kind, path in outputs.items()} | {"--profile": profile})
     with profiling(wanted=profile is not None, already="start-up") as kept:
         with stage("start-up"), loading():
@@ -126,8 +134,13 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
                 formats=unique("--format", map(parse_format, formats)), keep_timeline=timeline_file is not None,
                 sample=sample, seed=seed, workers=workers, progress=progress,
             )  # fmt: skip
+        given = {
+            "--arch": arch, "--trace": trace_path, "--set": overrides, "--layers": layers, "--pass": passes,
+            "--objective": objective, "--format": formats,
+        }  # fmt: skip
+        command = command_line(("run",), given, {"--layers": "*", "--objective": OBJECTIVES[0]})
         with stage("report"):
-            write_outputs(report, outputs, show)
+            write_outputs(dataclasses.replace(report, command=command), outputs, show)
     if kept is not None and profile is not None:
         write_profile(kept, profile)
 
@@ -166,12 +179,14 @@ def parse_format(text: str) -> tuple[str, str]:
 def write_outputs(report: Report, outputs: Mapping[str, str | None], show: str) -> None:
     """Write the files that were asked for, and the table unless a file is `-`."""
     from swatsim.report.delimited import to_csv
-    from swatsim.report.document import to_json
+    from swatsim.report.document import to_html, to_json
     from swatsim.report.timeline_files import render_timeline
 
     def render(kind: str, path: str) -> bytes:
         if kind == "timeline":
             return render_timeline(report, path)
+        if kind == "html":
+            return to_html(report)
         return (to_json(report) if kind == "json" else to_csv(report)).encode()
 
     def table(console: Console) -> None:

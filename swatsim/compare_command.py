@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from swatsim.command_options import unique
+from swatsim.command_options import command_line, unique
 from swatsim.command_output import check_outputs, write_documents
 from swatsim.errors import ArchitectureError, SwatsimError
 from swatsim.progress import progress_bar
@@ -23,6 +24,10 @@ NORMALIZATIONS = ("macs", "area", "none")
 MEASURES = ("cycles", "compute")
 OBJECTIVES = ("cycles", "dram_bytes", "energy")
 ORDERS = ("given", "speed")
+DEFAULTS = {
+    "--normalize": NORMALIZATIONS[0], "--baseline": "dadiannao-dense", "--by": MEASURES[0], "--sort": ORDERS[0],
+    "--layers": "*", "--objective": OBJECTIVES[0],
+}  # fmt: skip
 
 
 @click.command()
@@ -44,7 +49,7 @@ ORDERS = ("given", "speed")
 )
 @click.option(
     "--baseline",
-    default="dadiannao-dense",
+    default=DEFAULTS["--baseline"],
     show_default=True,
     metavar="FILE|NAME",
     help="Machine whose dense cycles (skipping off) all are compared with; --set does not change it.",
@@ -112,6 +117,11 @@ def compare(  # noqa: PLR0913, PLR0917  each is an option of the command
             loaded, trace, baseline=yardstick, normalize=normalize, layers=layers, objective=objective,
             workers=workers, progress=progress,
         )  # fmt: skip
+    given = {
+        "--arch": names, "--trace": trace_path, "--normalize": normalize, "--baseline": baseline, "--by": by,
+        "--sort": order, "--set": overrides, "--layers": layers, "--objective": objective,
+    }  # fmt: skip
+    compared = dataclasses.replace(compared, command=command_line(("compare",), given, DEFAULTS))
     write_comparison(compared.fastest_first(by) if order == "speed" else compared, outputs, by)
 
 

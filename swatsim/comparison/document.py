@@ -19,6 +19,7 @@ def to_json(comparison: Comparison, by: str) -> str:
         "format": FORMAT,
         "version": VERSION,
         "swatsim": report.swatsim_version,
+        **({} if comparison.command is None else {"command": list(comparison.command)}),
         "trace": report.trace,
         "layers": comparison.layers,
         "objective": comparison.objective,

@@ -78,6 +78,7 @@ _DOCUMENT = f"""
 |---|---|
 | `format`, `version` | `{FORMAT}`, {VERSION} |
 | `swatsim` | version of swatsim |
+| `command` | the command that made it, without what does not change it (outputs, workers); missing where Python did |
 | `trace` | name, network, scheme, digest and provenance of the trace |
 | `layers`, `objective`, `normalize`, `by` | as they were asked for |
 | `notes` | what was done, as below the tables |

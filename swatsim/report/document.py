@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 
@@ -18,6 +19,7 @@ def to_json(report: Report) -> str:
         "format": FORMAT,
         "version": VERSION,
         "swatsim": report.swatsim_version,
+        **({} if report.command is None else {"command": list(report.command)}),
         "architecture": report.architecture,
         "trace": report.trace,
         "simulation": report.simulation,
@@ -26,6 +28,14 @@ def to_json(report: Report) -> str:
         "footprint": None if report.footprint is None else asdict(report.footprint),
     }
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def to_html(report: Report) -> bytes:
+    """The page that `swatsim report` makes of this document (docs/pages.md)."""
+    from swatsim.pages.page import to_page
+
+    text = to_json(report)
+    return to_page(json.loads(text), hashlib.sha256(text.encode()).hexdigest())
 
 
 def _area(area: Area) -> dict[str, object]:

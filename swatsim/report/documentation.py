@@ -62,6 +62,7 @@ _DOCUMENT = f"""
 | `architecture` | the whole machine as it was simulated, overrides included |
 | `trace` | name, network, scheme, digest and provenance of the trace |
 | `simulation` | `objective`, and `formats` by tensor, as they were asked for; of a sample also `sample` |
+| `command` | the command that made it, without what does not change it (outputs, workers); missing where Python did |
 | `rows` | the rows, each with all columns |
 | `area` | `parts_mm2` by component, `total_mm2`, and `uncounted` components, whose size is not known; or null |
 | `footprint` | bytes kept from forward to backward, by layer and in all; or null |

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas
 
     from swatsim.area import Area
+    from swatsim.figures import Plots
     from swatsim.footprint import Footprint
     from swatsim.report.machine import Machine
     from swatsim.timeline import PlacedPass
@@ -33,6 +34,7 @@ class Report:
     simulation: Mapping[str, Any] = field(default_factory=dict)  # objective and formats
     area: Area | None = None
     footprint: Footprint | None = None
+    command: tuple[str, ...] | None = None  # that made it, without what does not change it
     timeline: tuple[PlacedPass, ...] | None = None  # passes in the order of the step, where they were kept
 
     @property
@@ -61,6 +63,16 @@ class Report:
         import pandas
 
         return pandas.DataFrame([record.as_dict() for record in self.records])
+
+    @property
+    def plot(self) -> Plots:
+        """Figures: `report.plot.speedup()` and so on (docs/figures.md); needs matplotlib."""
+        import json
+
+        from swatsim.figures import Plots
+        from swatsim.report.document import to_json
+
+        return Plots(lambda: json.loads(to_json(self)))
 
     @property
     def layer_records(self) -> tuple[Row, ...]:

@@ -118,6 +118,19 @@ class Comparison:
 
         return pandas.DataFrame(self.records)
 
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The same as `rows`."""
+        return self.rows
+
+    def _repr_html_(self) -> str:
+        """Speedups over the baseline as a table, for notebooks."""
+        from swatsim.comparison.notes import notes, title
+        from swatsim.comparison.table import over_baseline
+        from swatsim.report.notebook import view_html
+
+        view = over_baseline(self, "cycles")
+        return view_html(title(self), view, view.lines, notes(self, "cycles"))
+
     @property
     def records(self) -> list[dict[str, Any]]:
         """The same as plain values, in the order in which every output lists them."""

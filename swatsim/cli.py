@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swatsim import compare_command, explain_command, trace_commands, warmup_command
+from swatsim import (
+    check_command,
+    compare_command,
+    diff_command,
+    explain_command,
+    trace_commands,
+    warmup_command,
+)
 from swatsim.command_options import unique
 from swatsim.command_output import USER_ERROR, check_outputs, write_document, write_documents
 from swatsim.errors import SwatsimError
@@ -41,6 +48,8 @@ cli.add_command(trace_commands.trace)
 cli.add_command(compare_command.compare)
 cli.add_command(explain_command.explain)
 cli.add_command(warmup_command.warmup)
+cli.add_command(diff_command.diff)
+cli.add_command(check_command.check)
 
 
 @cli.command()

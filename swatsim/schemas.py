@@ -39,6 +39,7 @@ _COUNTS: Schema = {"type": "object", "additionalProperties": _COUNT}
 _DIGEST_OR_NULL: Schema = {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"}
 # What a column of a later version may hold.
 _SCALAR: Schema = {"type": ["string", "number", "null"]}
+_COMMAND: Schema = {"description": "the command that made it", "type": "array", "items": _TEXT}
 _COUNTED = frozenset({"cycles", "MACs", "bytes", "blocks"})
 _ALWAYS_THERE = frozenset({"pJ", "J·s"})  # quantities that nothing is divided by
 _LEVEL = NAME_PATTERN
@@ -77,7 +78,7 @@ def report_schema() -> Schema:
         }))),
     }  # fmt: skip
     later = {
-        "command": _described("the command that made it", {"type": "array", "items": _TEXT}),
+        "command": _COMMAND,
         "details": _described("for each row, what no column shows", _array("detail")),
     }
     head = _head(report_document.FORMAT, report_document.VERSION, "The report of a run of swatsim")
@@ -105,7 +106,7 @@ def comparison_schema() -> Schema:
         for column in comparison_columns.COLUMNS
     }
     head = _head(comparison_document.FORMAT, comparison_document.VERSION, "A comparison of machines by swatsim")
-    return _document(head, known) | {
+    return _document(head, known, {"command": _COMMAND}) | {
         "$defs": {"machine": machine, "row": _object(row) | {"additionalProperties": _SCALAR}}
     }
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas
 import pytest
 import report_rows
-from saved_documents import comparison_text, report_text, small
+from written_documents import comparison_text, report_text, small
 from trace_files import small_graph, small_layers
 
 import swatsim
@@ -117,7 +117,7 @@ def test_what_cannot_be_rebuilt_is_refused(saved, change, message):
 def test_a_comparison_is_no_report(tmp_path):
     path = tmp_path / "comparison.json"
     path.write_text(comparison_text())
-    with pytest.raises(SwatsimError, match=r"comparison\.json: got a comparison, expected the report of a run"):
+    with pytest.raises(SwatsimError, match=r"comparison\.json: got a comparison, expected a report, as swatsim run"):
         swatsim.load_report(path)
 
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from saved_documents import TEXTS, report_text
+from written_documents import TEXTS, report_text
 
 from swatsim.errors import SwatsimError
 from swatsim.saved import load_saved, reading, schema_bytes, schema_names

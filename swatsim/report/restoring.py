@@ -43,10 +43,7 @@ def load_report(path: str | os.PathLike[str]) -> Report:
     version does not know, or its columns contradict each other.
     """
     where = os.fspath(path)
-    saved = load_saved(path)
-    if saved.kind != "report":
-        raise SwatsimError(f"{where}: got a {saved.kind}, expected the report of a run")
-    return report_of(saved.document, where)
+    return report_of(load_saved(path, "report").document, where)
 
 
 def report_of(document: Mapping[str, Any], where: str) -> Report:

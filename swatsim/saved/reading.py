@@ -18,6 +18,7 @@ from swatsim.version import __version__
 
 # A sweep of ten thousand points has some 200 MB.
 LARGEST_DOCUMENT_BYTES = 1 << 30
+_COMMANDS = {"report": "run", "comparison": "compare", "sweep": "sweep"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Saved:
     hash: str
 
 
-def load_saved(path: str | os.PathLike[str]) -> Saved:
-    """Read the JSON of a run, a comparison or a sweep.
+def load_saved(path: str | os.PathLike[str], kind: str | None = None) -> Saved:
+    """Read the JSON of a run, a comparison or a sweep; of `kind` alone, if one is given.
 
     Keys that its schema does not know are left in it: later versions of swatsim may add some.
 
@@ -43,9 +44,13 @@ def load_saved(path: str | os.PathLike[str]) -> Saved:
         document = parse_json(data, where)
     except TraceError as error:  # by whom the same strictness is asked for
         raise SwatsimError(str(error)) from None
-    kind = _kind(document, where)
-    check_document(document, schema_of(kind), where)
-    return Saved(kind=kind, document=document, hash=hashlib.sha256(data).hexdigest())
+    found = _kind(document, where)
+    if kind not in (None, found):
+        raise SwatsimError(
+            f"{where}: got a {found}, expected a {kind}, as swatsim {_COMMANDS[str(kind)]} --json writes"
+        )
+    check_document(document, schema_of(found), where)
+    return Saved(kind=found, document=document, hash=hashlib.sha256(data).hexdigest())
 
 
 def _content(path: Path, where: str) -> bytes:

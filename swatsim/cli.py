@@ -14,13 +14,18 @@ import click
 from swatsim import (
     check_command,
     compare_command,
+    completion_command,
     diff_command,
+    doctor_command,
     explain_command,
+    list_command,
+    schema_command,
     trace_commands,
     warmup_command,
 )
 from swatsim.command_options import unique
 from swatsim.command_output import USER_ERROR, check_outputs, write_document, write_documents
+from swatsim.completion import complete_values
 from swatsim.errors import SwatsimError
 from swatsim.passes import PASSES
 from swatsim.progress import progress_bar
@@ -50,6 +55,10 @@ cli.add_command(explain_command.explain)
 cli.add_command(warmup_command.warmup)
 cli.add_command(diff_command.diff)
 cli.add_command(check_command.check)
+cli.add_command(completion_command.completion)
+cli.add_command(doctor_command.doctor)
+cli.add_command(list_command.list_command)
+cli.add_command(schema_command.schema)
 
 
 @cli.command()
@@ -183,6 +192,9 @@ def write_outputs(report: Report, outputs: Mapping[str, str | None], show: str) 
         print_table(report, console, show)
 
     write_documents(outputs, render, table)
+
+
+complete_values(cli)
 
 
 def main(arguments: list[str] | None = None) -> Any:

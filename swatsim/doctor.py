@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -71,10 +71,8 @@ def _cache() -> Iterator[Result]:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
     except OSError as error:
-        text = (
-            f"{folder}: cannot be written ({error.strerror}): every run compiles anew; SWATSIM_CACHE_DIR names another"
-        )
-        yield Result("cache", BAD, text)
+        advice = "every run compiles anew; SWATSIM_CACHE_DIR names another folder"
+        yield Result("cache", BAD, f"{folder}: cannot be written ({error.strerror}): {advice}")
         return
     count = kernels.cached_kernels()
     more = "" if count else ": swatsim warmup compiles them"
@@ -86,12 +84,13 @@ def _compiler() -> Iterator[Result]:
         yield Result("compiler", NOTE, "NUMBA_DISABLE_JIT is set: kernels are interpreted, a hundred times as slow")
         return
     import numba
+    from llvmlite.binding import get_host_cpu_name
 
-    added = numba.njit(_add)
+    added: Any = numba.njit(_add)
     if added(2, 3) != 5 or not added.signatures:
         yield Result("compiler", BAD, "a compiled function gives a wrong result, expected 2 + 3 = 5")
     else:
-        yield Result("compiler", GOOD, f"numba compiles for {numba.config.CPU_NAME or platform.machine()}")
+        yield Result("compiler", GOOD, f"numba compiles for {get_host_cpu_name()}")
 
 
 def _add(one: int, other: int) -> int:
@@ -99,12 +98,13 @@ def _add(one: int, other: int) -> int:
 
 
 def _processors() -> Iterator[Result]:
-    import numba
+    from numba import config
 
+    threads = getattr(config, "NUMBA_NUM_THREADS")  # noqa: B009  numba sets its settings by name
     count = os.cpu_count() or 1
     forks = sys.platform == "linux"
     how = "forked processes" if forks else "threads, which are slower: processes are forked on Linux alone"
-    text = f"{count} processors for {how}; numba may use {numba.config.NUMBA_NUM_THREADS} threads"
+    text = f"{count} processors for {how}; numba may use {threads} threads"
     yield Result("processors", GOOD if forks else NOTE, text)
 
 

@@ -87,7 +87,7 @@ class _Checker:
 
             text = io.StringIO()
             print_finding(found, (os.fspath(baseline), "this run"), Console(file=text, width=100))
-            pytest.fail(text.getvalue(), pytrace=False)
+            pytest.fail(text.getvalue().strip(), pytrace=False)
 
     def _document(self, report: Report | FilePath) -> Document:
         from swatsim.differences import document_of

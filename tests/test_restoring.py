@@ -9,8 +9,8 @@ from dataclasses import replace
 import pandas
 import pytest
 import report_rows
-from written_documents import comparison_text, report_text, small
 from trace_files import small_graph, small_layers
+from written_documents import comparison_text, report_text, small
 
 import swatsim
 from swatsim.errors import SwatsimError

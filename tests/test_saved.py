@@ -9,6 +9,7 @@ from functools import cache
 
 import jsonschema
 import pytest
+from command_line import in_process
 from hypothesis import given
 from hypothesis import strategies as st
 from written_documents import TEXTS, report_text
@@ -16,6 +17,7 @@ from written_documents import TEXTS, report_text
 from swatsim.errors import SwatsimError
 from swatsim.saved import load_saved, reading, schema_bytes, schema_names
 from swatsim.saved.json_schema import check_document, compiled
+from swatsim.schema_command import DOCUMENTS
 from swatsim.schemas import DRAFT, schema_text, schemas
 
 
@@ -207,3 +209,9 @@ def test_a_keyword_that_would_not_be_checked_is_refused():
         compiled({"type": "string", "maxLength": 3}, {})
     with pytest.raises(ValueError, match="type: not checked"):
         compiled({"$ref": "#", "type": "string"}, {})
+
+
+def test_the_command_prints_the_shipped_schemas(capsys):
+    assert tuple(DOCUMENTS.values()) == schema_names()
+    for name, kind in DOCUMENTS.items():
+        assert in_process(capsys, "schema", name) == (0, schema_bytes(kind).decode(), "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 
-from trace_files import small_layers
+from trace_files import small_graph, small_layers
 
 import swatsim
 from swatsim.comparison.document import to_json as comparison_json
@@ -13,7 +13,7 @@ from swatsim.report.document import to_json
 
 
 def small():
-    return swatsim.Trace("small", small_layers())
+    return swatsim.Trace("small", small_layers(), graph=small_graph())
 
 
 @functools.cache

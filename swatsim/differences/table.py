@@ -31,10 +31,8 @@ def print_differences(
     console: Console,
 ) -> None:  # fmt: skip
     """Print what was simulated differently, then the totals and the rows that differ in these columns."""
-    _say(
-        console,
-        [f"{letter}: {title(document, name)}" for letter, document, name in zip("AB", documents, names, strict=True)],
-    )
+    for letter, document, name in zip("AB", documents, names, strict=True):
+        _say_whole(console, f"{letter}: {title(document, name)}")
     _print_settings(console, found)
     for line in _missing(found):
         _say(console, ["", line])
@@ -50,25 +48,26 @@ def print_differences(
 
 def print_finding(found: Finding, names: tuple[str, str], console: Console) -> None:
     """Print whether a check passed; if not, what is different and by how much."""
-    checked = f"{', '.join(found.columns)} of {found.differences.compared} rows"
-    allowed = "" if not found.tolerance else f" to within {float(found.tolerance):.4g} of it"
+    within = f", to within {float(found.tolerance):g}" if found.tolerance else ""
+    count = found.differences.compared
     if found.passed:
-        _say(console, [f"{names[0]}: {checked} are as they were{allowed}."])
+        _say_whole(console, f"{names[0]}: {', '.join(found.columns)} of {count} rows are as they were{within}.")
         return
     _print_settings(console, found.differences)
     for line in _missing(found.differences):
         _say(console, [line])
     if found.changes:
-        _print_changes(console, f"Changed{' by more than' if allowed else ''}{allowed.removeprefix(' to within')}",
-                       found.changes)  # fmt: skip
-    count = len({change.place for change in found.changes}) + len(found.rows)
-    _say(console, ["", f"{printable(names[0])}: {count} of {found.differences.compared} rows are not as they were."])
+        more = f" by more than {float(found.tolerance):g} of it" if found.tolerance else ""
+        _print_changes(console, f"Changed{more}", found.changes)
+    changed = len({change.place for change in found.changes}) + len(found.rows)
+    _say(console, [""])
+    _say_whole(console, f"{names[0]}: {changed} of {count} rows are not as they were.")
 
 
 def title(document: Document, name: str) -> str:
     """Which report this is: its file, its machine, its trace, and who made it."""
     machine, trace = document["architecture"]["name"], document["trace"]["name"]
-    return printable(f"{name}: {machine}, trace {trace}, swatsim {document['swatsim']}")
+    return f"{name}: {machine}, trace {trace}, swatsim {document['swatsim']}"
 
 
 def _print_settings(console: Console, found: Differences) -> None:
@@ -162,6 +161,11 @@ def _cut(text: str, longest: int) -> str:
 
 def _say(console: Console, lines: Sequence[str]) -> None:
     console.print(Group(*map(Text, lines)), width=min(WIDTH, console.width))
+
+
+def _say_whole(console: Console, line: str) -> None:
+    """A line that names a file, which is not broken."""
+    console.print(Text(printable(line)), soft_wrap=True)
 
 
 def _say_more(console: Console, count: int, what: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from functools import cache
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -132,11 +134,16 @@ def test_what_cannot_be_read_is_said(tmp_path, monkeypatch, written):
     assert refusal(path) == f"got {size} bytes, expected at most 1000 of a document"
 
 
-def test_a_document_that_is_too_large_is_not_read(tmp_path):
+def test_a_document_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    class Unread(io.FileIO):
+        def read(self, *_):
+            raise AssertionError("it is read")
+
     path = tmp_path / "large.json"
     with path.open("wb") as file:
-        file.truncate(reading.LARGEST_DOCUMENT_BYTES * 1000)
-    assert "bytes, expected at most 1073741824" in refusal(path)
+        file.truncate(reading.LARGEST_DOCUMENT_BYTES + 1)
+    monkeypatch.setattr(Path, "open", lambda path, mode: Unread(path, mode))
+    assert "got 1073741825 bytes, expected at most 1073741824" in refusal(path)
 
 
 # -------------------------------------------------------------------------------------------------------------- schemas

@@ -142,7 +142,7 @@ def test_a_document_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     path = tmp_path / "large.json"
     with path.open("wb") as file:
         file.truncate(reading.LARGEST_DOCUMENT_BYTES + 1)
-    monkeypatch.setattr(Path, "open", lambda path, mode: Unread(path, mode))
+    monkeypatch.setattr(Path, "open", lambda path, _: Unread(path))
     assert "got 1073741825 bytes, expected at most 1073741824" in refusal(path)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from swatsim.errors import SwatsimError
     from swatsim.layer import Layer, LayerSpec
     from swatsim.report import Report
+    from swatsim.report.restoring import load_report
     from swatsim.simulation import simulate
     from swatsim.trace import GraphNode, Trace, TraceMetadata, TraceWriter, load_trace
 
@@ -40,13 +41,15 @@ _HOMES = {
     "TraceWriter": "swatsim.trace",
     "compare": "swatsim.comparison",
     "load_architecture": "swatsim.architecture",
+    "load_report": "swatsim.report.restoring",
     "load_trace": "swatsim.trace",
     "shipped_architectures": "swatsim.architecture",
     "simulate": "swatsim.simulation",
 }
 __all__ = [
     "Architecture", "BitTensor", "Comparison", "GraphNode", "Layer", "LayerSpec", "Report", "SwatsimError", "Trace",
-    "TraceMetadata", "TraceWriter", "compare", "load_architecture", "load_trace", "shipped_architectures", "simulate",
+    "TraceMetadata", "TraceWriter", "compare", "load_architecture", "load_report", "load_trace",
+    "shipped_architectures", "simulate",
 ]  # fmt: skip
 
 

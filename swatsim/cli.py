@@ -12,9 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swatsim import compare_command, explain_command, plot_command, report_command, trace_commands, warmup_command
+from swatsim import (
+    check_command,
+    compare_command,
+    completion_command,
+    diff_command,
+    doctor_command,
+    explain_command,
+    list_command,
+    plot_command,
+    report_command,
+    schema_command,
+    trace_commands,
+    warmup_command,
+)
 from swatsim.command_options import command_line, unique
 from swatsim.command_output import USER_ERROR, check_outputs, write_document, write_documents
+from swatsim.completion import complete_values
 from swatsim.errors import SwatsimError
 from swatsim.passes import PASSES
 from swatsim.progress import progress_bar
@@ -44,6 +58,12 @@ cli.add_command(explain_command.explain)
 cli.add_command(plot_command.plot)
 cli.add_command(report_command.report)
 cli.add_command(warmup_command.warmup)
+cli.add_command(diff_command.diff)
+cli.add_command(check_command.check)
+cli.add_command(completion_command.completion)
+cli.add_command(doctor_command.doctor)
+cli.add_command(list_command.list_command)
+cli.add_command(schema_command.schema)
 
 
 @cli.command()
@@ -195,6 +215,9 @@ def write_outputs(report: Report, outputs: Mapping[str, str | None], show: str) 
         print_table(report, console, show)
 
     write_documents(outputs, render, table)
+
+
+complete_values(cli)
 
 
 def main(arguments: list[str] | None = None) -> Any:

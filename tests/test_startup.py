@@ -49,9 +49,24 @@ def trace(tmp_path_factory):
     return small_trace(tmp_path_factory.mktemp("startup") / "trace")
 
 
-@pytest.mark.parametrize(
-    "command", [[], ["run"], ["trace"], ["compare"], ["explain"], ["plot"], ["report"], ["warmup"]]
+COMMANDS = (
+    "run",
+    "trace",
+    "compare",
+    "explain",
+    "warmup",
+    "check",
+    "completion",
+    "diff",
+    "doctor",
+    "list",
+    "schema",
+    "plot",
+    "report",
 )
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_imports_nothing_heavy(command):
     found = after_command(*command, "--help")
     assert not found & HEAVY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swatsim.comparison.columns import COLUMNS
 from swatsim.comparison.document import FORMAT, VERSION
+from swatsim.saved import schema_id
 
 _INTRODUCTION = """\
 # Comparisons
@@ -76,6 +77,7 @@ _DOCUMENT = f"""
 
 | key | meaning |
 |---|---|
+| `$schema` | `{schema_id(FORMAT, VERSION)}`: the name of its JSON Schema, which `swatsim schema compare` prints |
 | `format`, `version` | `{FORMAT}`, {VERSION} |
 | `swatsim` | version of swatsim |
 | `command` | the command that made it, without what does not change it (outputs, workers); missing where Python did |

@@ -121,6 +121,19 @@ class Comparison:
 
         return pandas.DataFrame(self.records)
 
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The same as `rows`."""
+        return self.rows
+
+    def _repr_html_(self) -> str:
+        """Speedups over the baseline as a table, for notebooks."""
+        from swatsim.comparison.notes import notes, title
+        from swatsim.comparison.table import over_baseline
+        from swatsim.report.notebook import view_html
+
+        view = over_baseline(self, "cycles")
+        return view_html(title(self), view, view.lines, notes(self, "cycles"))
+
     @property
     def plot(self) -> Plots:
         """Figures: `comparison.plot.speedup()` and so on (docs/figures.md); needs matplotlib."""

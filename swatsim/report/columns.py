@@ -161,6 +161,8 @@ DESCRIBED: tuple[Column, ...] = (
     *_BEFORE_TRAFFIC, _OUTERMOST, *_AFTER_TRAFFIC, _LOST, _STALL, *_ENERGY, _LEVEL_ENERGY, *_COSTS, *_ROOFLINE,
     _LEVEL_TOTAL, _LEVEL_TENSOR, *_DENSITIES,
 )  # fmt: skip
+# Documents of this version were written without them, too.
+LATER = (*_DENSITIES, *SAMPLED)
 
 
 @lru_cache(maxsize=64)

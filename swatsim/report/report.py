@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from swatsim.report.machine import Machine
     from swatsim.timeline import PlacedPass
 
+_MOST_SHOWN = 12  # rows in a notebook where there are no totals
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -63,6 +65,23 @@ class Report:
         import pandas
 
         return pandas.DataFrame([record.as_dict() for record in self.records])
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The same as `rows`."""
+        return self.rows
+
+    def _repr_html_(self) -> str:
+        """The totals as a table, for notebooks."""
+        from swatsim.report.notebook import view_html
+        from swatsim.report.table import SYNTHETIC
+        from swatsim.report.views import cycles_view
+
+        view = cycles_view(self)
+        shown = view.totals or view.lines[:_MOST_SHOWN]
+        notes = [SYNTHETIC] if self.synthetic else []
+        if not view.totals and len(view.lines) > len(shown):
+            notes.insert(0, f"And {len(view.lines) - len(shown)} more rows: to_dataframe() has all of them.")
+        return view_html(f"{self.architecture['name']}, trace {self.trace_title}", view, shown, notes)
 
     @property
     def plot(self) -> Plots:

@@ -23,6 +23,7 @@ from swatsim import (
     plot_command,
     report_command,
     schema_command,
+    sweep_command,
     trace_commands,
     warmup_command,
 )
@@ -64,6 +65,7 @@ cli.add_command(completion_command.completion)
 cli.add_command(doctor_command.doctor)
 cli.add_command(list_command.list_command)
 cli.add_command(schema_command.schema)
+cli.add_command(sweep_command.sweep)
 
 
 @cli.command()

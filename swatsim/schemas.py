@@ -22,10 +22,10 @@ from swatsim.passes import PASSES
 from swatsim.report import columns as report_columns
 from swatsim.report import document as report_document
 from swatsim.saved import schema_id
+from swatsim.sweeping import result as sweep_result
 from swatsim.way import Losses
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-SWEEP_FORMAT, SWEEP_VERSION = "swatsim-sweep", 1
 
 Schema = dict[str, Any]
 
@@ -133,7 +133,7 @@ def sweep_schema() -> Schema:
         ),
         "error": _described("why there are no totals", _TEXT_OR_NULL),
     })  # fmt: skip
-    head = _head(SWEEP_FORMAT, SWEEP_VERSION, "A sweep of machines by swatsim")
+    head = _head(sweep_result.FORMAT, sweep_result.VERSION, "A sweep of machines by swatsim")
     return _document(head, known) | {"$defs": {"point": point, "row": _report_row()}}
 
 

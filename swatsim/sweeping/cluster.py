@@ -30,7 +30,7 @@ def compute_on_cluster(points: Sequence[Point], store: Store, address: str, prog
         raise SwatsimError(f"--dask {address}: got no answer ({error}), expected a scheduler") from None
     with client:
         futures = client.map(_document, points, [sources_digest()] * len(points), pure=False, retries=RETRIES)
-        for done, (future, document) in enumerate(as_completed(futures, with_results=True), start=1):
+        for done, (future, document) in enumerate(as_completed(futures, loop=client.loop, with_results=True), start=1):
             store.write(document)
             future.release()
             if progress is not None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,13 @@ class Point:
 def machine_of(parameters: Mapping[str, Any]) -> Architecture:
     """The machine of a point, overrides included; raises ArchitectureError."""
     overrides = {key: value for key, value in parameters.items() if key not in _OWN}
-    return load_architecture(parameters[ARCH], overrides=overrides)
+    return _machine(parameters[ARCH], json.dumps(overrides))
+
+
+@lru_cache(maxsize=4096)
+def _machine(name: str, overrides: str) -> Architecture:
+    # Points that differ by trace or objective alone share it.
+    return load_architecture(name, overrides=json.loads(overrides))
 
 
 def plan_point(parameters: Mapping[str, Any], layers: str, traces: Mapping[str, Trace]) -> Point:

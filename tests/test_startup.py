@@ -50,20 +50,9 @@ def trace(tmp_path_factory):
 
 
 COMMANDS = (
-    "run",
-    "trace",
-    "compare",
-    "explain",
-    "warmup",
-    "check",
-    "completion",
-    "diff",
-    "doctor",
-    "list",
-    "schema",
-    "plot",
-    "report",
-)
+    "run", "trace", "compare", "explain", "warmup", "check", "completion", "diff", "doctor", "list", "schema", "plot",
+    "report", "sweep",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])

@@ -29,3 +29,33 @@ html_theme = "furo"
 html_title = f"swatsim {__version__}"
 html_static_path: list[str] = []
 html_show_sphinx = False
+
+_SECTIONS = ("Parameters", "Attributes", "Raises")
+_properties: dict[str, list[str]] = {}
+
+
+def _described(app: object, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+    """Put what the docstrings say behind `name :`, where numpy has a type, on the line below."""
+    if what == "property":
+        _properties[name] = list(lines)
+        return
+    found, inside = [], False
+    for number, line in enumerate(lines):
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        if following.startswith("---"):
+            inside = line in _SECTIONS
+        names, colon, text = line.partition(" : ")
+        found += [names, f"    {text}"] if inside and colon and not line.startswith(" ") else [line]
+    lines[:] = found
+
+
+def _as_written(app: object, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+    """Of a property, undo napoleon, which takes what stands before a colon for a type."""
+    if what == "property":
+        lines[:] = _properties[name]
+
+
+def setup(app: object) -> None:
+    """Called by Sphinx; napoleon's priority is 500."""
+    app.connect("autodoc-process-docstring", _described, priority=400)  # type: ignore[attr-defined]
+    app.connect("autodoc-process-docstring", _as_written, priority=600)  # type: ignore[attr-defined]

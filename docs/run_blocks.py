@@ -142,18 +142,17 @@ def _execute(block: Block, folder: Path) -> tuple[int, str]:
         "MPLBACKEND": "Agg", "NO_COLOR": "1", "COLUMNS": "100",
     }  # fmt: skip
     command = ["bash", "-euo", "pipefail", "-c"] if block.language == "sh" else [sys.executable, "-c"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, block.text], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        printed, _ = process.communicate(timeout=LIMIT_SECONDS)
-    except BaseException as error:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if isinstance(error, subprocess.TimeoutExpired):
-            return 124, f"took more than {LIMIT_SECONDS} s"
-        raise
+    ) as process:  # fmt: skip
+        try:
+            printed, _ = process.communicate(timeout=LIMIT_SECONDS)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                return 124, f"took more than {LIMIT_SECONDS} s"
+            raise
     return process.returncode, printed
 
 

@@ -12,6 +12,7 @@ from swatsim.command_options import command_line, unique
 from swatsim.command_output import check_outputs, write_documents
 from swatsim.errors import ArchitectureError, SwatsimError
 from swatsim.progress import progress_bar
+from swatsim.trace_option import density_option, open_trace, trace_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +40,8 @@ DEFAULTS = {
     metavar="FILE|NAME",
     help="Architecture file, or the name of a shipped one; more may follow, as in --arch arch/*.yaml.",
 )
-@click.option("--trace", "trace_path", required=True, metavar="DIR", help="Trace: a directory with a manifest.json.")
+@trace_option
+@density_option
 @click.option(
     "--normalize",
     type=click.Choice(NORMALIZATIONS),
@@ -86,6 +88,7 @@ def compare(  # noqa: PLR0913, PLR0917  each is an option of the command
     machines: tuple[str, ...],
     first: tuple[str, ...],
     trace_path: str,
+    densities: tuple[str, ...],
     normalize: str,
     baseline: str,
     by: str,
@@ -107,11 +110,10 @@ def compare(  # noqa: PLR0913, PLR0917  each is an option of the command
     check_arguments(names, outputs)
     from swatsim.architecture import load_architecture
     from swatsim.comparison import compare as compare_machines
-    from swatsim.trace import load_trace
 
     loaded = load_machines(names, overrides)
     yardstick = load_architecture(baseline)
-    trace = load_trace(trace_path)
+    trace = open_trace(trace_path, densities)
     with progress_bar("comparing", "layers") as progress:
         compared = compare_machines(
             loaded, trace, baseline=yardstick, normalize=normalize, layers=layers, objective=objective,

@@ -14,16 +14,19 @@ _INTRODUCTION = """\
 Which of these machines is best at this step of training?
 
 ```sh
-swatsim compare --arch arch/*.yaml --trace traces/resnet50
+swatsim compare --arch arch/*.yaml --trace traces/smallcnn
+cp arch/dadiannao.yaml mine.yaml
 swatsim compare --arch dadiannao tensordash mine.yaml --trace traces/resnet50 --by compute --sort speed
-swatsim compare --arch arch/*.yaml --trace traces/resnet50 --normalize area --picture machines.svg --json machines.json
+swatsim compare --arch arch/*.yaml --trace traces/smallcnn --normalize area --picture machines.svg --json machines.json
 ```
 
 From Python, `architectures` are a list, or a mapping by names of your own:
 
 ```python
+import swatsim
+
 architectures = {name: swatsim.load_architecture(name) for name in ("dadiannao", "bit-tactical", "tensordash")}
-comparison = swatsim.compare(architectures, swatsim.load_trace("traces/resnet50"), normalize="macs")
+comparison = swatsim.compare(architectures, swatsim.load_trace("traces/smallcnn"), normalize="macs")
 comparison.rows  # a pandas DataFrame: a row per machine and pass
 ```
 

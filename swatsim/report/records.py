@@ -34,7 +34,7 @@ TOTALS: dict[str, tuple[str, ...]] = {
 class Row:
     """One pass of one layer, one stream of other work, or a total.
 
-    Cycles are of the machine's clock; dense_... are of the same machine with skipping off and operands stored dense.
+    Cycles are of the machine's clock; `dense_…` is of the same machine with skipping off and operands stored dense.
     A streaming row multiplies nothing: what has a default is what it lacks.
     """
 

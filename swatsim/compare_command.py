@@ -120,8 +120,8 @@ def compare(  # noqa: PLR0913, PLR0917  each is an option of the command
             workers=workers, progress=progress,
         )  # fmt: skip
     given = {
-        "--arch": names, "--trace": trace_path, "--density": densities, "--normalize": normalize, "--baseline": baseline, "--by": by,
-        "--sort": order, "--set": overrides, "--layers": layers, "--objective": objective,
+        "--arch": names, "--trace": trace_path, "--density": densities, "--normalize": normalize,
+        "--baseline": baseline, "--by": by, "--sort": order, "--set": overrides, "--layers": layers, "--objective": objective,
     }  # fmt: skip
     compared = dataclasses.replace(compared, command=command_line(("compare",), given, DEFAULTS))
     write_comparison(compared.fastest_first(by) if order == "speed" else compared, outputs, by)

@@ -121,7 +121,8 @@ def compare(  # noqa: PLR0913, PLR0917  each is an option of the command
         )  # fmt: skip
     given = {
         "--arch": names, "--trace": trace_path, "--density": densities, "--normalize": normalize,
-        "--baseline": baseline, "--by": by, "--sort": order, "--set": overrides, "--layers": layers, "--objective": objective,
+        "--baseline": baseline, "--by": by, "--sort": order, "--set": overrides, "--layers": layers,
+        "--objective": objective,
     }  # fmt: skip
     compared = dataclasses.replace(compared, command=command_line(("compare",), given, DEFAULTS))
     write_comparison(compared.fastest_first(by) if order == "speed" else compared, outputs, by)

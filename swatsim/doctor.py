@@ -83,18 +83,16 @@ def _compiler() -> Iterator[Result]:
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         yield Result("compiler", NOTE, "NUMBA_DISABLE_JIT is set: kernels are interpreted, a hundred times as slow")
         return
-    import numba
+    import numpy as np
     from llvmlite.binding import get_host_cpu_name
 
-    added: Any = numba.njit(_add)
-    if added(2, 3) != 5 or not added.signatures:
-        yield Result("compiler", BAD, "a compiled function gives a wrong result, expected 2 + 3 = 5")
+    from swatsim.kernels.bits import count_ones
+
+    compiled: Any = count_ones
+    if compiled(np.uint64(0b1011)) != 3 or not compiled.signatures:
+        yield Result("compiler", BAD, "a compiled kernel gives a wrong result, expected 3 ones in 0b1011")
     else:
         yield Result("compiler", GOOD, f"numba compiles for {get_host_cpu_name()}")
-
-
-def _add(one: int, other: int) -> int:
-    return one + other
 
 
 def _processors() -> Iterator[Result]:

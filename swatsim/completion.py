@@ -31,7 +31,8 @@ def _type_of(parameter: click.Parameter) -> StringParamType | None:
     if metavar == "KEY=VALUE":
         return Setting()
     # Not the folder that a command writes.
-    return TraceFolder() if metavar == "DIR" and "--output" not in parameter.opts else None
+    written = {"--output", "--scalesim-reports"} & set(parameter.opts)
+    return TraceFolder() if metavar.partition("|")[0] == "DIR" and not written else None
 
 
 class MachineName(StringParamType):

@@ -28,7 +28,7 @@ def _type_of(parameter: click.Parameter) -> StringParamType | None:
     metavar = (parameter.metavar or "").replace("...", "").strip("[]")
     if metavar == "FILE|NAME":
         return MachineName()
-    if metavar == "KEY=VALUE":
+    if metavar.startswith("KEY=VALUE"):
         return Setting()
     # Not the folder that a command writes.
     written = {"--output", "--scalesim-reports"} & set(parameter.opts)

@@ -21,16 +21,19 @@ def compute_on_cluster(points: Sequence[Point], store: Store, address: str, prog
     Raises SwatsimError: the extra is missing, nobody is at the address, or a worker has another swatsim.
     """
     try:
-        from distributed import Client, as_completed
+        import distributed
     except ImportError:
         raise SwatsimError("--dask needs distributed: pip install 'swatsim[dask]'") from None
+    dask: Any = distributed  # it has no types
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        client = dask.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise SwatsimError(f"--dask {address}: got no answer ({error}), expected a scheduler") from None
     with client:
         futures = client.map(_document, points, [sources_digest()] * len(points), pure=False, retries=RETRIES)
-        for done, (future, document) in enumerate(as_completed(futures, loop=client.loop, with_results=True), start=1):
+        for done, (future, document) in enumerate(
+            dask.as_completed(futures, loop=client.loop, with_results=True), start=1
+        ):
             store.write(document)
             future.release()
             if progress is not None:

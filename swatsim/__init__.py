@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from swatsim.errors import SwatsimError
     from swatsim.layer import Layer, LayerSpec
     from swatsim.report import Report
+    from swatsim.report.restoring import load_report
     from swatsim.simulation import simulate
+    from swatsim.sweeping import Sweep, sweep
     from swatsim.trace import GraphNode, Trace, TraceMetadata, TraceWriter, load_trace
 
 # Loaded on first use: `swatsim --help` must not wait for numpy and numba.
@@ -39,14 +41,34 @@ _HOMES = {
     "TraceMetadata": "swatsim.trace",
     "TraceWriter": "swatsim.trace",
     "compare": "swatsim.comparison",
+    "Sweep": "swatsim.sweeping",
+    "sweep": "swatsim.sweeping",
     "load_architecture": "swatsim.architecture",
+    "load_report": "swatsim.report.restoring",
     "load_trace": "swatsim.trace",
     "shipped_architectures": "swatsim.architecture",
     "simulate": "swatsim.simulation",
 }
 __all__ = [
-    "Architecture", "BitTensor", "Comparison", "GraphNode", "Layer", "LayerSpec", "Report", "SwatsimError", "Trace",
-    "TraceMetadata", "TraceWriter", "compare", "load_architecture", "load_trace", "shipped_architectures", "simulate",
+    "Architecture",
+    "BitTensor",
+    "Comparison",
+    "GraphNode",
+    "Layer",
+    "LayerSpec",
+    "Report",
+    "SwatsimError",
+    "Sweep",
+    "Trace",
+    "TraceMetadata",
+    "TraceWriter",
+    "compare",
+    "load_architecture",
+    "load_report",
+    "load_trace",
+    "shipped_architectures",
+    "simulate",
+    "sweep",
 ]  # fmt: skip
 
 

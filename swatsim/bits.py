@@ -59,6 +59,11 @@ class BitTensor:
         """Number of elements present."""
         return self.size if self.packed is None else count_ones(self.packed)
 
+    @property
+    def density(self) -> float:
+        """Share of the elements that is present; 0 where there are none."""
+        return self.nonzeros / self.size if self.size else 0.0
+
     @cached_property
     def words(self) -> NDArray[np.uint64]:
         """`packed` in words for `kernels.bits`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import sys
@@ -11,12 +12,35 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swatsim import compare_command, explain_command, trace_commands, warmup_command
-from swatsim.command_options import unique
-from swatsim.command_output import USER_ERROR, check_outputs, write_document, write_documents
+from swatsim import (
+    check_command,
+    compare_command,
+    completion_command,
+    diff_command,
+    doctor_command,
+    explain_command,
+    list_command,
+    plot_command,
+    report_command,
+    schema_command,
+    sweep_command,
+    trace_commands,
+    warmup_command,
+)
+from swatsim.command_options import command_line, unique
+from swatsim.command_output import (
+    USER_ERROR,
+    check_folder,
+    check_outputs,
+    write_document,
+    write_documents,
+    write_folder,
+)
+from swatsim.completion import complete_values
 from swatsim.errors import SwatsimError
 from swatsim.passes import PASSES
 from swatsim.progress import progress_bar
+from swatsim.trace_option import density_option, open_trace, trace_option
 from swatsim.version import __version__
 
 if TYPE_CHECKING:
@@ -40,12 +64,22 @@ def cli() -> None:
 cli.add_command(trace_commands.trace)
 cli.add_command(compare_command.compare)
 cli.add_command(explain_command.explain)
+cli.add_command(plot_command.plot)
+cli.add_command(report_command.report)
 cli.add_command(warmup_command.warmup)
+cli.add_command(diff_command.diff)
+cli.add_command(check_command.check)
+cli.add_command(completion_command.completion)
+cli.add_command(doctor_command.doctor)
+cli.add_command(list_command.list_command)
+cli.add_command(schema_command.schema)
+cli.add_command(sweep_command.sweep)
 
 
 @cli.command()
 @click.option("--arch", required=True, metavar="FILE|NAME", help="Architecture file, or the name of a shipped one.")
-@click.option("--trace", "trace_path", required=True, metavar="DIR", help="Trace: a directory with a manifest.json.")
+@trace_option
+@density_option
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value, such as tile.rows=4.")
 @click.option("--layers", default="*", metavar="PATTERN", help="Only layers whose name matches, such as 'layer1.*'.")
 @click.option("--pass", "passes", multiple=True, type=click.Choice(PASSES), help="Only this pass; may be repeated.")
@@ -61,10 +95,19 @@ cli.add_command(warmup_command.warmup)
 @click.option("--json", "json_file", metavar="FILE", help="Write the report as JSON ('-': standard output, no table).")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the rows as CSV ('-': standard output, no table).")
 @click.option(
+    "--html", "html_file", metavar="FILE", help="Write the report as a page to look at ('-': standard output)."
+)
+@click.option(
     "--timeline",
     "timeline_file",
     metavar="FILE",
     help="Write when what happens: trace events (.json.gz, .json) or a page to look at (.html).",
+)
+@click.option(
+    "--scalesim-reports",
+    "scalesim_folder",
+    metavar="DIR",
+    help="Write SCALE-Sim's COMPUTE_REPORT, BANDWIDTH_REPORT and DETAILED_ACCESS_REPORT, in a folder for each pass.",
 )
 @click.option(
     "--profile",
@@ -81,6 +124,7 @@ cli.add_command(warmup_command.warmup)
 def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     arch: str,
     trace_path: str,
+    densities: tuple[str, ...],
     overrides: tuple[str, ...],
     layers: str,
     passes: tuple[str, ...],
@@ -89,31 +133,34 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     show: str,
     json_file: str | None,
     csv_file: str | None,
+    html_file: str | None,
     timeline_file: str | None,
+    scalesim_folder: str | None,
     profile: str | None,
     sample: float | None,
     seed: int,
     workers: int | None,
 ) -> None:
     """Simulate one training step of a trace on an architecture."""
-    if json_file == csv_file == "-":
-        raise click.UsageError("--json - and --csv - cannot both write to standard output")
+    printed = [kind for kind, name in (("json", json_file), ("csv", csv_file), ("html", html_file)) if name == "-"]
+    if len(printed) > 1:
+        raise click.UsageError(f"--{printed[0]} - and --{printed[1]} - cannot both write to standard output")
     from swatsim.profile import profiling, stage
 
-    outputs = {"json": json_file, "csv": csv_file, "timeline": timeline_file}
+    outputs = {"json": json_file, "csv": csv_file, "html": html_file, "timeline": timeline_file}
     check_outputs({f"--{kind}": path for kind, path in outputs.items()} | {"--profile": profile})
+    check_scalesim_folder(scalesim_folder)
     with profiling(wanted=profile is not None, already="start-up") as kept:
         with stage("start-up"), loading():
             from swatsim.architecture import load_architecture, parse_override
             from swatsim.kernels.compile import cached_kernels, is_cached
             from swatsim.report.timeline_files import timeline_renderer
             from swatsim.simulation import simulate
-            from swatsim.trace import load_trace
 
             if timeline_file is not None:
                 timeline_renderer(timeline_file)
             architecture = load_architecture(arch, overrides=unique("--set", map(parse_override, overrides)))
-            trace = load_trace(trace_path)
+            trace = open_trace(trace_path, densities)
         if is_cached() and not cached_kernels():
             # The first run ever: compiling beforehand is shared by all processes.
             from swatsim.warmup import warm_up
@@ -123,11 +170,20 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
         with progress_bar("simulating", "layers") as progress:
             report = simulate(
                 architecture, trace, layers=layers, passes=passes or PASSES, objective=objective,
-                formats=unique("--format", map(parse_format, formats)), keep_timeline=timeline_file is not None,
+                formats=unique("--format", map(parse_format, formats)),
+                keep_timeline=timeline_file is not None or scalesim_folder is not None,
                 sample=sample, seed=seed, workers=workers, progress=progress,
             )  # fmt: skip
+        given = {
+            "--arch": arch, "--trace": trace_path, "--density": densities, "--set": overrides, "--layers": layers,
+            "--pass": passes, "--objective": objective, "--format": formats,
+            **({} if sample is None else {"--sample": str(sample), "--seed": str(seed)}),
+        }  # fmt: skip
+        command = command_line(("run",), given, {"--layers": "*", "--objective": OBJECTIVES[0]})
         with stage("report"):
-            write_outputs(report, outputs, show)
+            if scalesim_folder is not None:
+                write_scalesim_reports(report, scalesim_folder)
+            write_outputs(dataclasses.replace(report, command=command), outputs, show)
     if kept is not None and profile is not None:
         write_profile(kept, profile)
 
@@ -163,15 +219,32 @@ def parse_format(text: str) -> tuple[str, str]:
     return tensor.strip(), name.strip()
 
 
+def check_scalesim_folder(path: str | None) -> None:
+    """Refuse a folder that holds anything but such reports, before any work is done for it. Raises SwatsimError."""
+    if path is not None:
+        from swatsim.report.scalesim_reports import WRITTEN
+
+        check_folder("--scalesim-reports", path, WRITTEN)
+
+
+def write_scalesim_reports(report: Report, path: str) -> None:
+    """Write SCALE-Sim's reports, all of them or none. Raises SwatsimError."""
+    from swatsim.report.scalesim_reports import scalesim_files
+
+    write_folder(path, scalesim_files(report))
+
+
 def write_outputs(report: Report, outputs: Mapping[str, str | None], show: str) -> None:
     """Write the files that were asked for, and the table unless a file is `-`."""
     from swatsim.report.delimited import to_csv
-    from swatsim.report.document import to_json
+    from swatsim.report.document import to_html, to_json
     from swatsim.report.timeline_files import render_timeline
 
     def render(kind: str, path: str) -> bytes:
         if kind == "timeline":
             return render_timeline(report, path)
+        if kind == "html":
+            return to_html(report)
         return (to_json(report) if kind == "json" else to_csv(report)).encode()
 
     def table(console: Console) -> None:
@@ -180,6 +253,9 @@ def write_outputs(report: Report, outputs: Mapping[str, str | None], show: str) 
         print_table(report, console, show)
 
     write_documents(outputs, render, table)
+
+
+complete_values(cli)
 
 
 def main(arguments: list[str] | None = None) -> Any:

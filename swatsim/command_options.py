@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from swatsim.errors import SwatsimError
@@ -18,3 +18,14 @@ def unique(option: str, pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
             raise SwatsimError(f"{option} {key}: got it twice, expected each key once")
         found[key] = value
     return found
+
+
+def command_line(
+    command: Sequence[str], options: Mapping[str, str | Sequence[str] | None], defaults: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The command that gives the same result: the options that decide it, without those that say what is default."""
+    found = ["swatsim", *command]
+    for option, value in options.items():
+        values = () if value is None or value == defaults.get(option) else [value] if isinstance(value, str) else value
+        found += (part for each in values for part in (option, each))
+    return tuple(found)

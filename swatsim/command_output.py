@@ -6,7 +6,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,39 @@ def write_document(path: str, data: bytes) -> None:
         write_file(path, data)
     except OSError as error:
         raise SwatsimError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def check_folder(option: str, name: str, replaceable: Collection[str]) -> None:
+    """Refuse a folder that cannot be written, or that holds anything but files of the `replaceable` paths.
+
+    Raises SwatsimError.
+    """
+    if not name:
+        raise SwatsimError(f"{option}: got an empty name, expected a folder")
+    path = Path(name)
+    parent = path.absolute().parent
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise SwatsimError(f"{path}: got what is not a folder, expected a new one, or an earlier one of {option}")
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        reason = errno.EACCES if parent.is_dir() else errno.ENOENT
+        raise SwatsimError(f"{path}: cannot be written: {os.strerror(reason)}")
+    for found in path.rglob("*"):
+        if (found.is_symlink() or not found.is_dir()) and found.relative_to(path).as_posix() not in replaceable:
+            raise SwatsimError(f"{path}: got a folder that holds {found.name!a}, expected a new one, or an earlier one "
+                               f"of {option}")  # fmt: skip
+
+
+def write_folder(name: str, files: Mapping[str, bytes]) -> None:
+    """Write a folder of files, by path in it, in place of an earlier one: whole or not at all. Raises SwatsimError."""
+    from swatsim.files import whole_directory
+
+    try:
+        with whole_directory(name, overwrite=True) as folder:
+            for path, data in files.items():
+                (folder / path).parent.mkdir(exist_ok=True)
+                (folder / path).write_bytes(data)
+    except OSError as error:
+        raise SwatsimError(f"{name}: cannot be written: {error.strerror or error}") from None
 
 
 def write_documents(

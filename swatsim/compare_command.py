@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from swatsim.command_options import unique
+from swatsim.command_options import command_line, unique
 from swatsim.command_output import check_outputs, write_documents
 from swatsim.errors import ArchitectureError, SwatsimError
 from swatsim.progress import progress_bar
+from swatsim.trace_option import density_option, open_trace, trace_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +25,10 @@ NORMALIZATIONS = ("macs", "area", "none")
 MEASURES = ("cycles", "compute")
 OBJECTIVES = ("cycles", "dram_bytes", "energy")
 ORDERS = ("given", "speed")
+DEFAULTS = {
+    "--normalize": NORMALIZATIONS[0], "--baseline": "dadiannao-dense", "--by": MEASURES[0], "--sort": ORDERS[0],
+    "--layers": "*", "--objective": OBJECTIVES[0],
+}  # fmt: skip
 
 
 @click.command()
@@ -34,7 +40,8 @@ ORDERS = ("given", "speed")
     metavar="FILE|NAME",
     help="Architecture file, or the name of a shipped one; more may follow, as in --arch arch/*.yaml.",
 )
-@click.option("--trace", "trace_path", required=True, metavar="DIR", help="Trace: a directory with a manifest.json.")
+@trace_option
+@density_option
 @click.option(
     "--normalize",
     type=click.Choice(NORMALIZATIONS),
@@ -44,7 +51,7 @@ ORDERS = ("given", "speed")
 )
 @click.option(
     "--baseline",
-    default="dadiannao-dense",
+    default=DEFAULTS["--baseline"],
     show_default=True,
     metavar="FILE|NAME",
     help="Machine whose dense cycles (skipping off) all are compared with; --set does not change it.",
@@ -81,6 +88,7 @@ def compare(  # noqa: PLR0913, PLR0917  each is an option of the command
     machines: tuple[str, ...],
     first: tuple[str, ...],
     trace_path: str,
+    densities: tuple[str, ...],
     normalize: str,
     baseline: str,
     by: str,
@@ -102,16 +110,21 @@ def compare(  # noqa: PLR0913, PLR0917  each is an option of the command
     check_arguments(names, outputs)
     from swatsim.architecture import load_architecture
     from swatsim.comparison import compare as compare_machines
-    from swatsim.trace import load_trace
 
     loaded = load_machines(names, overrides)
     yardstick = load_architecture(baseline)
-    trace = load_trace(trace_path)
+    trace = open_trace(trace_path, densities)
     with progress_bar("comparing", "layers") as progress:
         compared = compare_machines(
             loaded, trace, baseline=yardstick, normalize=normalize, layers=layers, objective=objective,
             workers=workers, progress=progress,
         )  # fmt: skip
+    given = {
+        "--arch": names, "--trace": trace_path, "--density": densities, "--normalize": normalize,
+        "--baseline": baseline, "--by": by, "--sort": order, "--set": overrides, "--layers": layers,
+        "--objective": objective,
+    }  # fmt: skip
+    compared = dataclasses.replace(compared, command=command_line(("compare",), given, DEFAULTS))
     write_comparison(compared.fastest_first(by) if order == "speed" else compared, outputs, by)
 
 

@@ -10,6 +10,7 @@ from swatsim.command_options import unique
 from swatsim.command_output import check_outputs, write_documents
 from swatsim.passes import PASSES
 from swatsim.progress import progress_bar
+from swatsim.trace_option import density_option, open_trace, trace_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("layer", metavar="LAYER")
 @click.option("--arch", required=True, metavar="FILE|NAME", help="Architecture file, or the name of a shipped one.")
-@click.option("--trace", "trace_path", required=True, metavar="DIR", help="Trace: a directory with a manifest.json.")
+@trace_option
+@density_option
 @click.option("--pass", "passes", multiple=True, type=click.Choice(PASSES), help="Only this pass; may be repeated.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value, such as tile.rows=4.")
 @click.option("--json", "json_file", metavar="FILE", help="Write all of it as JSON ('-': standard output, no text).")
-def explain(
+def explain(  # noqa: PLR0913, PLR0917  each is an option of the command
     layer: str,
     arch: str,
     trace_path: str,
+    densities: tuple[str, ...],
     passes: tuple[str, ...],
     overrides: tuple[str, ...],
     json_file: str | None,
@@ -38,11 +41,10 @@ def explain(
     from swatsim.architecture import load_architecture, parse_override
     from swatsim.explain import explain as explained
     from swatsim.report.explanation import text_lines, to_json
-    from swatsim.trace import load_trace
 
     check_outputs({"--json": json_file})
     architecture = load_architecture(arch, unique("--set", map(parse_override, overrides)))
-    trace = load_trace(trace_path)
+    trace = open_trace(trace_path, densities)
     with progress_bar("explaining", "simulations") as progress:
         found = explained(architecture, trace, layer, passes or PASSES, progress)
 

@@ -62,6 +62,7 @@ class PassPlans:
     paper_macs: int  # the count of the SWAT paper: shapes and budgets alone
     scheduled: str  # operands whose zeros are skipped
     losses: Losses  # of compute cycles, as its schedules attribute them
+    densities: Mapping[str, float]  # share of non-zeros, by operand
     error: Estimate = EXACT  # of the compute cycles
 
     def bound(self, end: int) -> Plan:
@@ -148,6 +149,7 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         unskippable_macs=sum(each.ideal_positions for each in schedules), macs=sum(each.macs for each in schedules),
         effectual_macs=sum(each.effectual_macs for each in schedules), paper_macs=_paper_macs(layer, pass_name),
         scheduled=_scheduled(schedules, mapped, pass_name), losses=_losses(mapped), error=_error(mapped),
+        densities={role: operand.bits.density for role, operand in layer.passes[pass_name].operands.items()},
     )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ OPERANDS: dict[str, tuple[str, str]] = {
     "input_grad": ("output_grad", "weight"),
     "weight_grad": ("output_grad", "input"),
 }
+# All of these.
+ROLES = ("input", "weight", "output_grad")
 # A transposed convolution makes each pass as the convolution that it reverses makes this one.
 REVERSED = {"forward": "input_grad", "input_grad": "forward", "weight_grad": "weight_grad"}
 # The result, by the layer's tensor whose shape it has.

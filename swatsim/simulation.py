@@ -232,12 +232,15 @@ def _report(node: Node, trace: Trace, options: Options, planned: Sequence[LayerP
         swatsim_version=__version__,
         architecture=node.architecture.model_dump(mode="json"),
         trace=_provenance(trace),
-        simulation={"objective": options.objective, "formats": dict(options.formats), **_sample_of(options.sampling)},
+        simulation={
+            "objective": options.objective, "formats": dict(options.formats), "layers": options.layers,
+            "passes": list(options.passes), **_sample_of(options.sampling),
+        },
         records=(*rows, *totals(rows, (*options.passes, *([OTHER] if whole else [])), uncomputed)),
         area=area_of(node.architecture),
         footprint=footprint_of(sizes, trace.graph, node.architecture) if whole else None,
         timeline=tuple(placed[key] for key in order) if options.keep_timeline else None,
-    )
+    )  # fmt: skip
 
 
 def _sample_of(sampling: Sampling | None) -> dict[str, object]:

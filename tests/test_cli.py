@@ -14,6 +14,7 @@ from trace_files import small_layers, write_trace
 import swatsim
 from swatsim.cli import OBJECTIVES, SHOWN, main
 from swatsim.mapper import OBJECTIVES as MAPPED
+from swatsim.passes import PASSES
 from swatsim.report.table import VIEWS
 from swatsim.report.timeline_checks import check_trace_events
 
@@ -110,7 +111,7 @@ def test_json_and_csv_on_standard_output_are_pure(run):
     assert (code, err) == (0, "")
     document = json.loads(out)
     assert (document["format"], document["version"]) == ("swatsim-report", 2)
-    assert document["simulation"] == {"objective": "cycles", "formats": {}}
+    assert document["simulation"] == {"objective": "cycles", "formats": {}, "layers": "*", "passes": list(PASSES)}
     assert document["area"]["total_mm2"] > 0
     assert document["footprint"]["total"]["weight_bytes"] > 0
     assert document["architecture"]["tile"]["rows"] == 16
@@ -262,7 +263,7 @@ def test_pass(run):
 def test_objective_and_format(run):
     _, out, _ = run("--objective", "dram_bytes", "--format", "weight=csr", "--format", " input = bitmap", "--json", "-")
     asked = {"objective": "dram_bytes", "formats": {"weight": "csr", "input": "bitmap"}}
-    assert json.loads(out)["simulation"] == asked
+    assert json.loads(out)["simulation"] == {**asked, "layers": "*", "passes": list(PASSES)}
 
 
 def test_choices_are_those_that_there_are():

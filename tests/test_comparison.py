@@ -18,10 +18,10 @@ from trace_files import write_trace
 
 from swatsim.architecture import load_architecture
 from swatsim.area import area_of
+from swatsim.charts.names import short_names
 from swatsim.comparison import compare, comparing, documentation
 from swatsim.comparison.columns import COLUMNS
 from swatsim.comparison.document import to_csv, to_json
-from swatsim.comparison.names import short_names
 from swatsim.comparison.notes import notes
 from swatsim.comparison.picture import to_svg
 from swatsim.comparison.table import print_comparison

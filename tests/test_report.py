@@ -244,10 +244,13 @@ def test_the_document_says_what_was_asked_for_and_what_is_kept():
     machine, trace = swatsim.load_architecture("dadiannao"), swatsim.Trace("one", [convolution()])
     report = swatsim.simulate(machine, trace, objective="energy", formats={"weight": "csr"})
     document = json.loads(to_json(report))
-    keys = ["format", "version", "swatsim", "architecture", "trace", "simulation", "rows", "area", "footprint"]
-    assert list(document) == keys
+    assert list(document) == [
+        "$schema", "format", "version", "swatsim", "architecture", "trace", "simulation", "rows", "details", "area",
+        "footprint",
+    ]  # fmt: skip
     assert (document["format"], document["version"]) == ("swatsim-report", 2)
-    assert document["simulation"] == {"objective": "energy", "formats": {"weight": "csr"}}
+    asked = {"objective": "energy", "formats": {"weight": "csr"}, "layers": "*", "passes": list(PASSES)}
+    assert document["simulation"] == asked
     area, kept = document["area"], document["footprint"]
     assert area["total_mm2"] == pytest.approx(sum(area["parts_mm2"].values()))
     assert kept["total"]["activation_bytes"] == sum(
@@ -266,7 +269,7 @@ def test_every_column_is_described():
         "<cause>": (*levels, *CAUSES), "<loss>": Losses._fields,
     }  # fmt: skip
     described = [line.split("`")[1] for line in documentation.document().splitlines() if line.startswith("| `")]
-    expanded = set(described[: described.index("format")])
+    expanded = set(described[: described.index("$schema")])
     for pattern, values in names.items():
         expanded = {name.replace(pattern, value) for name in expanded for value in values}
     assert expanded == set(columns_of(levels, sampled=True))

@@ -49,7 +49,13 @@ def trace(tmp_path_factory):
     return small_trace(tmp_path_factory.mktemp("startup") / "trace")
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["trace"], ["compare"], ["explain"], ["warmup"]])
+COMMANDS = (
+    "run", "trace", "compare", "explain", "warmup", "check", "completion", "diff", "doctor", "list", "schema", "plot",
+    "report", "sweep",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_imports_nothing_heavy(command):
     found = after_command(*command, "--help")
     assert not found & HEAVY
@@ -58,6 +64,10 @@ def test_help_imports_nothing_heavy(command):
 
 def test_a_run_needs_no_pandas_and_no_processes(after_run):
     assert not after_run & {"pandas", "multiprocessing.pool", "concurrent.futures.process", "swatsim.warmup"}
+
+
+def test_a_run_that_draws_no_page_needs_no_charts(after_run):
+    assert not {name for name in after_run if name.startswith(("swatsim.charts", "swatsim.pages.p", "matplotlib"))}
 
 
 def test_a_run_imports_the_datapath_of_its_machine_alone(after_run):

@@ -42,7 +42,7 @@ def model_at(path: Path, kind: str | None = None) -> type[Part]:
         field = model.model_fields[str(name)]
         part = family_of(kind) if depth == 0 and name == "datapath" else part_of(field)
         if part is None and named_of(field) is not None and next(names, None) is not None:
-            part = _part_of_each(field)
+            part = part_of_each(field)
         if part is None:
             raise KeyError(dotted(path))
         model = part
@@ -88,7 +88,7 @@ def all_keys(
             yield from all_keys(names, kind, part, path)
         if named is not None:
             for each in [f"<{named.one}>"] if names is None else names(path):
-                yield from all_keys(names, kind, _part_of_each(field), (*path, each))
+                yield from all_keys(names, kind, part_of_each(field), (*path, each))
 
 
 def default_of(path: Path, kind: str | None) -> object:
@@ -118,7 +118,7 @@ def _all_paths(names: Names, kind: str | None) -> Iterator[Path]:
             yield from ((*path, each) for each in names(path))
 
 
-def _part_of_each(field: FieldInfo) -> type[Part]:
+def part_of_each(field: FieldInfo) -> type[Part]:
     """The model under each name of the file's choice."""
     assert field.annotation is not None  # the caller has found its Named
     part: type[Part] = get_args(field.annotation.model_fields["root"].annotation)[1]

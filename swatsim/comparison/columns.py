@@ -16,6 +16,7 @@ class Column(NamedTuple):
     unit: str
     meaning: str
     read: Callable[[Entry], Value]
+    whole: bool = True  # False: cycles that were multiplied by a factor are no whole number, and may be missing
 
 
 def _area_mm2(entry: Entry) -> float | None:
@@ -69,11 +70,12 @@ COLUMNS = (
     Column("normalization_factor", "ratio", "what cycles are multiplied by to be cycles of the baseline",
            lambda entry: None if entry.factor is None else float(entry.factor)),
     Column(
-        "normalized_cycles", "cycles", "`cycles` times `normalization_factor`", lambda entry: entry.normalized("cycles")
+        "normalized_cycles", "cycles", "`cycles` times `normalization_factor`",
+        lambda entry: entry.normalized("cycles"), whole=False,
     ),
     Column(
         "normalized_compute_cycles", "cycles", "`compute_cycles` times `normalization_factor`",
-        lambda entry: entry.normalized("compute"),
+        lambda entry: entry.normalized("compute"), whole=False,
     ),
     Column(
         "baseline_cycles", "cycles", "of the baseline with skipping off",

@@ -8,6 +8,7 @@ from typing import Any
 from swatsim.comparison.notes import notes
 from swatsim.comparison.result import Comparison, Contender
 from swatsim.report.delimited import csv_text
+from swatsim.saved import schema_id
 
 FORMAT, VERSION = "swatsim-comparison", 1
 
@@ -16,9 +17,11 @@ def to_json(comparison: Comparison, by: str) -> str:
     """Write the machines, the trace, every row and what was done; the same input gives the same bytes."""
     report = comparison.baseline.report
     document = {
+        "$schema": schema_id(FORMAT, VERSION),
         "format": FORMAT,
         "version": VERSION,
         "swatsim": report.swatsim_version,
+        **({} if comparison.command is None else {"command": list(comparison.command)}),
         "trace": report.trace,
         "layers": comparison.layers,
         "objective": comparison.objective,

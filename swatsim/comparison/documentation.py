@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swatsim.comparison.columns import COLUMNS
 from swatsim.comparison.document import FORMAT, VERSION
+from swatsim.saved import schema_id
 
 _INTRODUCTION = """\
 # Comparisons
@@ -13,16 +14,19 @@ _INTRODUCTION = """\
 Which of these machines is best at this step of training?
 
 ```sh
-swatsim compare --arch arch/*.yaml --trace traces/resnet50
+swatsim compare --arch arch/*.yaml --trace traces/smallcnn
+cp arch/dadiannao.yaml mine.yaml
 swatsim compare --arch dadiannao tensordash mine.yaml --trace traces/resnet50 --by compute --sort speed
-swatsim compare --arch arch/*.yaml --trace traces/resnet50 --normalize area --picture machines.svg --json machines.json
+swatsim compare --arch arch/*.yaml --trace traces/smallcnn --normalize area --picture machines.svg --json machines.json
 ```
 
 From Python, `architectures` are a list, or a mapping by names of your own:
 
 ```python
+import swatsim
+
 architectures = {name: swatsim.load_architecture(name) for name in ("dadiannao", "bit-tactical", "tensordash")}
-comparison = swatsim.compare(architectures, swatsim.load_trace("traces/resnet50"), normalize="macs")
+comparison = swatsim.compare(architectures, swatsim.load_trace("traces/smallcnn"), normalize="macs")
 comparison.rows  # a pandas DataFrame: a row per machine and pass
 ```
 
@@ -76,8 +80,10 @@ _DOCUMENT = f"""
 
 | key | meaning |
 |---|---|
+| `$schema` | `{schema_id(FORMAT, VERSION)}`: the name of its JSON Schema, which `swatsim schema compare` prints |
 | `format`, `version` | `{FORMAT}`, {VERSION} |
 | `swatsim` | version of swatsim |
+| `command` | the command that made it, without what does not change it (outputs, workers); missing where Python did |
 | `trace` | name, network, scheme, digest and provenance of the trace |
 | `layers`, `objective`, `normalize`, `by` | as they were asked for |
 | `notes` | what was done, as below the tables |

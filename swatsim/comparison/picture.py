@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from swatsim.comparison.names import short_names
+from swatsim.charts.colors import COLORS, OF_PASS
+from swatsim.charts.names import short_names
+from swatsim.charts.ticks import ticks
 from swatsim.comparison.notes import MEASURED, normalization_phrase, title
 from swatsim.comparison.result import Comparison, Contender, Entry
 from swatsim.keys.problems import printable
@@ -19,19 +21,6 @@ _WIDTH, _LEFT, _RIGHT = 900, 200, 60
 _BAR, _BAR_GAP, _GROUP_GAP = 11, 2, 14
 _TOP, _BOTTOM = 92, 34
 _LONGEST_NAME = 28
-_MOST_TICKS = 8
-_STEPS = (1, 2, 5)
-
-# By what is compared; each hue is told from the others by readers who do not see all colors (Okabe and Ito), on white
-# and on black.
-_COLORS = {
-    "forward": ("#0072b2", "#56a8e0"),
-    "input_grad": ("#d98200", "#e69f00"),
-    "weight_grad": ("#00805c", "#2fc79b"),
-    "backward": ("#b0588c", "#d98fbb"),
-    "passes": ("#3a3a3a", "#d8d8d8"),
-    "step": ("#8a8a8a", "#8a8a8a"),
-}
 
 
 def to_svg(comparison: Comparison, by: str) -> str:
@@ -54,8 +43,8 @@ class _Picture:
         names = tuple(name for name in comparison.compared if name != OTHER)
         shown = [entry for entry in comparison.entries if entry.total.pass_name in names]
         most = max(1.0, *(value for entry in shown for value in (entry.speedup(by) or 0.0, _own(entry, by))))
-        ticks = _ticks(most)
-        return _Picture(comparison=comparison, by=by, names=names, most=max(most, ticks[-1]), ticks=ticks)
+        marks = ticks(most)
+        return _Picture(comparison=comparison, by=by, names=names, most=max(most, marks[-1]), ticks=marks)
 
     @property
     def group_height(self) -> int:
@@ -71,18 +60,6 @@ class _Picture:
 
 def _own(entry: Entry, by: str) -> float:
     return entry.own_speedup(by) or 0.0
-
-
-def _ticks(most: float) -> tuple[float, ...]:
-    """Round speedups from 0, the last one at least `most`."""
-    power = -2
-    while True:
-        for digit in _STEPS:
-            step = digit * 10.0**power
-            count = -int(-most // step)
-            if count < _MOST_TICKS:
-                return tuple(round(step * number, 6) for number in range(count + 1))
-        power += 1
 
 
 def _lines(picture: _Picture) -> Iterator[str]:
@@ -108,7 +85,7 @@ def _lines(picture: _Picture) -> Iterator[str]:
 def _style(names: Sequence[str]) -> Iterator[str]:
     def rules(dark: int) -> str:
         paper, ink, grid = (("#ffffff", "#1a1a1a", "#d0d0d0"), ("#14171a", "#e8e8e8", "#3c4248"))[dark]
-        bars = "".join(f".{name}{{fill:{_COLORS[name][dark]}}}" for name in names)
+        bars = "".join(f".{name}{{fill:{COLORS[OF_PASS[name]][dark]}}}" for name in names)
         return (
             f".paper{{fill:{paper}}}text{{fill:{ink}}}.grid{{stroke:{grid}}}.one{{stroke:{ink}}}"
             f".own{{stroke:{ink}}}.rim{{stroke:{paper}}}{bars}"

@@ -14,6 +14,8 @@ from swatsim.report.report import Report
 if TYPE_CHECKING:
     import pandas
 
+    from swatsim.figures import Plots
+
 CONVOLUTIONS = "passes"  # the three passes of every layer together, without streaming work
 # Everything that may be compared, in the order in which it is listed.
 COMPARED = tuple(
@@ -96,6 +98,7 @@ class Comparison:
     normalize: str  # of NORMALIZATIONS
     layers: str  # pattern of layer names
     objective: str
+    command: tuple[str, ...] | None = None  # that made it, without what does not change it
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -117,6 +120,29 @@ class Comparison:
         import pandas
 
         return pandas.DataFrame(self.records)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The same as `rows`."""
+        return self.rows
+
+    def _repr_html_(self) -> str:
+        """Speedups over the baseline as a table, for notebooks."""
+        from swatsim.comparison.notes import notes, title
+        from swatsim.comparison.table import over_baseline
+        from swatsim.report.notebook import view_html
+
+        view = over_baseline(self, "cycles")
+        return view_html(title(self), view, view.lines, notes(self, "cycles"))
+
+    @property
+    def plot(self) -> Plots:
+        """Figures: `comparison.plot.speedup()` and so on (docs/figures.md); needs matplotlib."""
+        import json
+
+        from swatsim.comparison.document import to_json
+        from swatsim.figures import Plots
+
+        return Plots(lambda: json.loads(to_json(self, "cycles")))
 
     @property
     def records(self) -> list[dict[str, Any]]:

@@ -8,11 +8,11 @@ from itertools import chain
 from rich.console import Console, Group
 from rich.text import Text
 
-from swatsim.comparison.names import short_names
+from swatsim.charts.names import short_names
 from swatsim.comparison.notes import notes
 from swatsim.comparison.result import CONVOLUTIONS, Comparison
 from swatsim.keys.problems import printable
-from swatsim.report.quantities import NOTHING, times_text
+from swatsim.quantities import NOTHING, times_text
 from swatsim.report.records import OTHER
 from swatsim.report.table import SYNTHETIC
 from swatsim.report.view import WIDTH, View, columns_width, print_view

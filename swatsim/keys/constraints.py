@@ -174,7 +174,7 @@ class Named:
         return value
 
     def _check_name(self, name: str) -> str:
-        if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME or name in self.reserved:
+        if not _NAME.fullmatch(name) or name in self.reserved:
             raise PydanticCustomError(BAD_NAME, "{phrase}", {"phrase": self.name_phrase})
         return name
 
@@ -185,7 +185,8 @@ class Named:
 
 
 _LONGEST_NAME = 32
-_NAME = re.compile("[a-z][a-z0-9_]*", re.ASCII)
+NAME_PATTERN = f"[a-z][a-z0-9_]{{0,{_LONGEST_NAME - 1}}}"
+_NAME = re.compile(NAME_PATTERN, re.ASCII)
 
 Constraint = Integer | Number | Choice | Text | Items
 

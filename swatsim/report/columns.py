@@ -9,6 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, TypeAlias
 
 from swatsim.moves import DIRECTIONS, TENSORS, Move
+from swatsim.passes import ROLES
 from swatsim.way import Losses
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ def _energy(name: str, meaning: str, read: Reader) -> Column:
 
 def _ratio(name: str, unit: str, meaning: str, read: Reader | None = None) -> Column:
     return Column(name=name, unit=unit, meaning=meaning, read=read)
+
+
+def _density(operand: str) -> Reader:
+    return lambda row, _: row.densities.get(operand)
 
 
 _BEFORE_TRAFFIC = (
@@ -142,11 +147,22 @@ SAMPLED: tuple[Column, ...] = (
     Column(name="groups", unit="groups", meaning="that they were drawn from; 0 where all are simulated",
            read=lambda row, _: row.interval.groups if row.interval else 0),
 )  # fmt: skip
+_DENSITIES = tuple(
+    _ratio(
+        f"{role}_density",
+        "ratio",
+        f"share of non-zeros in the {role.replace('_grad', ' gradient')} that is multiplied; else nothing",
+        _density(role),
+    )
+    for role in ROLES
+)
 # In the order of the outputs; patterns stand where their columns do.
 DESCRIBED: tuple[Column, ...] = (
     *_BEFORE_TRAFFIC, _OUTERMOST, *_AFTER_TRAFFIC, _LOST, _STALL, *_ENERGY, _LEVEL_ENERGY, *_COSTS, *_ROOFLINE,
-    _LEVEL_TOTAL, _LEVEL_TENSOR,
+    _LEVEL_TOTAL, _LEVEL_TENSOR, *_DENSITIES,
 )  # fmt: skip
+# Documents of this version were written without them, too.
+LATER = (*_DENSITIES, *SAMPLED)
 
 
 @lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from swatsim.moves import DIRECTIONS, TENSORS
 from swatsim.report.columns import CAUSES, DESCRIBED, SAMPLED, Column
 from swatsim.report.document import FORMAT, VERSION
+from swatsim.saved import schema_id
 from swatsim.way import Losses
 
 _DIRECTIONS = " or ".join(f"`{name}`" for name in DIRECTIONS)
@@ -14,6 +15,10 @@ _TENSORS = ", ".join(f"`{name}`" for name in TENSORS)
 _CAUSES = ", ".join(f"`{name}`" for name in CAUSES)
 _LOSSES = ", ".join(f"`{name}`" for name in Losses._fields)
 
+_DETAILS = (
+    "`is_total`, `unskippable_macs` (what `ideal_cycles` are made of), and of the dense machine `dense_moved_bytes` by "
+    "level, direction and tensor and `dense_stall_cycles` by cause, where there are any"
+)
 _INTRODUCTION = f"""\
 # Reports
 
@@ -57,12 +62,15 @@ _DOCUMENT = f"""
 
 | key | meaning |
 |---|---|
+| `$schema` | `{schema_id(FORMAT, VERSION)}`: the name of its JSON Schema, which `swatsim schema report` prints |
 | `format`, `version` | `{FORMAT}`, {VERSION} |
 | `swatsim` | version of swatsim |
 | `architecture` | the whole machine as it was simulated, overrides included |
 | `trace` | name, network, scheme, digest and provenance of the trace |
-| `simulation` | `objective`, and `formats` by tensor, as they were asked for; of a sample also `sample` |
+| `command` | the command that made it, without what does not change it (outputs, workers); missing where Python did |
+| `simulation` | as asked for: `objective`, `formats` by tensor, pattern of `layers`, `passes`; of a sample `sample` |
 | `rows` | the rows, each with all columns |
+| `details` | for each row what no column shows: {_DETAILS} |
 | `area` | `parts_mm2` by component, `total_mm2`, and `uncounted` components, whose size is not known; or null |
 | `footprint` | bytes kept from forward to backward, by layer and in all; or null |
 """

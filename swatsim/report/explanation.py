@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from textwrap import wrap
 from typing import Any
 
+from swatsim.quantities import times_text
 from swatsim.report.loss_words import loss_words, stall_words
-from swatsim.report.quantities import times_text
 from swatsim.report.records import Row
 from swatsim.report.report import Report
 from swatsim.report.view import WIDTH

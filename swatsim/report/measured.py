@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from swatsim.layer_plans import PassPlans
 from swatsim.plan import Plan
 from swatsim.report.machine import Machine
@@ -21,6 +23,7 @@ def pass_row(plans: PassPlans, actual: PlacedPass, dense: PlacedPass, machine: M
         "effectual_macs": plans.effectual_macs,
         "paper_macs": plans.paper_macs,
         "scheduled": plans.scheduled,
+        "densities": plans.densities,
     })  # fmt: skip
 
 
@@ -37,7 +40,7 @@ def _row(
     dense: PlacedPass,
     plans: tuple[Plan, Plan],
     machine: Machine,
-    counts: dict[str, int | str | Losses],
+    counts: dict[str, int | str | Losses | Mapping[str, float]],
 ) -> Row:
     return Row(
         layer=actual.layer, pass_name=actual.pass_name, machine=machine,

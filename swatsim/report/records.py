@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from swatsim.energy import Energy, average_power_w, edp_js, spent
@@ -34,7 +34,7 @@ TOTALS: dict[str, tuple[str, ...]] = {
 class Row:
     """One pass of one layer, one stream of other work, or a total.
 
-    Cycles are of the machine's clock; dense_... are of the same machine with skipping off and operands stored dense.
+    Cycles are of the machine's clock; `dense_…` is of the same machine with skipping off and operands stored dense.
     A streaming row multiplies nothing: what has a default is what it lacks.
     """
 
@@ -60,6 +60,7 @@ class Row:
     multiplications: int = 0  # what the machine multiplies
     scheduled: str = ""  # the operand whose zeros are skipped, "none", or several joined by "+"
     mapping: str = ""  # what the mapper chose
+    densities: Mapping[str, float] = field(default_factory=dict)  # share of non-zeros, by operand; none in totals
     blocks: int = 0
     prefetched_cycles: int = 0  # of the loads that ran under the pass before
     is_total: bool = False  # a layer too may be called "total"
@@ -194,7 +195,7 @@ def add(name: str, rows: Sequence[Row], extra_paper_macs: int = 0) -> Row:
     cycles_by_bound: Counter[str] = Counter()
     for row in rows:
         cycles_by_bound[row.bound_by] += row.cycles
-    sums = {field: sum(getattr(row, field) for row in rows) for field in _ADDED}
+    sums = {name: sum(getattr(row, name) for row in rows) for name in _ADDED}
     sums["paper_macs"] += extra_paper_macs
     scheduled = {part for row in rows for part in row.scheduled.split("+") if part}
     intervals = [row.interval for row in rows if row.interval is not None]

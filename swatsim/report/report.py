@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     import pandas
 
     from swatsim.area import Area
+    from swatsim.figures import Plots
     from swatsim.footprint import Footprint
     from swatsim.report.machine import Machine
     from swatsim.timeline import PlacedPass
+
+_MOST_SHOWN = 12  # rows in a notebook where there are no totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,7 @@ class Report:
     simulation: Mapping[str, Any] = field(default_factory=dict)  # objective and formats
     area: Area | None = None
     footprint: Footprint | None = None
+    command: tuple[str, ...] | None = None  # that made it, without what does not change it
     timeline: tuple[PlacedPass, ...] | None = None  # passes in the order of the step, where they were kept
 
     @property
@@ -61,6 +65,33 @@ class Report:
         import pandas
 
         return pandas.DataFrame([record.as_dict() for record in self.records])
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The same as `rows`."""
+        return self.rows
+
+    def _repr_html_(self) -> str:
+        """The totals as a table, for notebooks."""
+        from swatsim.report.notebook import view_html
+        from swatsim.report.table import SYNTHETIC
+        from swatsim.report.views import cycles_view
+
+        view = cycles_view(self)
+        shown = view.totals or view.lines[:_MOST_SHOWN]
+        notes = [SYNTHETIC] if self.synthetic else []
+        if not view.totals and len(view.lines) > len(shown):
+            notes.insert(0, f"And {len(view.lines) - len(shown)} more rows: to_dataframe() has all of them.")
+        return view_html(f"{self.architecture['name']}, trace {self.trace_title}", view, shown, notes)
+
+    @property
+    def plot(self) -> Plots:
+        """Figures: `report.plot.speedup()` and so on (docs/figures.md); needs matplotlib."""
+        import json
+
+        from swatsim.figures import Plots
+        from swatsim.report.document import to_json
+
+        return Plots(lambda: json.loads(to_json(self)))
 
     @property
     def layer_records(self) -> tuple[Row, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from swatsim.errors import SwatsimError
 from swatsim.footprint import PUBLISHED_ACTIVATION_REDUCTION, PUBLISHED_WEIGHT_REDUCTION, Kept
 from swatsim.passes import STREAMING
-from swatsim.report.quantities import NOTHING, bytes_text, cycles_text, joules_text, share_text, times_text
+from swatsim.quantities import NOTHING, bytes_text, cycles_text, joules_text, share_text, times_text
 from swatsim.report.records import OTHER, Row, add
 from swatsim.report.report import Report
 from swatsim.report.view import View, heading

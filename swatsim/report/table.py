@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.text import Text
 
-from swatsim.report.quantities import joules_text
+from swatsim.quantities import joules_text
 from swatsim.report.records import Row
 from swatsim.report.report import Report
 from swatsim.report.step_views import area_view, footprint_view, other_view

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from swatsim.pages.assets import BASE, asset, fill
 from swatsim.passes import PASSES, STREAMING
 from swatsim.report.columns import CAUSES
 
@@ -21,20 +21,15 @@ if TYPE_CHECKING:
 ENGINES = ("load", "compute", "store")
 FORMAT = "swatsim-timeline"
 VERSION = 1
+_FOLDER = ("swatsim.report", "timeline_assets")
 ASSETS = ("page.css", "data.js", "drawing.js", "moving.js", "beside.js")
 
 
 def to_page(report: Report) -> bytes:
     """Write the timeline as an HTML page; the same report gives the same bytes."""
-    page = _asset("page.html")
-    for name in ASSETS:
-        page = page.replace(f"/* {name} */", _asset(name))
+    page = fill(asset(*_FOLDER, "page.html"), [BASE, *((*_FOLDER, name) for name in ASSETS)])
     # Data last: its text may hold anything, a placeholder too.
     return page.replace("/* data */", _document(report), 1).encode()
-
-
-def _asset(name: str) -> str:
-    return files("swatsim.report").joinpath("timeline_assets", name).read_text(encoding="utf-8").rstrip()
 
 
 def _document(report: Report) -> str:

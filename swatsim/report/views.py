@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from swatsim.moves import DIRECTIONS
+from swatsim.quantities import NOTHING, bytes_text, cycles_text, joules_text, rate_text, share_text, times_text
 from swatsim.report.columns import CAUSES
-from swatsim.report.quantities import NOTHING, bytes_text, cycles_text, joules_text, rate_text, share_text, times_text
 from swatsim.report.records import OTHER, Row
 from swatsim.report.report import Report
 from swatsim.report.view import WIDTH, Parts, View, columns_width, fitting, heading

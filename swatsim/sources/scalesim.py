@@ -19,6 +19,7 @@ from swatsim.sources.source import MOST_LAYERS, Contents, Request, one_line, ope
 _EXPECTED = "a topology of SCALE-Sim: a header, then a name and 3 (M, N, K), 7 or 8 integers in each line"
 _LARGEST_FILE_BYTES = 4 << 20
 _INTEGER = re.compile(r"[0-9]{1,10}")
+_DIGIT = re.compile(r"\d")
 _RATIO = re.compile(r"([0-9]{1,6}):([0-9]{1,6})")
 _PRODUCT = ("m", "n", "k")
 # SCALE-Sim's word in the name of a depthwise convolution, which it runs channel by channel.
@@ -59,6 +60,9 @@ def _cells(cells: Sequence[str]) -> list[str]:
 
 def _layer(cells: list[str], header: list[str], request: Request, where: str) -> LayerSpec:
     name, *rest = cells
+    if len(rest) > 3 and not _DIGIT.search(rest[-1]):
+        # SCALE-Sim reads nothing that follows the last comma; notes stand there.
+        rest.pop()
     if rest and (ratio := _RATIO.fullmatch(rest[-1])):
         kept, of = ratio.groups()
         if int(kept) != int(of):

@@ -1,0 +1,123 @@
+"""Points of a sweep, from its document: over a parameter where one has numbers, else one below the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from swatsim.charts.colors import in_order
+from swatsim.charts.model import Bar, BarChart, Group, Line, LineChart, Series
+from swatsim.charts.names import short_names
+from swatsim.charts.run_rows import Record, outermost_bytes
+
+_LONGEST_NAME = 40
+_MOST_LINES = 8
+_NAMED = ("arch", "trace")
+Document = Mapping[str, Any]
+METRICS: dict[str, tuple[str, str, Callable[[Record], float | None]]] = {
+    "speedup": ("Speedup over the same machine without skipping", "times", lambda row: row["speedup"]),
+    "cycles": ("Cycles", "cycles", lambda row: row["cycles"]),
+    "energy": ("Energy", "picojoules", lambda row: row["energy_pj"]),
+    "traffic": ("Bytes read and written off chip", "bytes", outermost_bytes),
+}
+
+
+def bars(document: Document, metric: str) -> BarChart:
+    """A bar for each point."""
+    title, unit, read = METRICS[metric]
+    points, keys = document["points"], varied(document)
+    names = [label(point, keys) for point in points]
+    shown = short_names(names, _LONGEST_NAME)
+    groups = [_group(name, point, value_of(point, document, read)) for name, point in zip(shown, points, strict=True)]
+    return BarChart(
+        title=f"{title} ({measured(document)})", unit=unit, series=(Series(name=metric, color="blue"),),
+        groups=tuple(groups), reference=1.0 if unit == "times" else None,
+    )  # fmt: skip
+
+
+def lines(document: Document, metric: str) -> LineChart | None:
+    """Lines over the parameter with most numbers, one for each choice of the others; None where there is none."""
+    title, unit, read = METRICS[metric]
+    key = _numbered(document)
+    if key is None:
+        return None
+    others = [name for name in varied(document) if name != key]
+    found: dict[str, list[tuple[float, float]]] = {}
+    for point in _finished(document):
+        value = value_of(point, document, read)
+        if value is not None:
+            found.setdefault(label(point, others), []).append((float(point["parameters"][key]), float(value)))
+    if not found or len(found) > _MOST_LINES:
+        return None
+    return LineChart(title=f"{title} ({measured(document)})", x_name=key, unit=unit, lines=tuple(
+        Line(name=name, color=in_order(number), points=tuple(sorted(points)))
+        for number, (name, points) in enumerate(found.items())
+    ))  # fmt: skip
+
+
+def chart(document: Document, metric: str) -> BarChart | LineChart:
+    """Lines where there are any, else bars."""
+    return lines(document, metric) or bars(document, metric)
+
+
+def measured(document: Document) -> str:
+    """The total that every finished point has: the step, or else the first pass that all have."""
+    names: list[str] = []
+    for point in _finished(document):
+        own = [row["pass"] for row in point["totals"]]
+        names = [name for name in names if name in own] if names else own
+    return "step" if "step" in names or not names else names[0]
+
+
+def varied(document: Document) -> tuple[str, ...]:
+    """The parameters that have more than one value."""
+    values: dict[str, list[object]] = {}
+    for point in document["points"]:
+        for key, value in point["parameters"].items():
+            known = values.setdefault(key, [])
+            if value not in known:
+                known.append(value)
+    return tuple(key for key, known in values.items() if len(known) > 1)
+
+
+def label(point: Record, keys: Sequence[str]) -> str:
+    """A point by those parameters: machines and traces by name alone, keys by their ends where these differ."""
+    values = {_short(key, keys): point["parameters"].get(key, "") for key in keys}
+    words = (str(value) if key in _NAMED else f"{key}={value}" for key, value in values.items())
+    return ", ".join(words) or str(point["architecture"]["name"])
+
+
+def _short(key: str, keys: Sequence[str]) -> str:
+    end = key.rpartition(".")[2]
+    return end if sum(other.rpartition(".")[2] == end for other in keys) == 1 else key
+
+
+def total_of(point: Record, document: Document) -> Record | None:
+    """The total of a point that all have; None where it failed."""
+    rows = () if point["error"] else point["totals"]
+    return next((row for row in rows if row["pass"] == measured(document)), None)
+
+
+def value_of(point: Record, document: Document, read: Callable[[Record], float | None]) -> float | None:
+    """What is read of that total; None where there is none."""
+    total = total_of(point, document)
+    return None if total is None else read(total)
+
+
+def _finished(document: Document) -> list[Record]:
+    return [point for point in document["points"] if not point["error"]]
+
+
+def _numbered(document: Document) -> str | None:
+    def numbers(key: str) -> set[float]:
+        found = [point["parameters"].get(key) for point in document["points"]]
+        return set(found) if all(type(value) in (int, float) for value in found) else set()
+
+    keys = [key for key in varied(document) if numbers(key)]
+    return max(keys, key=lambda key: len(numbers(key))) if keys else None
+
+
+def _group(name: str, point: Record, value: float | None) -> Group:
+    if value is None:
+        return Group(name=name, bars=(), missing=point["error"] or "it takes no time")
+    return Group(name=name, bars=(Bar(name="", parts=(float(value),)),))

@@ -1,0 +1,92 @@
+"""`swatsim check`: whether a run still gives what it gave. Nothing heavy is imported before the command needs it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import click
+
+from swatsim.command_output import check_outputs, write_documents
+from swatsim.errors import SwatsimError
+from swatsim.progress import progress_bar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+CHANGED = 1
+
+
+@click.command()
+@click.option("--baseline", required=True, metavar="FILE", help="Report that `swatsim run --json` wrote earlier.")
+@click.option("--report", "new", metavar="FILE", help="Compare with this report; by default the run is done again.")
+@click.option("--tolerance", default="0", show_default=True, metavar="PART", help="Allowed change, such as 0.01.")
+@click.option("--column", "columns", multiple=True, metavar="NAME", help="What is checked; by default cycles.")
+@click.option("--trace", "trace_path", metavar="DIR", help="Trace of the new run; by default that of the baseline.")
+@click.option("--arch", metavar="FILE|NAME", help="Machine of the new run; by default that of the baseline.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of --arch.")
+@click.option("--json", "json_file", metavar="FILE", help="Write what was found ('-': standard output, no tables).")
+@click.option("--csv", "csv_file", metavar="FILE", help="Write changes as CSV ('-': standard output, no tables).")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Processes; by default one per processor.")
+def check(  # noqa: PLR0913, PLR0917  each is an option of the command
+    baseline: str,
+    new: str | None,
+    tolerance: str,
+    columns: tuple[str, ...],
+    trace_path: str | None,
+    arch: str | None,
+    overrides: tuple[str, ...],
+    json_file: str | None,
+    csv_file: str | None,
+    workers: int | None,
+) -> None:
+    """Check that a run gives what it gave before: exit code 1, and a table, where cycles changed.
+
+    The run of the baseline is done again, with its layers, passes, objective and formats. Its machine and trace are
+    those of the command that it tells, or of --arch and --trace; without a command the machine is the one in it.
+    """
+    if json_file == csv_file == "-":
+        raise click.UsageError("--json - and --csv - cannot both write to standard output")
+    again = {"--trace": trace_path, "--arch": arch, "--set": overrides or None, "--workers": workers}
+    for option, value in again.items():
+        if new is not None and value is not None:
+            raise click.UsageError(f"--report and {option}: a report that is there is not made again")
+    allowed = parse_tolerance(tolerance)
+    check_outputs({"--json": json_file, "--csv": csv_file})
+    from swatsim.differences import check as check_documents
+    from swatsim.differences import document_of, rerun
+    from swatsim.differences.checking import CHECKED
+    from swatsim.differences.document import check_json, to_csv
+    from swatsim.saved import load_saved
+
+    before = load_saved(baseline, "report").document
+    if new is not None:
+        after = load_saved(new, "report").document
+    else:
+        with progress_bar("simulating", "layers") as progress:
+            after = document_of(rerun(
+                before, baseline, trace=trace_path, arch=arch, overrides=overrides, workers=workers, progress=progress
+            ))  # fmt: skip
+    found = check_documents(before, after, allowed, columns or CHECKED)
+    names = (baseline, new or "run again")
+
+    def render(kind: str, _: str) -> bytes:
+        return (check_json(found, names) if kind == "json" else to_csv(found.changes)).encode()
+
+    def table(console: Console) -> None:
+        from swatsim.differences.table import print_finding
+
+        print_finding(found, names, console)
+
+    write_documents({"json": json_file, "csv": csv_file}, render, table)
+    if not found.passed:
+        sys.exit(CHANGED)
+
+
+def parse_tolerance(text: str) -> Fraction:
+    """A share such as 0 or 0.01, exactly; raises SwatsimError."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,30})?", text, re.ASCII):
+        raise SwatsimError(f"--tolerance: got {text!r}, expected a share such as 0.01, which is one percent")
+    return Fraction(text)

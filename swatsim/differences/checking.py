@@ -1,0 +1,117 @@
+"""Whether a report is still what an earlier one was: the same run again, and what changed beyond a tolerance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from swatsim.architecture import Architecture, load_architecture, parse_override
+from swatsim.differences.finding import Change, Differences, Document, Place, differences
+from swatsim.errors import SwatsimError
+from swatsim.passes import PASSES
+from swatsim.report.document import to_json
+from swatsim.report.report import Report
+from swatsim.report.restoring import machine_in
+from swatsim.simulation import simulate
+from swatsim.trace import load_trace
+from swatsim.workers import Progress
+
+CHECKED = ("cycles",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a check found: all differences, and what of them is too much."""
+
+    differences: Differences
+    columns: tuple[str, ...]  # that were checked
+    tolerance: Fraction
+    changes: tuple[Change, ...]  # beyond the tolerance
+    rows: tuple[Place, ...]  # that only one of the reports has
+
+    @property
+    def passed(self) -> bool:
+        """Whether all that was checked is as it was."""
+        return not self.changes and not self.rows
+
+
+def check(
+    before: Document, after: Document, tolerance: Fraction = Fraction(0), columns: Sequence[str] = CHECKED
+) -> Finding:
+    """Compare columns of the rows of two reports, each to within a share of its earlier value.
+
+    Raises SwatsimError for a column that the earlier report does not have.
+    """
+    known = before["rows"][0]
+    for name in columns:
+        if name not in known:
+            raise SwatsimError(f"column: got {name!r}, expected one of {', '.join(known)}")
+    found = differences(before, after)
+    lost = [name for name in columns if name in found.columns_only_before]
+    if lost:
+        raise SwatsimError(f"column: got {lost[0]!r}, which the new report does not have")
+    return Finding(
+        differences=found, columns=tuple(columns), tolerance=tolerance,
+        changes=tuple(change for change in found.of(columns) if change.exceeds(tolerance)),
+        rows=(*found.only_before, *found.only_after),
+    )  # fmt: skip
+
+
+def rerun(  # noqa: PLR0913  each is a keyword of its own
+    document: Document,
+    where: str,
+    *,
+    trace: str | None = None,
+    arch: str | None = None,
+    overrides: Sequence[str] = (),
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Simulate again what a report is of.
+
+    Layers, passes, objective and formats are the report's. `trace` and `arch` are paths or names, and `overrides` as of
+    --set; what is not given is as the report's command has it. Without a command, the machine is the one in the report.
+
+    Raises SwatsimError: nobody says which trace, or what is said cannot be read or simulated.
+    """
+    given = _command(document)
+    traced = trace or next(iter(given.get("--trace", ())), None)
+    if traced is None:
+        raise SwatsimError(f"{where}: command: got none that says where its trace is, expected --trace DIR")
+    asked = document["simulation"]
+    there = {row["pass"] for row in document["rows"]}
+    passes = asked.get("passes") or [name for name in PASSES if name in there]
+    return simulate(
+        _machine(document, where, arch, overrides), load_trace(traced), layers=asked.get("layers", "*"), passes=passes,
+        objective=asked["objective"], formats=asked["formats"], workers=workers, progress=progress,
+    )  # fmt: skip
+
+
+def document_of(report: Report) -> Document:
+    """A report as it would be read back."""
+    document: Document = json.loads(to_json(report))
+    return document
+
+
+def _machine(document: Document, where: str, arch: str | None, overrides: Sequence[str]) -> Architecture:
+    given = _command(document)
+    name = arch or next(iter(given.get("--arch", ())), None)
+    # Overrides of the command belong to its own machine.
+    texts = overrides or (given.get("--set", ()) if arch is None else ())
+    if name is not None:
+        return load_architecture(name, dict(map(parse_override, texts)))
+    if texts:
+        raise SwatsimError(f"--set {texts[0]}: got no --arch, expected the machine whose value it is")
+    return machine_in(document, where)
+
+
+def _command(document: Document) -> Mapping[str, Sequence[str]]:
+    """What the report's command gives for each option, if it has one: `swatsim run` and pairs of option and value."""
+    parts = document.get("command") or []
+    found: dict[str, list[str]] = {}
+    if parts[:2] == ["swatsim", "run"]:
+        for option, value in zip(parts[2::2], parts[3::2], strict=False):
+            found.setdefault(option, []).append(value)
+    return found

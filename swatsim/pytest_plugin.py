@@ -1,0 +1,107 @@
+"""A fixture for tests of other projects: a run still gives what an earlier report says (docs/ci.md).
+
+pytest imports this wherever swatsim is installed: nothing is imported before a test asks for the fixture.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from swatsim.differences.finding import Document
+    from swatsim.report import Report
+
+FilePath = str | os.PathLike[str]
+
+
+class Check(Protocol):
+    """What the fixture gives."""
+
+    def __call__(  # noqa: PLR0913  each is a keyword of its own
+        self,
+        baseline: FilePath,
+        report: Report | FilePath | None = None,
+        *,
+        trace: FilePath | None = None,
+        arch: FilePath | None = None,
+        overrides: Mapping[str, str] | None = None,
+        tolerance: str | float = 0,
+        columns: Sequence[str] = ("cycles",),
+    ) -> None:
+        """Fail the test where the rows of a report are not as those of `baseline`.
+
+        Parameters
+        ----------
+        baseline : file that `swatsim run --json` wrote. Paths are relative to the folder of the test's file.
+        report : a report, or a file with one; by default the run of the baseline is done again.
+        trace, arch, overrides, tolerance, columns : as --trace, --arch, --set, --tolerance and --column of
+            `swatsim check`. `arch` is a file if one of this name is there, else a shipped machine.
+        """
+
+
+@pytest.fixture
+def swatsim_check(request: pytest.FixtureRequest) -> Check:
+    """Check a run against an earlier report: `swatsim_check("baseline.json", trace="trace")`."""
+    return _Checker(request.path.parent)
+
+
+class _Checker:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(  # noqa: PLR0913  as Check
+        self,
+        baseline: FilePath,
+        report: Report | FilePath | None = None,
+        *,
+        trace: FilePath | None = None,
+        arch: FilePath | None = None,
+        overrides: Mapping[str, str] | None = None,
+        tolerance: str | float = 0,
+        columns: Sequence[str] = ("cycles",),
+    ) -> None:
+        __tracebackhide__ = True
+        from swatsim.differences import check, document_of, rerun
+        from swatsim.differences.table import print_finding
+        from swatsim.saved import load_saved
+
+        where = str(self.folder / baseline)
+        before = load_saved(where, "report").document
+        if report is None:
+            texts = [f"{key}={value}" for key, value in (overrides or {}).items()]
+            after = document_of(
+                rerun(before, where, trace=self._path(trace), arch=self._machine(arch), overrides=texts, workers=1)
+            )
+        else:
+            after = self._document(report)
+        found = check(before, after, Fraction(str(tolerance)), columns)
+        if not found.passed:
+            from rich.console import Console
+
+            text = io.StringIO()
+            print_finding(found, (os.fspath(baseline), "this run"), Console(file=text, width=100))
+            pytest.fail(text.getvalue().strip(), pytrace=False)
+
+    def _document(self, report: Report | FilePath) -> Document:
+        from swatsim.differences import document_of
+        from swatsim.saved import load_saved
+
+        if isinstance(report, str | os.PathLike):
+            return load_saved(self.folder / report, "report").document
+        return document_of(report)
+
+    def _path(self, path: FilePath | None) -> str | None:
+        return None if path is None else str(self.folder / path)
+
+    def _machine(self, arch: FilePath | None) -> str | None:
+        if arch is None:
+            return None
+        file = self.folder / arch
+        return str(file) if file.exists() else os.fspath(arch)

@@ -1,0 +1,112 @@
+"""`swatsim sweep`: many runs, whose finished points are kept. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from swatsim.command_options import unique
+from swatsim.command_output import check_outputs, say, write_documents
+from swatsim.errors import SwatsimError
+from swatsim.progress import progress_bar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from swatsim.sweeping import Grid, Sweep
+
+# As the mapper has them, which loads too slowly for --help; a test compares.
+OBJECTIVES = ("cycles", "dram_bytes", "energy")
+SOME_FAILED = 3
+
+
+@click.command()
+@click.argument("grid_file", required=False, metavar="[GRID.yaml]")
+@click.option("--arch", "machines", multiple=True, metavar="FILE|NAME", help="A machine; may be repeated.")
+@click.option("--trace", "traces", multiple=True, metavar="DIR", help="A trace, or a pattern such as 'traces/*'.")
+@click.option("--set", "axes", multiple=True, metavar="KEY=VALUE,VALUE,...", help="Values of a key of the machine.")
+@click.option("--objective", "objectives", multiple=True, type=click.Choice(OBJECTIVES), help="May be repeated.")
+@click.option("--layers", default="*", metavar="PATTERN", help="Only layers whose name matches, such as 'layer1.*'.")
+@click.option("-o", "--output", "folder", required=True, metavar="DIR", help="Where finished points are kept.")
+@click.option("--shard", metavar="I/N", help="Compute the I-th of N shares of the points: for job arrays.")
+@click.option("--dask", metavar="ADDRESS", help="Compute on the workers of this Dask scheduler (extra dask).")
+@click.option("--json", "json_file", metavar="FILE", help="Write the points as JSON ('-': standard output, no table).")
+@click.option("--csv", "csv_file", metavar="FILE", help="Write the rows as CSV ('-': standard output, no table).")
+@click.option("--parquet", "parquet_file", metavar="FILE", help="Write the rows as Parquet (extra parquet).")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Processes; by default one per processor.")
+def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
+    grid_file: str | None,
+    machines: tuple[str, ...],
+    traces: tuple[str, ...],
+    axes: tuple[str, ...],
+    objectives: tuple[str, ...],
+    layers: str,
+    folder: str,
+    shard: str | None,
+    dask: str | None,
+    json_file: str | None,
+    csv_file: str | None,
+    parquet_file: str | None,
+    workers: int | None,
+) -> None:
+    """Simulate every combination of machines, traces and values of keys.
+
+    Points that are finished already are not computed again: a sweep that was stopped goes on where it was. The exit
+    code is 3 where a point could not be simulated.
+    """
+    if json_file == csv_file == "-":
+        raise click.UsageError("--json - and --csv - cannot both write to standard output")
+    outputs = {"json": json_file, "csv": csv_file, "parquet": parquet_file}
+    check_outputs({f"--{kind}": path for kind, path in outputs.items()})
+    given = machines or traces or axes or objectives or layers != "*"
+    if grid_file is not None and given:
+        raise click.UsageError("a grid file says all of --arch, --trace, --set, --objective and --layers")
+    share = None if shard is None else parse_shard(shard)
+    from swatsim.sweeping.running import run_grid
+
+    grid = _grid(grid_file, (machines, traces, axes, objectives), layers)
+    with progress_bar("sweeping", "points") as progress:
+        found = run_grid(grid, folder, shard=share, dask=dask, workers=workers, progress=progress)
+
+    def render(kind: str, _: str) -> bytes:
+        return found.to_parquet() if kind == "parquet" else getattr(found, f"to_{kind}")().encode()
+
+    def table(console: Console) -> None:
+        from swatsim.sweeping.table import print_sweep
+
+        print_sweep(found, console)
+
+    write_documents(outputs, render, table)
+    if "-" not in outputs.values():
+        say(_summary(found, folder))
+    if found.failed:
+        raise SystemExit(SOME_FAILED)
+
+
+def _grid(grid_file: str | None, given: tuple[tuple[str, ...], ...], layers: str) -> Grid:
+    from swatsim.sweeping.grid import Grid, matching, parse_axis, read_grid
+
+    if grid_file is not None:
+        return read_grid(grid_file)
+    machines, traces, axes, objectives = given
+    for option, values in (("--arch", machines), ("--trace", traces)):
+        if not values:
+            raise click.UsageError(f"{option} is missing: a grid file, or at least one of it")
+    return Grid(
+        arch=machines, trace=[name for pattern in traces for name in matching(pattern)],
+        overrides=unique("--set", map(parse_axis, axes)), objective=objectives or OBJECTIVES[:1], layers=layers,
+    )  # fmt: skip
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Split I/N; raises SwatsimError."""
+    number, _, count = text.partition("/")
+    if not (number.isascii() and number.isdigit() and count.isascii() and count.isdigit() and len(text) < 20):
+        raise SwatsimError(f"--shard {text}: got no I/N, expected a share such as 1/4")
+    return int(number), int(count)
+
+
+def _summary(found: Sweep, folder: str) -> str:
+    failed = f" {len(found.failed)} could not be simulated, the table says why." if found.failed else ""
+    return f"{len(found.points)} points, {found.computed} of them computed now, are kept in {folder}.{failed}"

@@ -1,0 +1,149 @@
+"""What is swept over: each key with its values, and all their combinations in order."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from swatsim.architecture.overrides import parse_override
+from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, read_yaml
+from swatsim.errors import SwatsimError
+from swatsim.keys.problems import message, shown
+from swatsim.mapper import OBJECTIVES
+
+MOST_POINTS = 1_000_000
+# Keys of a point besides those of its machine.
+ARCH, TRACE, OBJECTIVE, LAYERS = "arch", "trace", "objective", "layers"
+_FILE_KEYS = (ARCH, TRACE, "set", OBJECTIVE, LAYERS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Values of each key; every combination is a point.
+
+    overrides : the values of keys of the architecture, as in {"tile.rows": (4, 8)}.
+    """
+
+    arch: Sequence[str]
+    trace: Sequence[str]
+    overrides: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    objective: Sequence[str] = ("cycles",)
+    layers: str = "*"
+
+    def __post_init__(self) -> None:
+        for name in (ARCH, TRACE, OBJECTIVE):
+            values = getattr(self, name)
+            if not values or not all(isinstance(value, str) and value for value in values):
+                raise SwatsimError(f"{name}: got {shown(list(values))}, expected at least one name")
+        for objective in self.objective:
+            if objective not in OBJECTIVES:
+                raise SwatsimError(f"objective: got {shown(objective)}, expected one of {', '.join(OBJECTIVES)}")
+        for key, values in self.axes.items():
+            written = [json.dumps(value, sort_keys=True) for value in values]
+            if not written:
+                raise SwatsimError(f"{key}: got no value, expected at least one")
+            if len(set(written)) < len(written):
+                raise SwatsimError(f"{key}: got a value twice, expected each value once")
+        if len(self) > MOST_POINTS:
+            raise SwatsimError(f"grid: got {len(self)} points, expected at most {MOST_POINTS}")
+
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """The keys and their values, the one that changes fastest last."""
+        return {
+            ARCH: tuple(self.arch), TRACE: tuple(self.trace), OBJECTIVE: tuple(self.objective),
+            **{key: tuple(values) for key, values in self.overrides.items()},
+        }  # fmt: skip
+
+    def __len__(self) -> int:
+        """Points in all."""
+        count = 1
+        for values in self.axes.values():
+            count *= len(values)
+        return count
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """The value of each key, point by point."""
+        axes = self.axes
+        for values in itertools.product(*axes.values()):
+            yield dict(zip(axes, values, strict=True))
+
+
+def read_grid(path: str) -> Grid:
+    """Read a grid from YAML: `arch`, `trace` and `objective` as a name or a list, `layers`, and `set` by key.
+
+    Names of files are relative to the grid's own. Raises SwatsimError with one line for each problem.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            document = read_yaml(file.read(LARGEST_FILE_BYTES + 1), path)
+    except OSError as error:
+        raise SwatsimError(f"{path}: cannot be read: {error.strerror}") from None
+    if document.problems:
+        raise SwatsimError(message(document.problems))
+    tree = document.tree
+    if not isinstance(tree, dict):
+        raise SwatsimError(f"{path}: got {shown(tree)}, expected the keys {', '.join(_FILE_KEYS)}")
+    for key in tree:
+        if key not in _FILE_KEYS:
+            raise SwatsimError(f"{path}: {key}: unknown key, expected one of {', '.join(_FILE_KEYS)}")
+    overrides = tree.get("set") or {}
+    if not isinstance(overrides, dict):
+        raise SwatsimError(f"{path}: set: got {shown(overrides)}, expected keys of the architecture")
+    beside = Path(path).parent
+    try:
+        return Grid(
+            arch=[_beside(beside, name) for name in _listed(tree.get(ARCH))],
+            trace=[name for pattern in _listed(tree.get(TRACE)) for name in matching(_beside(beside, pattern))],
+            overrides={key: tuple(_listed(values)) for key, values in overrides.items()},
+            objective=tuple(_listed(tree.get(OBJECTIVE, "cycles"))), layers=tree.get(LAYERS, "*"),
+        )  # fmt: skip
+    except SwatsimError as error:
+        raise SwatsimError(f"{path}: {error}") from None
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _beside(folder: Path, name: object) -> str:
+    """A file's name as it is from here; bare names and addresses are no files of the folder."""
+    if not isinstance(name, str) or "://" in name or ("/" not in name and not name.endswith(".yaml")):
+        return name  # type: ignore[return-value]  # the grid refuses what is no text
+    return str(folder / name)
+
+
+def matching(pattern: str) -> list[str]:
+    """The traces that a pattern such as traces/* matches; what is no pattern is taken as it is."""
+    if "://" in pattern or not any(sign in pattern for sign in "*?["):
+        return [pattern]
+    root = Path(pattern).anchor or "."
+    found = sorted(str(path.parent) for path in Path(root).glob(f"{pattern.removeprefix('/')}/manifest.json"))
+    if not found:
+        raise SwatsimError(f"trace: got {shown(pattern)}, which matches no trace: a directory with a manifest.json")
+    return found
+
+
+def parse_axis(text: str) -> tuple[str, tuple[object, ...]]:
+    """Split KEY=VALUE,VALUE,... into the key and its values; brackets hold a list together."""
+    key, equals, values = text.partition("=")
+    if not equals or not key.strip():
+        raise SwatsimError(f"--set {text}: got no '=', expected KEY=VALUE,VALUE,..., such as tile.rows=4,8,16")
+    parsed = [parse_override(f"{key}={value}")[1] for value in _split(values)]
+    return key.strip(), tuple(parsed)
+
+
+def _split(text: str) -> list[str]:
+    """The parts between commas that are in no brackets."""
+    parts, depth = [""], 0
+    for sign in text:
+        depth += (sign in "[{") - (sign in "]}")
+        if sign == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return parts

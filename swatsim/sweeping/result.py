@@ -1,0 +1,94 @@
+"""The result of a sweep: its points in the order of the grid, as a table or a document."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from swatsim.errors import SwatsimError
+from swatsim.saved import schema_id
+from swatsim.version import __version__
+
+if TYPE_CHECKING:
+    import pandas
+
+FORMAT, VERSION = "swatsim-sweep", 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """Points in the order of their grid; of a shard, its own."""
+
+    grid: Mapping[str, Sequence[Any]]
+    points: tuple[Mapping[str, Any], ...]  # documents: key, parameters, architecture, trace, totals, error
+    computed: int = 0  # that were not there before
+    command: tuple[str, ...] | None = None
+
+    @property
+    def failed(self) -> tuple[Mapping[str, Any], ...]:
+        """Points that could not be simulated; each says why in `error`."""
+        return tuple(point for point in self.points if point["error"] is not None)
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """Keys with more than one value."""
+        return tuple(key for key, values in self.grid.items() if len(values) > 1)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each total of each point: parameters, then the columns of a report's rows; errors have one row."""
+        found = []
+        for point in self.points:
+            given = {key: _flat(value) for key, value in point["parameters"].items()}
+            head = {"key": point["key"], **given}
+            if point["totals"] is None:
+                found.append({**head, "error": point["error"]})
+            else:
+                found += [{**head, "error": None, **total} for total in point["totals"]]
+        return found
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """The rows as a table."""
+        import pandas
+
+        return pandas.DataFrame(self.rows())
+
+    def to_json(self) -> str:
+        """The document that `swatsim report` and `plot` read; the same sweep gives the same bytes."""
+        document = {
+            "$schema": schema_id(FORMAT, VERSION), "format": FORMAT, "version": VERSION, "swatsim": __version__,
+            "command": None if self.command is None else list(self.command),
+            "grid": {key: list(values) for key, values in self.grid.items()}, "points": list(self.points),
+        }  # fmt: skip
+        return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+    def to_csv(self) -> str:
+        """The rows as CSV, with all columns that any of them has."""
+        import csv
+
+        rows = self.rows()
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
+    def to_parquet(self) -> bytes:
+        """The rows as Parquet; needs the extra `parquet`."""
+        try:
+            import pyarrow  # noqa: F401  pandas writes with it
+        except ImportError:
+            raise SwatsimError("Parquet needs pyarrow: pip install 'swatsim[parquet]'") from None
+        table = io.BytesIO()
+        self.to_dataframe().to_parquet(table, index=False)
+        return table.getvalue()
+
+    def _repr_html_(self) -> str:
+        return self.to_dataframe()._repr_html_()  # type: ignore[operator,no-any-return]
+
+
+def _flat(value: object) -> object:
+    return value if isinstance(value, str | int | float | bool) or value is None else json.dumps(value)

@@ -1,0 +1,125 @@
+"""Compute the points of a grid that are not finished yet: here on a pool, a share of them, or on a cluster."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+
+from swatsim.errors import SwatsimError
+from swatsim.sweeping.grid import Grid
+from swatsim.sweeping.point import Point, plan_point
+from swatsim.sweeping.result import Sweep
+from swatsim.sweeping.store import Store
+from swatsim.trace import load_trace
+from swatsim.workers import Progress, in_order, thread_count
+
+Shard = tuple[int, int]  # its number, from 1, and how many there are
+# Computes points and calls back with each that is finished.
+Engine = Callable[[Sequence[Point], Callable[[Mapping[str, object]], None]], None]
+
+
+def sweep(  # noqa: PLR0913  each is a keyword of its own
+    arch: str | Sequence[str],
+    trace: str | Sequence[str],
+    *,
+    overrides: Mapping[str, Sequence[object]] | None = None,
+    objective: str | Sequence[str] = "cycles",
+    layers: str = "*",
+    folder: str | os.PathLike[str] | None = None,
+    shard: Shard | None = None,
+    dask: str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Simulate every combination of machines, traces and keys.
+
+    Parameters
+    ----------
+    arch, trace : architecture files or names, and traces.
+    overrides : values of keys of the architecture, as in {"tile.rows": [4, 8]}.
+    folder : where finished points are kept, and found again; by default nowhere.
+    shard : (i, n) computes and gives the i-th of n shares of the points; they are disjoint and make up the whole.
+    dask : address of a Dask scheduler whose workers compute the points; needs the extra `dask`.
+    workers : processes here; by default one per processor.
+
+    Raises SwatsimError. What is wrong with a single point is its `error`.
+    """
+    grid = Grid(
+        arch=_names(arch), trace=_names(trace), overrides=overrides or {}, objective=_names(objective), layers=layers
+    )
+    return run_grid(grid, folder, shard=shard, dask=dask, workers=workers, progress=progress)
+
+
+def run_grid(
+    grid: Grid,
+    folder: str | os.PathLike[str] | None,
+    *,
+    shard: Shard | None = None,
+    dask: str | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Sweep:
+    """The same of a grid."""
+    with ExitStack() as stack:
+        store = Store(folder if folder is not None else stack.enter_context(tempfile.TemporaryDirectory()))
+        store.make()
+        points = shard_of(plan(grid), shard)
+        # Points that come to the same, as where two names are one machine, are computed once.
+        by_key = {point.key: point for point in points}
+        left = [point for key, point in by_key.items() if store.read(key) is None]
+        _compute(left, store, dask, thread_count(workers), _counted(progress, len(by_key) - len(left), len(by_key)))
+        documents = []
+        for point in points:
+            found = store.read(point.key)
+            if found is None:
+                raise SwatsimError(f"{store.folder}: got no {point.key}.json, which was there, expected it left alone")
+            documents.append({**found, "parameters": dict(point.parameters)})
+    return Sweep(grid=grid.axes, points=tuple(documents), computed=len(left))
+
+
+def plan(grid: Grid) -> list[Point]:
+    """All points, in order; raises SwatsimError where a trace cannot be read."""
+    traces = {name: load_trace(name) for name in grid.trace}
+    return [plan_point(parameters, grid.layers, traces) for parameters in grid.points()]
+
+
+def shard_of(points: Sequence[Point], shard: Shard | None) -> list[Point]:
+    """A share of the points, dealt in the order of their keys, so that long and short ones are mixed."""
+    if shard is None:
+        return list(points)
+    number, count = shard
+    if not 1 <= number <= count:
+        raise SwatsimError(f"shard: got {number}/{count}, expected i/n with i from 1 to n")
+    keys = sorted({point.key for point in points})
+    own = set(keys[number - 1 :: count])
+    return [point for point in points if point.key in own]
+
+
+def _compute(points: Sequence[Point], store: Store, dask: str | None, workers: int, progress: Progress | None) -> None:
+    if dask is not None:
+        from swatsim.sweeping.cluster import compute_on_cluster
+
+        compute_on_cluster(points, store, dask, progress)
+        return
+    if not points:
+        return
+    # Few points have more than one process each.
+    each = max(1, workers // len(points))
+
+    def work(point: Point) -> None:
+        store.write(point.document(workers=each if len(points) < workers else 1))
+
+    if len(points) == 1:
+        work(points[0])
+    else:
+        in_order(work, points, workers, progress)
+
+
+def _counted(progress: Progress | None, before: int, total: int) -> Progress | None:
+    return None if progress is None else lambda done, _: progress(before + done, total)
+
+
+def _names(value: str | Iterable[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)

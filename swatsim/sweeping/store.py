@@ -1,0 +1,54 @@
+"""Finished points in a folder: each a file of its own that appears whole, named by the point's key."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from swatsim.errors import SwatsimError
+from swatsim.files import write_file
+
+LARGEST_POINT_BYTES = 1 << 24
+
+
+class Store:
+    """A folder of points."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    def make(self) -> None:
+        """Make the folder; raises SwatsimError."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SwatsimError(f"{self.folder}: cannot be written: {error.strerror}") from None
+        if not os.access(self.folder, os.W_OK):
+            raise SwatsimError(f"{self.folder}: cannot be written: Permission denied")
+
+    def read(self, key: str) -> dict[str, Any] | None:
+        """The point's document; None where it is not finished. What is damaged is not: it is computed anew."""
+        try:
+            with self._file(key).open("rb") as file:
+                data = file.read(LARGEST_POINT_BYTES + 1)
+        except OSError:
+            return None
+        try:
+            found = json.loads(data) if len(data) <= LARGEST_POINT_BYTES else None
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) and found.get("key") == key else None
+
+    def write(self, document: Mapping[str, Any]) -> None:
+        """Keep a finished point; raises SwatsimError."""
+        text = json.dumps(document, allow_nan=False) + "\n"
+        try:
+            write_file(self._file(document["key"]), text.encode())
+        except OSError as error:
+            raise SwatsimError(f"{self.folder}: cannot be written: {error.strerror}") from None
+
+    def _file(self, key: str) -> Path:
+        return self.folder / f"{key}.json"

@@ -1,0 +1,154 @@
+"""A report that is read back is the report that was written, and shows itself in notebooks."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import pandas
+import pytest
+import report_rows
+from trace_files import small_graph, small_layers
+from written_documents import comparison_text, report_text, small
+
+import swatsim
+from swatsim.errors import SwatsimError
+from swatsim.report.document import to_json
+from swatsim.report.views import energy_view, stalls_view, traffic_view
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def write(change=None, text=None):
+        document = json.loads(report_text() if text is None else text)
+        if change is not None:
+            change(document)
+        path = tmp_path / "report.json"
+        path.write_text(json.dumps(document))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("machine", "options"),
+    [
+        ("dadiannao", {}), ("systolic", {}), ("scnn", {"layers": "first"}),
+        ("sparsetrain", {"passes": ("forward",), "objective": "energy"}),
+    ],
+)  # fmt: skip
+def test_a_report_that_is_read_back_gives_the_same_bytes(tmp_path, machine, options):
+    text = report_text(machine, **options)
+    (tmp_path / "report.json").write_text(text)
+    report = swatsim.load_report(tmp_path / "report.json")
+    assert to_json(report) == text
+
+
+def test_a_report_that_is_read_back_is_the_one_that_was_written(saved):
+    """All but the timeline, and moves and stalls of nothing, which are not written."""
+    report = swatsim.simulate(swatsim.load_architecture("dadiannao"), small(), workers=1)
+    back = swatsim.load_report(saved(text=to_json(report)))
+    pandas.testing.assert_frame_equal(back.to_dataframe(), report.rows)
+    assert back.architecture == report.architecture
+    assert (back.area, back.footprint, back.machine) == (report.area, report.footprint, report.machine)
+    for one, other in zip(back.records, report.records, strict=True):
+        assert (one.unskippable_macs, one.is_total, one.losses) == (
+            other.unskippable_macs, other.is_total, other.losses
+        )  # fmt: skip
+        for name in ("moved_bytes", "dense_moved_bytes", "stalls", "dense_stalls"):
+            there = {key: count for key, count in getattr(other, name).items() if count}
+            assert dict(getattr(one, name)) == there, name
+    for view in (energy_view, stalls_view, traffic_view):
+        assert view(back) == view(report)
+
+
+def test_a_stream_named_total_is_no_total(saved):
+    """In rows alone nobody could tell."""
+    graph = [
+        replace(node, name="total") if node.name == "relu" else
+        replace(node, inputs=tuple("total" if name == "relu" else name for name in node.inputs))
+        for node in small_graph()
+    ]  # fmt: skip
+    trace = swatsim.Trace("small", small_layers(), graph=graph)
+    report = swatsim.simulate(swatsim.load_architecture("dadiannao"), trace, workers=1)
+    back = swatsim.load_report(saved(text=to_json(report)))
+    named = [row.pass_name for row in back.records if row.layer == "total" and not row.is_total]
+    assert named == ["elementwise_forward", "elementwise_backward"]
+    assert [row.is_total for row in back.records] == [row.is_total for row in report.records]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda report: report.pop("details"), "details: got none, expected one for each row"),
+        (lambda report: report["details"].pop(), r"details: got \d+ for \d+ rows, expected one for each row"),
+        (
+            lambda report: report["rows"][2].update(energy_pj=1.0),
+            r"rows\[2\]\.energy_pj: got 1\.0, expected [\d.]+, which the rest of the row gives",
+        ),
+        (lambda report: report["rows"][2].update(stall_cycles=1), r"rows\[2\]\.stall_cycles: got 1, expected \d+, wh"),
+        (lambda report: report["rows"][2].update(later=1), r'rows\[2\]: got "later", expected only columns of swatsim'),
+        (lambda report: report["rows"][2].pop("sb_read_bytes"), r"rows\[2\]: got no sb_read_bytes, expected all colum"),
+        (
+            lambda report: report["details"][0]["dense_moved_bytes"].update(sb_read_output=5),
+            r"rows\[0\]\.dense_energy_pj: got [\d.]+, expected",
+        ),
+        (
+            lambda report: report["details"][0]["dense_moved_bytes"].update(nowhere=5),
+            r"details\[0\]: got something else than what such a row has",
+        ),
+        (
+            lambda report: report["architecture"]["tile"].update(rows=0),
+            r"architecture\.tile\.rows: got 0, expected a machine as swatsim 0\.1\.0 has them \(an integer from 1 to",
+        ),
+        (
+            lambda report: report["architecture"].update(later=1),
+            r'architecture\.later: got 1, expected .* it was made by swatsim "0\.1\.0"',
+        ),
+    ],
+)
+def test_what_cannot_be_rebuilt_is_refused(saved, change, message):
+    path = saved(change)
+    with pytest.raises(SwatsimError, match=f"^{re.escape(str(path))}: {message}"):
+        swatsim.load_report(path)
+
+
+def test_a_comparison_is_no_report(tmp_path):
+    path = tmp_path / "comparison.json"
+    path.write_text(comparison_text())
+    with pytest.raises(SwatsimError, match=r"comparison\.json: got a comparison, expected a report, as swatsim run"):
+        swatsim.load_report(path)
+
+
+# ------------------------------------------------------------------------------------------------------------ notebooks
+
+
+def test_a_report_shows_its_totals_in_a_notebook():
+    report = swatsim.simulate(swatsim.load_architecture("dadiannao"), small(), workers=1)
+    shown = report._repr_html_()
+    assert shown.count("<tr>") == 1 + len(report.totals)
+    assert f"{report.total('step').cycles:,}" in shown
+    assert "DaDianNao" in shown
+
+
+def test_names_are_escaped_in_a_notebook():
+    hostile = "</table><script>alert(1)</script>"
+    layer = report_rows.row(layer=hostile, cycles=4, compute_cycles=4)
+    report = report_rows.report([layer] * 20, whole=(), architecture={"name": hostile}, trace={
+        "name": hostile, "provenance": {"masks": "synthetic"},
+    })  # fmt: skip
+    shown = report._repr_html_()
+    assert "<script" not in shown
+    assert shown.count("&lt;script&gt;") == 12 + 2
+    assert "And 8 more rows" in shown
+
+
+def test_a_comparison_shows_speedups_in_a_notebook():
+    machines = {"<b>": swatsim.load_architecture("dadiannao"), "systolic": swatsim.load_architecture("systolic")}
+    comparison = swatsim.compare(machines, small(), workers=1)
+    shown = comparison._repr_html_()
+    assert "<b>" not in shown
+    assert "&lt;b&gt;" in shown
+    assert shown.count("<tr>") == 3
+    pandas.testing.assert_frame_equal(comparison.to_dataframe(), comparison.rows)

@@ -1,0 +1,300 @@
+"""Sweeps: every combination once, kept as it is finished, the same wherever it is computed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from command_line import in_process
+from trace_files import small_trace
+
+import swatsim
+from swatsim import sweep_command
+from swatsim.errors import SwatsimError
+from swatsim.mapper import OBJECTIVES
+from swatsim.saved import load_saved
+from swatsim.sweeping import Grid, read_grid
+from swatsim.sweeping.grid import matching, parse_axis
+from swatsim.sweeping.running import plan, run_grid, shard_of
+
+MACHINES = ("dadiannao", "cnvlutin")
+ROWS = (2, 4, 8)
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory):
+    return str(small_trace(tmp_path_factory.mktemp("sweep") / "trace"))
+
+
+@pytest.fixture
+def grid(trace):
+    return Grid(arch=MACHINES, trace=[trace], overrides={"tile.rows": ROWS})
+
+
+def test_every_combination_is_a_point_once(grid, tmp_path):
+    found = run_grid(grid, tmp_path, workers=2)
+    assert [(point["parameters"]["arch"], point["parameters"]["tile.rows"]) for point in found.points] == [
+        (machine, rows) for machine in MACHINES for rows in ROWS
+    ]
+    assert found.computed == len(grid) == len(list(tmp_path.glob("*.json"))) == 6
+    assert found.varied == ("arch", "tile.rows")
+
+
+def test_a_point_has_what_a_run_gives(grid, trace, tmp_path):
+    for point in run_grid(grid, tmp_path, workers=2).points:
+        given = point["parameters"]
+        machine = swatsim.load_architecture(given["arch"], overrides={"tile.rows": given["tile.rows"]})
+        report = swatsim.simulate(machine, swatsim.load_trace(trace))
+        assert point["totals"] == [row.as_dict() for row in report.totals]
+        assert point["error"] is None
+
+
+def test_the_same_bytes_whatever_the_workers_and_again(grid, tmp_path):
+    one = run_grid(grid, tmp_path / "one", workers=1)
+    two = run_grid(grid, tmp_path / "two", workers=2)
+    again = run_grid(grid, tmp_path / "one", workers=2)
+    assert (one.computed, two.computed, again.computed) == (6, 6, 0)
+    assert one.to_json() == two.to_json() == again.to_json()
+    assert one.to_csv() == two.to_csv()
+
+
+def test_only_what_is_missing_or_changed_is_computed(grid, trace, tmp_path):
+    run_grid(grid, tmp_path, workers=2)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    gone = sorted(before)[0]
+    gone.unlink()
+    wider = Grid(arch=MACHINES, trace=[trace], overrides={"tile.rows": (*ROWS, 16)})
+    assert run_grid(wider, tmp_path, workers=2).computed == 1 + len(MACHINES)
+    assert all(path.stat().st_mtime_ns == moment for path, moment in before.items() if path != gone)
+    other = Grid(arch=MACHINES, trace=[trace], overrides={"tile.rows": ROWS}, objective=["energy"])
+    assert run_grid(other, tmp_path, workers=2).computed == 6
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"key": "other"}'])
+def test_what_is_damaged_is_computed_anew(grid, tmp_path, damage):
+    whole = run_grid(grid, tmp_path, workers=2)
+    sorted(tmp_path.iterdir())[2].write_bytes(damage)
+    again = run_grid(grid, tmp_path, workers=2)
+    assert again.computed == 1
+    assert again.to_json() == whole.to_json()
+
+
+def test_keys_follow_what_decides_a_point(trace, tmp_path):
+    def keys(**changes):
+        given = {"arch": ["dadiannao"], "trace": [trace], "overrides": {"tile.rows": (4,)}} | changes
+        return [point.key for point in plan(Grid(**given))]
+
+    other = str(tmp_path / "other")
+    with swatsim.TraceWriter(other, metadata=swatsim.TraceMetadata(name="other")) as writer:
+        writer.add(next(iter(swatsim.load_trace(trace))))
+    changed = [
+        keys(), keys(overrides={"tile.rows": (8,)}), keys(arch=["cnvlutin"]), keys(objective=["energy"]),
+        keys(layers="last"), keys(trace=[other]),
+    ]  # fmt: skip
+    assert len({key for (key,) in changed}) == len(changed)
+    # What is written in another way is the same point.
+    assert keys() == keys(overrides={"tile.rows": (4,), "tile.lanes": (16,)})
+
+
+def test_shards_are_disjoint_and_complete(grid):
+    points = plan(grid)
+    for count in (1, 2, 4, 6, 9):
+        shards = [shard_of(points, (number, count)) for number in range(1, count + 1)]
+        assert sorted(point.key for shard in shards for point in shard) == sorted(point.key for point in points)
+        assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+@pytest.mark.parametrize("shard", [(0, 2), (3, 2), (1, 0)])
+def test_no_share(grid, shard):
+    with pytest.raises(SwatsimError, match=r"^shard: got .*, expected i/n with i from 1 to n$"):
+        shard_of(plan(grid), shard)
+
+
+def test_what_one_point_cannot_do_stops_no_other(trace, tmp_path):
+    grid = Grid(arch=["dadiannao"], trace=[trace], overrides={
+        "tile.rows": (4, 0), "memory.central.capacity_bytes": (1, None),
+    })  # fmt: skip
+    found = run_grid(grid, tmp_path, workers=2)
+    errors = [point["error"] for point in found.points]
+    assert len(found.failed) == 3
+    assert "expected at least" in errors[0]
+    assert errors[1] is None
+    assert all("tile.rows: got 0, expected an integer from 1" in error for error in errors[2:])
+
+
+# ------------------------------------------------------------------------------------------------------- stopped
+
+
+def running(grid_file, folder, log):
+    command = [sys.executable, "-m", "swatsim", "sweep", str(grid_file), "-o", str(folder), "--workers", "2"]
+    with log.open("ab") as errors:
+        return subprocess.Popen(
+            command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=errors, stdin=subprocess.DEVNULL
+        )
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="kills a whole session of processes")
+def test_nothing_is_lost_and_nothing_computed_twice_after_ten_kills(trace, tmp_path):
+    rows = list(range(1, 61))
+    grid_file, folder, log = tmp_path / "grid.yaml", tmp_path / "points", tmp_path / "log"
+    grid_file.write_text(f"arch: [dadiannao, cnvlutin]\ntrace: {trace}\nset:\n  tile.rows: {rows}\n")
+    chance, seen = random.Random(0), {}
+    for _ in range(10):
+        process = running(grid_file, folder, log)
+        deadline = time.monotonic() + 60
+        while len(list(folder.glob("*.json"))) <= len(seen) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.3))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for path in folder.glob("[0-9a-f]*.json") if folder.exists() else ():
+            moment = path.stat().st_mtime_ns
+            assert seen.setdefault(path.name, moment) == moment, "computed twice"
+            assert json.loads(path.read_text())["key"] == path.stem, "half a point"
+    assert set(seen) <= {path.name for path in folder.glob("*.json")}, "lost"
+    assert len(seen) > 0, "killed before anything was finished"
+    assert running(grid_file, folder, log).wait() == 0, log.read_text()
+    assert all((folder / name).stat().st_mtime_ns == moment for name, moment in seen.items())
+    found = run_grid(read_grid(str(grid_file)), folder)
+    assert (found.computed, len(found.points)) == (0, 120)
+    # Beside the points there is nothing but what kills have left of files that never came to be.
+    assert {path.name for path in folder.glob("[!.]*.json")} == {f"{point['key']}.json" for point in found.points}
+
+
+# ------------------------------------------------------------------------------------------------------- grids
+
+
+def test_a_grid_from_a_file(tmp_path, trace):
+    (tmp_path / "own.yaml").write_text("name: own\n")
+    path = tmp_path / "grid.yaml"
+    path.write_text(
+        f"arch: [dadiannao, own.yaml]\ntrace: {trace}\nlayers: first\nobjective: energy\n"
+        "set:\n  tile.rows: [4, 8]\n  datapath.moves: [[[1, 0]], [[1, 0], [2, 0]]]\n  tile.lanes: 8\n"
+    )
+    grid = read_grid(str(path))
+    assert grid.axes == {
+        "arch": ("dadiannao", str(tmp_path / "own.yaml")), "trace": (trace,), "objective": ("energy",),
+        "tile.rows": (4, 8), "datapath.moves": ([[1, 0]], [[1, 0], [2, 0]]), "tile.lanes": (8,),
+    }  # fmt: skip
+    assert (grid.layers, len(grid)) == ("first", 8)
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("", "grid.yaml: got "), ("arch: x\ntraces: y\n", "traces: unknown key, expected one of arch, trace"),
+    ("arch: x\n", "trace: got [], expected at least one name"),
+    ("arch: x\ntrace: y\nobjective: speed\n", "objective: got 'speed', expected one of cycles"),
+    ("arch: x\ntrace: y\nset: 4\n", "set: got 4, expected keys of the architecture"),
+    ("arch: x\ntrace: y\nset: {tile.rows: []}\n", "tile.rows: got no value, expected at least one"),
+    ("arch: x\ntrace: y\nset: {tile.rows: [4, 4]}\n", "tile.rows: got a value twice"),
+    ("arch: x\narch: y\n", "arch"), ("arch: [x\n", "grid.yaml:"),
+])  # fmt: skip
+def test_mistakes_of_a_grid_file(tmp_path, text, expected):
+    path = tmp_path / "grid.yaml"
+    path.write_text(text)
+    with pytest.raises(SwatsimError) as raised:
+        read_grid(str(path))
+    assert expected in str(raised.value)
+    assert str(raised.value).startswith(str(path))
+
+
+def test_too_many_points(trace):
+    with pytest.raises(SwatsimError, match="expected at most 1000000"):
+        Grid(arch=["x"], trace=[trace], overrides={"tile.rows": range(1001), "tile.lanes": range(1000)})
+
+
+@pytest.mark.parametrize(("text", "values"), [
+    ("tile.rows=4,8, 16", (4, 8, 16)), ("datapath.moves=[[1, 0]],[[1, 0], [2, 0]]", ([[1, 0]], [[1, 0], [2, 0]])),
+    ("memory.sb.capacity_bytes=null,1e6", (None, 1_000_000)), ("datapath.barrier=chunk", ("chunk",)),
+])  # fmt: skip
+def test_values_of_the_command_line(text, values):
+    assert parse_axis(text) == (text.partition("=")[0], values)
+
+
+def test_patterns_match_traces(tmp_path):
+    for name in ("b", "a"):
+        small_trace(tmp_path / name)
+    (tmp_path / "c").mkdir()
+    assert matching(f"{tmp_path}/*") == [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert matching("no/pattern") == ["no/pattern"]
+    with pytest.raises(SwatsimError, match="matches no trace"):
+        matching(f"{tmp_path}/x*")
+
+
+# ------------------------------------------------------------------------------------------------------- outputs
+
+
+def command(capsys, trace, folder, *more):
+    return in_process(
+        capsys, "sweep", "--arch", "dadiannao", "--trace", trace, "--set", "tile.rows=2,4", "-o", folder, *more
+    )
+
+
+def test_the_command_and_its_files(capsys, trace, tmp_path):
+    code, output, _ = command(
+        capsys, trace, tmp_path / "points", "--json", tmp_path / "s.json", "--csv", tmp_path / "s.csv"
+    )
+    assert code == 0
+    assert "tile.rows" in output
+    assert "2 points, 2 of them computed now, are kept in" in output
+    assert all(len(line) <= 100 for line in output.splitlines()[:-1])
+    saved = load_saved(tmp_path / "s.json", "sweep").document
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "s.csv").read_text())))
+    assert [row["cycles"] for row in rows] == [
+        str(total["cycles"]) for point in saved["points"] for total in point["totals"]
+    ]
+    assert {row["tile.rows"] for row in rows} == {"2", "4"}
+    code, output, _ = command(capsys, trace, tmp_path / "points", "--json", "-")
+    assert json.loads(output) == saved
+    page = tmp_path / "s.html"
+    assert in_process(capsys, "report", page, tmp_path / "s.json")[0] == 0
+    assert b"tile.rows" in page.read_bytes()
+
+
+def test_a_failed_point_is_said_by_the_exit_code(capsys, trace, tmp_path):
+    code, output, _ = in_process(
+        capsys, "sweep", "--arch", "dadiannao", "--trace", trace, "--set", "tile.rows=4,0", "-o", tmp_path / "points"
+    )
+    assert code == sweep_command.SOME_FAILED
+    assert "1 could not be simulated" in output
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [
+    (("--shard", "3/2"), "shard: got 3/2"), (("--shard", "x"), "--shard x: got no I/N"),
+    (("--set", "tile.lanes"), "--set tile.lanes: got no '='"), (("--set", "tile.rows=1"), "got it twice"),
+    (("--json", "-", "--csv", "-"), "cannot both write"),
+])  # fmt: skip
+def test_mistakes_on_the_command_line(capsys, trace, tmp_path, arguments, expected):
+    code, _, error = command(capsys, trace, tmp_path / "points", *arguments)
+    assert code == 2
+    assert expected in error
+
+
+def test_the_command_knows_the_objectives():
+    assert tuple(OBJECTIVES) == sweep_command.OBJECTIVES
+
+
+def test_parquet(grid, tmp_path):
+    found = run_grid(grid, tmp_path, workers=2)
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        with pytest.raises(SwatsimError, match=r"pip install 'swatsim\[parquet\]'"):
+            found.to_parquet()
+        return
+    table = pyarrow.parquet.read_table(io.BytesIO(found.to_parquet()))
+    assert table.column("cycles").to_pylist() == [row["cycles"] for row in found.rows()]
+
+
+def test_from_python(trace):
+    found = swatsim.sweep(["dadiannao"], trace, overrides={"tile.rows": [2, 4]}, workers=2)
+    table = found.to_dataframe()
+    assert set(table["tile.rows"]) == {2, 4}
+    assert "<table" in found._repr_html_()

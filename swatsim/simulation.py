@@ -12,6 +12,7 @@ from swatsim.area import area_of
 from swatsim.errors import SwatsimError
 from swatsim.footprint import footprint_of
 from swatsim.hierarchy import Hierarchy
+from swatsim.kernels.compile import link_runtime
 from swatsim.layer import Layer, LayerSpec
 from swatsim.layer_plans import LayerPlans, Node, PassPlans, plan_layer, shape_of
 from swatsim.mapper import OBJECTIVES
@@ -109,6 +110,7 @@ def _plan(
     batches = [layers[first : first + most] for layers in alike.values() for first in range(0, len(layers), most)]
     # The longest come first, so that none is left at the end.
     batches.sort(key=lambda batch: -len(batch) * dense_paper_macs(trace.specs[batch[0]], "forward"))
+    link_runtime()
     found = in_order(
         lambda batch: [(index, plan_layer(node, _read(trace, index), options.passes)) for index in batch],
         batches, workers, progress, [len(batch) for batch in batches],

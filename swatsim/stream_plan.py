@@ -66,6 +66,7 @@ class Lack(NamedTuple):
 def _best(sizes: StreamSizes, hierarchy: Hierarchy) -> tuple[StreamBlocks, Blocks] | Lack:
     best: tuple[int, StreamBlocks, Blocks] | None = None
     made = 0
+    off_chip = _off_chip_cycles(sizes, hierarchy)
     for block_bytes in reversed(BLOCK_BYTES):
         work = stream_blocks(sizes, block_bytes)
         if best is not None and work.values.size == made:
@@ -73,7 +74,7 @@ def _best(sizes: StreamSizes, hierarchy: Hierarchy) -> tuple[StreamBlocks, Block
         made = work.values.size
         if not _fits(work, hierarchy):
             continue
-        blocks = _blocks(work, hierarchy)
+        blocks = _blocks(work, off_chip, hierarchy)
         stalls = np.zeros(len(hierarchy.names) + 3, dtype=np.int64)
         cycles = run_blocks(blocks.table, 0, hierarchy.timing, Spans.empty(made).table, stalls)[0]
         if best is not None and cycles >= best[0]:
@@ -104,11 +105,21 @@ def _fits(work: StreamBlocks, hierarchy: Hierarchy) -> bool:
     return True
 
 
-def _blocks(work: StreamBlocks, hierarchy: Hierarchy) -> Blocks:
+def _off_chip_cycles(sizes: StreamSizes, hierarchy: Hierarchy) -> tuple[int, int]:
+    """Cycles off chip of all that is loaded and of all that is stored: each is one run, whose pages stay open."""
+    one_run = np.ones(1, dtype=np.int64)
+    load, store = (
+        int(transfer_cycles(off_chip, np.array([size]), one_run)[0]) if size else 0
+        for off_chip, size in ((hierarchy.reading, sizes.load_bytes), (hierarchy.writing, sizes.store_bytes))
+    )
+    return load, store
+
+
+def _blocks(work: StreamBlocks, off_chip: tuple[int, int], hierarchy: Hierarchy) -> Blocks:
     blocks = Blocks.empty(work.values.size, len(hierarchy.names) - 1)
-    blocks.own[:] = _cycles(work.load_bytes, hierarchy, write=False)
+    blocks.own[:] = _cycles(work.load_bytes, off_chip[0])
     blocks.waits[:] = blocks.own > 0
-    blocks.store[:] = _cycles(work.store_bytes, hierarchy, write=True)
+    blocks.store[:] = _cycles(work.store_bytes, off_chip[1])
     blocks.compute[:] = -(-work.values // hierarchy.architecture.streaming.values_per_cycle)
     loaded, stored = hierarchy.resident("columns") - 1, hierarchy.resident("results") - 1
     blocks.busy[:, loaded, :2] += work.load_bytes[:, None]
@@ -116,13 +127,11 @@ def _blocks(work: StreamBlocks, hierarchy: Hierarchy) -> Blocks:
     return blocks
 
 
-def _cycles(block_bytes: IntArray, hierarchy: Hierarchy, *, write: bool) -> IntArray:
-    """Cycles off chip of the blocks of one stream: it is one run, whose pages stay open from block to block."""
+def _cycles(block_bytes: IntArray, cycles: int) -> IntArray:
+    """The cycles of one stream, block by block."""
     total = np.cumsum(block_bytes)
-    if not block_bytes.size or not total[-1]:
+    if not cycles:
         return np.zeros_like(block_bytes)
-    off_chip, one_run = hierarchy.writing if write else hierarchy.reading, np.ones(1, dtype=np.int64)
-    cycles = int(transfer_cycles(off_chip, total[-1:], one_run)[0])
     edges = np.zeros(total.size + 1, dtype=np.int64)
     # cycles · done // total, without a product that could be too large.
     whole, rest = divmod(cycles, int(total[-1]))

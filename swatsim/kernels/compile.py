@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core import caching, config
+from numba.core import caching, config, environment
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
 
 try:
@@ -59,6 +63,27 @@ def is_cached() -> bool:
 def cached_kernels() -> int:
     """Number of kernels in the cache; one counts once for each type of its arguments."""
     return sum(1 for _ in _FOLDER.glob("*.nbc"))
+
+
+def _module(name: str) -> ModuleType:
+    """The module that a loaded kernel's constants are of, without the import where it is one of numba's own.
+
+    Numba asks for it to look up names in it, which compiled code does not do.
+    """
+    found = sys.modules.get(name)
+    if found is None:
+        found = ModuleType(name) if name.startswith("numba.") else importlib.import_module(name)
+    return found
+
+
+# Numba would import all that makes arrays, a twentieth of a second in each process, for kernels that have one made.
+environment.importlib = SimpleNamespace(import_module=_module)  # type: ignore[attr-defined]
+
+
+def link_runtime() -> None:
+    """Link what all kernels are linked with: once before processes are forked, which inherit it."""
+    if not getattr(config, "DISABLE_JIT"):  # noqa: B009  numba sets its settings by name
+        rtsys.initialize(cpu_target.target_context)
 
 
 class _Locator(caching._CacheLocator):

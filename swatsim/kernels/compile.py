@@ -77,7 +77,7 @@ def _module(name: str) -> ModuleType:
 
 
 # Numba would import all that makes arrays, a twentieth of a second in each process, for kernels that have one made.
-environment.importlib = SimpleNamespace(import_module=_module)  # type: ignore[assignment]
+environment.importlib = SimpleNamespace(import_module=_module)  # type: ignore[attr-defined, assignment]
 
 
 def link_runtime() -> None:

@@ -83,6 +83,7 @@ DEFAULTS = {
 @click.option("--picture", "picture_file", metavar="FILE.svg", help="Draw it as bars ('-': standard output, no table).")
 @click.option("--json", "json_file", metavar="FILE", help="Write it as JSON ('-': standard output, no table).")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the rows as CSV ('-': standard output, no table).")
+@click.option("--html", "html_file", metavar="FILE", help="Write it as a page to look at ('-': standard output).")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Processes; by default one per processor.")
 def compare(  # noqa: PLR0913, PLR0917  each is an option of the command
     machines: tuple[str, ...],
@@ -99,6 +100,7 @@ def compare(  # noqa: PLR0913, PLR0917  each is an option of the command
     picture_file: str | None,
     json_file: str | None,
     csv_file: str | None,
+    html_file: str | None,
     workers: int | None,
 ) -> None:
     """Simulate a trace on several machines, and compare them with one dense baseline and with themselves.
@@ -106,7 +108,7 @@ def compare(  # noqa: PLR0913, PLR0917  each is an option of the command
     Machines are listed as given: those of --arch first, then the others.
     """
     names = (*first, *machines)
-    outputs = {"--picture": picture_file, "--json": json_file, "--csv": csv_file}
+    outputs = {"--picture": picture_file, "--json": json_file, "--csv": csv_file, "--html": html_file}
     check_arguments(names, outputs)
     from swatsim.architecture import load_architecture
     from swatsim.comparison import compare as compare_machines
@@ -169,6 +171,10 @@ def write_comparison(compared: Comparison, outputs: Mapping[str, str | None], by
     from swatsim.comparison.picture import to_svg
 
     def render(option: str, _: str) -> bytes:
+        if option == "--html":
+            from swatsim.pages.page import page_of
+
+            return page_of(to_json(compared, by))
         text = {"--picture": to_svg, "--json": to_json}
         return (to_csv(compared) if option == "--csv" else text[option](compared, by)).encode()
 

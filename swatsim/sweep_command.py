@@ -34,6 +34,7 @@ SOME_FAILED = 3
 @click.option("--json", "json_file", metavar="FILE", help="Write the points as JSON ('-': standard output, no table).")
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the rows as CSV ('-': standard output, no table).")
 @click.option("--parquet", "parquet_file", metavar="FILE", help="Write the rows as Parquet (extra parquet).")
+@click.option("--html", "html_file", metavar="FILE", help="Write the points as a page ('-': standard output).")
 @click.option("--workers", type=click.IntRange(1, 1024), help="Processes; by default one per processor.")
 def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
     grid_file: str | None,
@@ -48,6 +49,7 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
     json_file: str | None,
     csv_file: str | None,
     parquet_file: str | None,
+    html_file: str | None,
     workers: int | None,
 ) -> None:
     """Simulate every combination of machines, traces and values of keys.
@@ -55,9 +57,10 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
     Points that are finished already are not computed again: a sweep that was stopped goes on where it was. The exit
     code is 3 where a point could not be simulated.
     """
-    if json_file == csv_file == "-":
-        raise click.UsageError("--json - and --csv - cannot both write to standard output")
-    outputs = {"json": json_file, "csv": csv_file, "parquet": parquet_file}
+    outputs = {"json": json_file, "csv": csv_file, "html": html_file, "parquet": parquet_file}
+    printed = [kind for kind in ("json", "csv", "html") if outputs[kind] == "-"]
+    if len(printed) > 1:
+        raise click.UsageError(f"--{printed[0]} - and --{printed[1]} - cannot both write to standard output")
     check_outputs({f"--{kind}": path for kind, path in outputs.items()})
     given = machines or traces or axes or objectives or layers != "*"
     if grid_file is not None and given:
@@ -70,6 +73,10 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
         found = run_grid(grid, folder, shard=share, dask=dask, workers=workers, progress=progress)
 
     def render(kind: str, _: str) -> bytes:
+        if kind == "html":
+            from swatsim.pages.page import page_of
+
+            return page_of(found.to_json())
         return found.to_parquet() if kind == "parquet" else getattr(found, f"to_{kind}")().encode()
 
     def table(console: Console) -> None:

@@ -281,7 +281,22 @@ def test_compare_says_its_command(folder, capsys):
 
     write_trace(folder / "trace")
     in_process(capsys, "compare", "scnn", "--arch", "dadiannao", "--trace", "trace", "--by", "compute",
-               "--json", "c.json", "--workers", "1")  # fmt: skip
-    assert json.loads((folder / "c.json").read_text())["command"] == [
+               "--json", "c.json", "--html", "c.html", "--workers", "1")  # fmt: skip
+    data = (folder / "c.json").read_bytes()
+    assert (folder / "c.html").read_bytes() == to_page(json.loads(data), hashlib.sha256(data).hexdigest())
+    assert json.loads(data)["command"] == [
         "swatsim", "compare", "--arch", "dadiannao", "--arch", "scnn", "--trace", "trace", "--by", "compute",
     ]  # fmt: skip
+
+
+def test_a_sweep_writes_the_page_of_its_document(folder, capsys):
+    from trace_files import write_trace
+
+    write_trace(folder / "trace")
+    given = ("sweep", "--arch", "dadiannao", "--trace", "trace", "--set", "tile.rows=4,8", "-o", "points")
+    code, _, _ = in_process(capsys, *given, "--json", "s.json", "--html", "s.html", "--workers", "1")
+    data = (folder / "s.json").read_bytes()
+    assert code == 0
+    assert (folder / "s.html").read_bytes() == to_page(json.loads(data), hashlib.sha256(data).hexdigest())
+    code, _, err = in_process(capsys, *given, "--csv", "-", "--html", "-")
+    assert (code, err.splitlines()[-1]) == (2, "Error: --csv - and --html - cannot both write to standard output")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +16,11 @@ from swatsim.pages.section import Section
 
 _KINDS = {"swatsim-report": run, "swatsim-comparison": comparison, "swatsim-sweep": sweep}
 _FOLDER = ("swatsim.pages", "page_assets")
+
+
+def page_of(text_of_document: str) -> bytes:
+    """Write the page that `swatsim report` makes of a document with this text."""
+    return to_page(json.loads(text_of_document), hashlib.sha256(text_of_document.encode()).hexdigest())
 
 
 def to_page(document: Mapping[str, Any], digest: str) -> bytes:

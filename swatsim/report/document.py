@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
 from itertools import product
@@ -39,10 +38,9 @@ def to_json(report: Report) -> str:
 
 def to_html(report: Report) -> bytes:
     """The page that `swatsim report` makes of this document (docs/pages.md)."""
-    from swatsim.pages.page import to_page
+    from swatsim.pages.page import page_of
 
-    text = to_json(report)
-    return to_page(json.loads(text), hashlib.sha256(text.encode()).hexdigest())
+    return page_of(to_json(report))
 
 
 def detail(row: Row) -> dict[str, object]:

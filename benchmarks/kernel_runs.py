@@ -53,6 +53,11 @@ class Run:
         return [(call.kernel, copied(call.arguments)) for call in self.calls]
 
     @property
+    def seconds(self) -> float:
+        """All calls, as they were made."""
+        return sum(call.seconds for call in self.calls)
+
+    @property
     def touched_bytes(self) -> int:
         """Bytes of all arrays that are handed over, each once in a call."""
         return sum(bytes_of(call.arguments) for call in self.calls)

@@ -141,12 +141,18 @@ main(sys.argv[1:])
 """
 
 
+def heed_interrupts():
+    """What a shell starts in the background ignores them, and so would all that the tests start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_control_c(arguments, tmp_path):
     """The layers that have not begun are not begun any more."""
     command = [sys.executable, "-c", SLOW_LAYERS, *map(str, arguments), "--workers", "1"]
     process = subprocess.Popen(
         [*command, "--json", str(tmp_path / "report")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment(), text=True,
+        preexec_fn=heed_interrupts,
     )  # fmt: skip
     assert process.stderr.readline() == "layer\n"
     process.send_signal(signal.SIGINT)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from swatsim.apart import Progress
 from swatsim.architecture import FORMATS, Architecture
 from swatsim.area import area_of
 from swatsim.errors import SwatsimError
@@ -28,7 +29,7 @@ from swatsim.streaming import StreamOperation
 from swatsim.timeline import PlacedPass, Scheduled, place_passes
 from swatsim.trace import Trace
 from swatsim.version import __version__
-from swatsim.workers import Progress, in_order, thread_count
+from swatsim.workers import in_order, thread_count
 
 Key = tuple[str, str]  # layer and pass
 TENSORS = ("input", "weight", "output")

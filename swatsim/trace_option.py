@@ -11,6 +11,7 @@ import click
 
 from swatsim.command_options import unique
 from swatsim.errors import SwatsimError
+from swatsim.progress import progress_bar
 
 if TYPE_CHECKING:
     from swatsim.trace import Trace
@@ -22,8 +23,8 @@ _NUMBER = re.compile(r"[0-9]{0,3}\.?[0-9]{0,20}")
 _EXAMPLE = "--density 0.2, or --density weight=0.2 --density input=0.5 --density output_grad=1"
 
 trace_option = click.option(
-    "--trace", "trace_path", required=True, metavar="DIR|FILE.csv",
-    help="Trace: a directory with a manifest.json, or a SCALE-Sim topology, with --density.",
+    "--trace", "trace_path", required=True, metavar="DIR|ADDRESS|FILE.csv",
+    help="Trace: a directory with a manifest.json, here or at an address, or a SCALE-Sim topology, with --density.",
 )  # fmt: skip
 density_option = click.option(
     "--density", "densities", multiple=True, metavar="[OPERAND=]PART",
@@ -34,7 +35,7 @@ density_option = click.option(
 def open_trace(path: str, densities: Sequence[str] = ()) -> Trace:
     """Open the trace that the two options say; a topology is drawn, and marked as synthetic. Raises SwatsimError."""
     given = Path(path)
-    if given.suffix.lower() == _TOPOLOGY and not given.is_dir():
+    if "://" not in path and given.suffix.lower() == _TOPOLOGY and not given.is_dir():
         stated = parse_densities(densities)
         missing = [role for role in ROLES if role not in stated]
         if missing:
@@ -48,7 +49,8 @@ def open_trace(path: str, densities: Sequence[str] = ()) -> Trace:
                            "other traces have zeros of their own")  # fmt: skip
     from swatsim.trace import load_trace
 
-    return load_trace(path)
+    with progress_bar("fetching", "files") as progress:
+        return load_trace(path, progress=progress)
 
 
 def parse_densities(texts: Sequence[str]) -> dict[str, float]:

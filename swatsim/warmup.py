@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.apart import Progress
 from swatsim.architecture import Architecture
 from swatsim.errors import SwatsimError
 from swatsim.hierarchy import hierarchy_of
@@ -19,7 +20,7 @@ from swatsim.simulation import simulate
 from swatsim.stream_plan import plan_stream
 from swatsim.streaming import StreamOperation
 from swatsim.trace import Trace
-from swatsim.workers import Progress, in_order, thread_count
+from swatsim.workers import in_order, thread_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any, TypeVar
 
 from swatsim import sharing
+from swatsim.apart import Progress, may_fork
 from swatsim.errors import SwatsimError
 from swatsim.profile import Spent, carried, current_profile, profiling
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Progress = Callable[[int, int], None]  # done, in all
 
 
 class _Inherited:
@@ -54,15 +52,10 @@ def in_order(
     """
     collect = partial(_collect, sizes=sizes or [1] * len(items), progress=progress)
     processes = min(workers, len(items))
-    if processes > 1 and _may_fork():
+    if processes > 1 and may_fork():
         return _in_processes(work, items, processes, collect)
     with ThreadPoolExecutor(max_workers=workers) as pool:
         return collect([pool.submit(sharing.work_for, pool, carried(work), item) for item in items], pool)
-
-
-def _may_fork() -> bool:
-    # A child has no other threads, and what they held stays locked in it; macOS's libraries do not survive a fork.
-    return sys.platform == "linux" and threading.active_count() == 1
 
 
 def _in_processes(

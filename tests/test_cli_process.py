@@ -128,9 +128,12 @@ def test_no_color(arguments):
 # ------------------------------------------------------------------------------------------------------------- signals
 
 SLOW_LAYERS = """
-import sys, time
+import signal, sys, time
 import swatsim.simulation
 from swatsim.cli import main
+
+# What a shell starts in the background ignores it, and so do all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def slow(*_, **__):
     print("layer", file=sys.stderr, flush=True)
@@ -141,18 +144,12 @@ main(sys.argv[1:])
 """
 
 
-def heed_interrupts():
-    """What a shell starts in the background ignores them, and so would all that the tests start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_control_c(arguments, tmp_path):
     """The layers that have not begun are not begun any more."""
     command = [sys.executable, "-c", SLOW_LAYERS, *map(str, arguments), "--workers", "1"]
     process = subprocess.Popen(
         [*command, "--json", str(tmp_path / "report")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment(), text=True,
-        preexec_fn=heed_interrupts,
     )  # fmt: skip
     assert process.stderr.readline() == "layer\n"
     process.send_signal(signal.SIGINT)

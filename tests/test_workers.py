@@ -15,16 +15,16 @@ from swatsim.profile import profiling, stage
 from swatsim.sharing import share
 from swatsim.workers import in_order, thread_count
 
-forks = pytest.mark.skipif(not workers._may_fork(), reason="nothing is forked on this system, or beside other threads")
+forks = pytest.mark.skipif(not workers.may_fork(), reason="nothing is forked on this system, or beside other threads")
 NUMBERS = list(range(23))
 
 
 @pytest.fixture(params=["processes", "threads", "one worker"])
 def worker_count(request, monkeypatch):
-    if request.param == "processes" and not workers._may_fork():
+    if request.param == "processes" and not workers.may_fork():
         pytest.skip("nothing is forked here")
     if request.param == "threads":
-        monkeypatch.setattr(workers, "_may_fork", lambda: False)
+        monkeypatch.setattr(workers, "may_fork", lambda: False)
     return 1 if request.param == "one worker" else 3
 
 

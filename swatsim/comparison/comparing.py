@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
+from swatsim.apart import Progress
 from swatsim.architecture import Architecture, load_architecture
 from swatsim.comparison.normalization import NORMALIZATIONS, Scale, scale_of
 from swatsim.comparison.result import COMPARED, CONVOLUTIONS, Comparison, Contender
@@ -13,7 +14,6 @@ from swatsim.report.records import Row, add
 from swatsim.report.report import Report
 from swatsim.simulation import simulate
 from swatsim.trace import Trace
-from swatsim.workers import Progress
 
 BASELINE = "dadiannao-dense"
 Machines = Mapping[str, Architecture] | Sequence[Architecture]

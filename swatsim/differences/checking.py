@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from swatsim.apart import Progress
 from swatsim.architecture import Architecture, load_architecture, parse_override
 from swatsim.differences.finding import Change, Differences, Document, Place, differences
 from swatsim.errors import SwatsimError
@@ -16,7 +17,6 @@ from swatsim.report.report import Report
 from swatsim.report.restoring import machine_in
 from swatsim.simulation import simulate
 from swatsim.trace import load_trace
-from swatsim.workers import Progress
 
 CHECKED = ("cycles",)
 

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from glob import escape
 
+from swatsim.apart import Progress
 from swatsim.architecture import Architecture
 from swatsim.errors import SwatsimError
 from swatsim.explain.trials import trials_of
@@ -18,7 +19,6 @@ from swatsim.report import Report
 from swatsim.report.explanation import Explanation, PassExplanation
 from swatsim.simulation import simulate
 from swatsim.trace import Trace
-from swatsim.workers import Progress
 
 MOST_LAYERS = 8
 

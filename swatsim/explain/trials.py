@@ -8,13 +8,13 @@ from itertools import chain
 
 from pydantic import ValidationError
 
+from swatsim.apart import Progress
 from swatsim.architecture import Architecture
 from swatsim.datapaths import datapaths
 from swatsim.errors import SwatsimError
 from swatsim.report import Report, Row
 from swatsim.report.explanation import Trial
 from swatsim.way import Relaxation
-from swatsim.workers import Progress
 
 # A key is tried where what it may help takes a larger share of the cycles of the pass.
 WORTH_TRYING = 0.01

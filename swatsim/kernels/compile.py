@@ -19,6 +19,8 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
 
+from swatsim.files import cache_root
+
 try:
     import fcntl
 except ImportError:  # Windows, where each process compiles for itself
@@ -39,8 +41,7 @@ def cache_folder() -> Path:
     settings = [numba.__version__, platform.python_version()]
     settings += [str(getattr(config, name)) for name in ("BOUNDSCHECK", "OPT", "CPU_NAME", "CPU_FEATURES")]
     digest.update(repr(settings).encode())
-    root = os.environ.get("SWATSIM_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(root) / "swatsim" / "kernels" / digest.hexdigest()[:16]
+    return cache_root() / "kernels" / digest.hexdigest()[:16]
 
 
 def _is_writable(folder: Path) -> bool:

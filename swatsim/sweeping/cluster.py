@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from swatsim.apart import Progress
 from swatsim.errors import SwatsimError
 from swatsim.sweeping.point import Point, sources_digest
 from swatsim.sweeping.store import Store
-from swatsim.workers import Progress
 
 # A point whose worker dies is given to another one, so often.
 RETRIES = 3

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from swatsim.architecture import Architecture, load_architecture
-from swatsim.errors import SwatsimError
+from swatsim.errors import SwatsimError, TraceError
 from swatsim.simulation import simulate
 from swatsim.sweeping.grid import ARCH, OBJECTIVE, TRACE
 from swatsim.trace import Trace, load_trace
@@ -46,10 +46,12 @@ class Point:
         """Simulate it; what a run says against it is its `error`. Raises SwatsimError where files have changed."""
         error, totals = self.refused, None
         if error is None:
-            architecture, trace = machine_of(self.parameters), load_trace(self.parameters[TRACE])
-            if self.trace is None or trace.digest != self.trace["digest"]:
-                raise SwatsimError(f"{self.parameters[TRACE]}: got another trace than when the sweep began, expected "
-                                   "it unchanged; begin again")  # fmt: skip
+            assert self.trace is not None, "a point that can be computed has a trace"
+            architecture = machine_of(self.parameters)
+            try:
+                trace = load_trace(self.parameters[TRACE], digest=self.trace["digest"])
+            except TraceError as changed:
+                raise SwatsimError(f"{changed}; it was there when the sweep began: begin again") from None
             try:
                 report = simulate(
                     architecture, trace, layers=self.layers, objective=self.parameters[OBJECTIVE], workers=workers

@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
+from swatsim.apart import Progress
 from swatsim.errors import SwatsimError
 from swatsim.sweeping.grid import Grid
 from swatsim.sweeping.point import Point, plan_point
 from swatsim.sweeping.result import Sweep
 from swatsim.sweeping.store import Store
 from swatsim.trace import load_trace
-from swatsim.workers import Progress, in_order, thread_count
+from swatsim.workers import in_order, thread_count
 
 Shard = tuple[int, int]  # its number, from 1, and how many there are
 # Computes points and calls back with each that is finished.

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from swatsim.apart import Progress
 from swatsim.errors import TraceError
 from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
 from swatsim.trace import plain_files, tensors
@@ -18,6 +19,7 @@ from swatsim.trace.records import (
     Manifest,
     TraceMetadata,
 )
+from swatsim.trace.remote import fetched, is_address
 
 
 class Trace:
@@ -69,16 +71,17 @@ class Trace:
 class StoredTrace(Trace):
     """A trace on disk, made by `load_trace`."""
 
-    def __init__(self, directory: Path, manifest: Manifest, digest: str) -> None:
-        """Hold what was read of the manifest; nothing is opened."""
+    def __init__(self, directory: Path, manifest: Manifest, data: bytes) -> None:
+        """Hold what was read of the manifest, whose file has `data`; nothing is opened."""
         self._directory = directory
+        self._manifest_bytes = len(data)
         self._tensors = manifest.tensors
         self._stored = manifest.layers
         self.manifest = manifest.metadata
         self.name = manifest.metadata.name
         self.graph = manifest.graph
         self.specs = tuple(layer.spec for layer in manifest.layers)
-        self.digest = digest
+        self.digest = manifest_digest(data)
 
     def layer(self, index: int) -> Layer:
         """Read the tensors of one layer, each once; raises TraceError where a file is damaged."""
@@ -111,24 +114,42 @@ class StoredTrace(Trace):
     def file_bytes(self, index: int | None = None) -> int:
         """Bytes on disk of one layer's tensors, or of the whole trace, manifest included."""
         names = self._tensors if index is None else self._stored[index].tensors
-        manifest = plain_files.check_file(self._directory / MANIFEST_NAME, "a manifest") if index is None else 0
+        manifest = self._manifest_bytes if index is None else 0
         return manifest + sum(plain_files.check_file(self._path(name), "a tensor file") for name in names)
 
     def _path(self, digest: str) -> Path:
         return self._directory / TENSORS_NAME / tensors.file_name(digest)
 
 
-def load_trace(path: str | os.PathLike[str]) -> StoredTrace:
-    """Open the trace in the directory `path`.
+def load_trace(
+    path: str | os.PathLike[str], *, digest: str | None = None, progress: Progress | None = None
+) -> StoredTrace:
+    """Open the trace in the directory `path`, or at an address such as https://example.org/traces/resnet50.
 
     The manifest is checked whole, and every tensor file must be there with a possible size; the tensors
-    themselves are read and checked by `Trace.layer`. Raises TraceError with one line: where, got, expected.
+    themselves are read and checked by `Trace.layer`. What is at an address is fetched and kept (docs/remote_traces.md).
+
+    digest : SHA-256 of the trace that is expected; one that is kept with it need not be asked for at its address.
+    progress : called with the files of an address that are fetched, and how many there are.
+
+    Raises TraceError with one line: where, got, expected.
     """
-    directory = Path(path)
+    if is_address(path):
+        address = os.fspath(path).rstrip("/")
+        directory, data = fetched(address, digest, progress)
+        trace = StoredTrace(directory, parse_manifest(data, f"{address}/{MANIFEST_NAME}"), data)
+    else:
+        trace = _in_directory(Path(path))
+    if digest not in (None, trace.digest):
+        raise TraceError(f"{os.fspath(path)}: got a trace of digest {trace.digest}, expected {digest}")
+    return trace
+
+
+def _in_directory(directory: Path) -> StoredTrace:
     plain_files.check_directory(directory, f"a trace: a directory with a {MANIFEST_NAME}", may_be_link=True)
     source = directory / MANIFEST_NAME
     data = _read_manifest(source)
-    trace = StoredTrace(directory, parse_manifest(data, str(source)), manifest_digest(data))
+    trace = StoredTrace(directory, parse_manifest(data, str(source)), data)
     trace.check_files()
     return trace
 

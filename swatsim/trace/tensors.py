@@ -74,6 +74,11 @@ def check_file(path: Path, tensor: StoredTensor) -> None:
     _check_size(path, plain_files.check_file(path, _EXPECTED), tensor)
 
 
+def largest_file_bytes(tensor: StoredTensor) -> int:
+    """The most that the file of a tensor of this shape can have."""
+    return _possible_bytes(tensor)[1]
+
+
 def read(path: Path, digest: str, tensor: StoredTensor) -> BitTensor:
     """Read one tensor file, of which nothing is believed.
 
@@ -132,13 +137,17 @@ def _decompress(path: Path, expected_bytes: int, tensor: StoredTensor) -> NDArra
 
 
 def _check_size(path: Path, got_bytes: int, tensor: StoredTensor) -> None:
-    content_bytes = len(header(tensor)) + packed_bytes(tensor)
-    # A zstd frame takes 6 bytes, and 4 for each block of at most 128 KiB; what cannot be compressed grows a little.
-    lowest = 6 + 4 * -(-content_bytes // _LARGEST_BLOCK_BYTES)
-    highest = content_bytes + content_bytes // 256 + 64
+    lowest, highest = _possible_bytes(tensor)
     if not lowest <= got_bytes <= highest:
         shape = list(tensor.shape)
         raise TraceError(f"{path}: got {got_bytes} bytes, expected {lowest} to {highest} for a tensor of shape {shape}")
+
+
+def _possible_bytes(tensor: StoredTensor) -> tuple[int, int]:
+    """The least and the most."""
+    content_bytes = len(header(tensor)) + packed_bytes(tensor)
+    # A zstd frame takes 6 bytes, and 4 for each block of at most 128 KiB; what cannot be compressed grows a little.
+    return 6 + 4 * -(-content_bytes // _LARGEST_BLOCK_BYTES), content_bytes + content_bytes // 256 + 64
 
 
 def _checked(packed: NDArray[np.uint8], shape: tuple[int, ...], where: str) -> NDArray[np.uint8]:

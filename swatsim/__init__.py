@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from swatsim.bits import BitTensor
     from swatsim.comparison import Comparison, compare
     from swatsim.errors import SwatsimError
+    from swatsim.exploring import Exploration, explore
     from swatsim.layer import Layer, LayerSpec
     from swatsim.report import Report
     from swatsim.report.restoring import load_report
@@ -32,6 +33,7 @@ _HOMES = {
     "Architecture": "swatsim.architecture",
     "BitTensor": "swatsim.bits",
     "Comparison": "swatsim.comparison",
+    "Exploration": "swatsim.exploring",
     "GraphNode": "swatsim.trace",
     "Layer": "swatsim.layer",
     "LayerSpec": "swatsim.layer",
@@ -42,6 +44,7 @@ _HOMES = {
     "TraceWriter": "swatsim.trace",
     "compare": "swatsim.comparison",
     "Sweep": "swatsim.sweeping",
+    "explore": "swatsim.exploring",
     "sweep": "swatsim.sweeping",
     "load_architecture": "swatsim.architecture",
     "load_report": "swatsim.report.restoring",
@@ -53,6 +56,7 @@ __all__ = [
     "Architecture",
     "BitTensor",
     "Comparison",
+    "Exploration",
     "GraphNode",
     "Layer",
     "LayerSpec",
@@ -63,6 +67,7 @@ __all__ = [
     "TraceMetadata",
     "TraceWriter",
     "compare",
+    "explore",
     "load_architecture",
     "load_report",
     "load_trace",

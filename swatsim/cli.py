@@ -19,6 +19,7 @@ from swatsim import (
     diff_command,
     doctor_command,
     explain_command,
+    explore_command,
     list_command,
     plot_command,
     report_command,
@@ -74,6 +75,7 @@ cli.add_command(doctor_command.doctor)
 cli.add_command(list_command.list_command)
 cli.add_command(schema_command.schema)
 cli.add_command(sweep_command.sweep)
+cli.add_command(explore_command.explore)
 
 
 @cli.command()

@@ -8,7 +8,7 @@ from swatsim.command_output import check_outputs, write_document
 from swatsim.errors import SwatsimError
 
 # As swatsim.charts.figures and swatsim.figures.style have them, which load too slowly for --help; a test compares.
-FIGURES = ("speedup", "cycles", "traffic", "energy", "roofline", "density")
+FIGURES = ("speedup", "cycles", "traffic", "energy", "roofline", "density", "pareto")
 WIDTHS = ("single", "double", "slide")
 STYLES = ("paper", "dark", "gray")
 ENDS = (".pdf", ".svg", ".png")
@@ -18,8 +18,9 @@ ENDS = (".pdf", ".svg", ".png")
 @click.argument("document", metavar="DOCUMENT.json")
 @click.argument("out", metavar="OUT.pdf|svg|png")
 @click.option(
-    "--figure", type=click.Choice(FIGURES), default=FIGURES[0], show_default=True,
-    help="What it shows; comparisons and sweeps have no roofline and no density.",
+    "--figure", type=click.Choice(FIGURES),
+    help="What it shows, by default speedup; comparisons and sweeps have no roofline and no density, explorations "
+         "have pareto alone.",
 )  # fmt: skip
 @click.option(
     "--width", type=click.Choice(WIDTHS), default=WIDTHS[0], show_default=True,
@@ -29,8 +30,8 @@ ENDS = (".pdf", ".svg", ".png")
     "--style", type=click.Choice(STYLES), default=STYLES[0], show_default=True,
     help="For white paper, for dark slides, or without colors.",
 )  # fmt: skip
-def plot(document: str, out: str, figure: str, width: str, style: str) -> None:
-    """Draw a figure from the JSON of `swatsim run`, `compare` or `sweep`; needs the extra `plot` (matplotlib).
+def plot(document: str, out: str, figure: str | None, width: str, style: str) -> None:
+    """Draw a figure from the JSON of `run`, `compare`, `sweep` or `explore`; needs the extra `plot` (matplotlib).
 
     Fonts are embedded, colors are told apart by readers who do not see all of them, and the same document gives the
     same bytes.

@@ -12,7 +12,7 @@ from swatsim.errors import SwatsimError
 @click.argument("out", metavar="OUT.html")
 @click.argument("document", metavar="DOCUMENT.json")
 def report(out: str, document: str) -> None:
-    """Write a page to look at from the JSON of `swatsim run`, `compare` or `sweep`.
+    """Write a page to look at from the JSON of `swatsim run`, `compare`, `sweep` or `explore`.
 
     The page is one file that needs no network: charts, a table that can be sorted and filtered, and where its numbers
     come from. OUT.html may be `-`: standard output.

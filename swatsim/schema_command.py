@@ -9,7 +9,7 @@ import click
 from swatsim.command_output import check_outputs, write_document, write_out
 
 # By the command that writes the document; a test compares.
-DOCUMENTS = {"report": "report", "compare": "comparison", "sweep": "sweep"}
+DOCUMENTS = {"report": "report", "compare": "comparison", "sweep": "sweep", "explore": "exploration"}
 
 
 @click.command()
@@ -18,8 +18,8 @@ DOCUMENTS = {"report": "report", "compare": "comparison", "sweep": "sweep"}
 def schema(name: str, output: str | None) -> None:
     """Print the JSON Schema of a file that swatsim reads or writes.
 
-    NAME is architecture (machines in YAML: editors complete and check by it), or report, compare or sweep: the JSON of
-    `swatsim run`, `compare` or `sweep`.
+    NAME is architecture (machines in YAML: editors complete and check by it), or report, compare, sweep or explore: the
+    JSON of `swatsim run`, `compare`, `sweep` or `explore`.
     """
     check_outputs({"--output": output})
     data = schema_of(name)

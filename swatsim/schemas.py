@@ -15,6 +15,8 @@ from swatsim.comparison import columns as comparison_columns
 from swatsim.comparison import document as comparison_document
 from swatsim.comparison.normalization import NORMALIZATIONS
 from swatsim.comparison.result import MEASURES
+from swatsim.exploring import measures as exploration_measures
+from swatsim.exploring import result as exploration_result
 from swatsim.files import write_file
 from swatsim.keys.constraints import NAME_PATTERN
 from swatsim.moves import DIRECTIONS, TENSORS
@@ -55,7 +57,10 @@ _ANY_OF = {
 
 def schemas() -> dict[str, Schema]:
     """The schemas by the kind of document."""
-    return {"report": report_schema(), "comparison": comparison_schema(), "sweep": sweep_schema()}
+    return {
+        "report": report_schema(), "comparison": comparison_schema(), "sweep": sweep_schema(),
+        "exploration": exploration_schema(),
+    }  # fmt: skip
 
 
 def report_schema() -> Schema:
@@ -135,6 +140,37 @@ def sweep_schema() -> Schema:
     })  # fmt: skip
     head = _head(sweep_result.FORMAT, sweep_result.VERSION, "A sweep of machines by swatsim")
     return _document(head, known) | {"$defs": {"point": point, "row": _report_row()}}
+
+
+def exploration_schema() -> Schema:
+    """Of what `swatsim explore --json` writes."""
+    measures: Schema = {"type": "object", "additionalProperties": _NUMBER}
+    named: Schema = {"enum": list(exploration_measures.MEASURES)}
+    known = {
+        "command": _described("the command that made it, if one did", {"type": ["array", "null"], "items": _TEXT}),
+        "space": _described("the values that each key may take", {
+            "type": "object", "required": ["arch"], "additionalProperties": {"type": "array", "items": True},
+        }),
+        "traces": _described("what machines were tried on", _array("trace")),
+        "layers": _described("pattern of the names of the layers that were simulated", _TEXT),
+        "mapping": _described("what mappings were chosen by", _TEXT),
+        "objectives": _described("what should be least", {"type": "array", "minItems": 1, "items": named}),
+        "budgets": _described("the most that measures may be", measures),
+        "trials": _described("how many machines were asked for", _COUNT),
+        "seed": _described("of the optimizer; null where all machines were tried", {"type": ["integer", "null"]}),
+        "tried": _described("machines as in their files, then those that were tried, in order", _rows("machine")),
+    }  # fmt: skip
+    machine = _object({
+        "parameters": _described("the value of each key", {"type": "object", "required": ["arch"]}),
+        "as_filed": _described("whether it is there to be compared with alone", {"type": "boolean"}),
+        "values": _described("measures; over several traces the geometric mean", measures),
+        "feasible": _described("whether it is within all budgets, for each trace", {"type": "boolean"}),
+        "front": _described("whether no other machine is better", {"type": "boolean"}),
+        "refused": _described("why it cannot be", _TEXT_OR_NULL),
+    })  # fmt: skip
+    trace = _object({"path": _TEXT, "name": _TEXT, "digest": _DIGEST_OR_NULL, "synthetic": {"type": "boolean"}})
+    head = _head(exploration_result.FORMAT, exploration_result.VERSION, "An exploration of machines by swatsim")
+    return _document(head, known) | {"$defs": {"machine": machine, "trace": trace}}
 
 
 def _head(name: str, version: int, title: str) -> Schema:

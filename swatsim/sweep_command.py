@@ -6,18 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swatsim.command_options import unique
 from swatsim.command_output import check_outputs, say, write_documents
 from swatsim.errors import SwatsimError
+from swatsim.grid_option import OBJECTIVES, grid_of
 from swatsim.progress import progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from swatsim.sweeping import Grid, Sweep
+    from swatsim.sweeping import Sweep
 
-# As the mapper has them, which loads too slowly for --help; a test compares.
-OBJECTIVES = ("cycles", "dram_bytes", "energy")
 SOME_FAILED = 3
 
 
@@ -68,7 +66,7 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
     share = None if shard is None else parse_shard(shard)
     from swatsim.sweeping.running import run_grid
 
-    grid = _grid(grid_file, (machines, traces, axes, objectives), layers)
+    grid = grid_of(grid_file, (machines, traces, axes, objectives), layers)
     with progress_bar("sweeping", "points") as progress:
         found = run_grid(grid, folder, shard=share, dask=dask, workers=workers, progress=progress)
 
@@ -89,21 +87,6 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
         say(_summary(found, folder))
     if found.failed:
         raise SystemExit(SOME_FAILED)
-
-
-def _grid(grid_file: str | None, given: tuple[tuple[str, ...], ...], layers: str) -> Grid:
-    from swatsim.sweeping.grid import Grid, matching, parse_axis, read_grid
-
-    if grid_file is not None:
-        return read_grid(grid_file)
-    machines, traces, axes, objectives = given
-    for option, values in (("--arch", machines), ("--trace", traces)):
-        if not values:
-            raise click.UsageError(f"{option} is missing: a grid file, or at least one of it")
-    return Grid(
-        arch=machines, trace=[name for pattern in traces for name in matching(pattern)],
-        overrides=unique("--set", map(parse_axis, axes)), objective=objectives or OBJECTIVES[:1], layers=layers,
-    )  # fmt: skip
 
 
 def parse_shard(text: str) -> tuple[int, int]:

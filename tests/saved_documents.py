@@ -1,4 +1,4 @@
-"""Documents of a run, a comparison and a sweep, for tests of what is made of them."""
+"""Documents of a run, a comparison, a sweep and an exploration, for tests of what is made of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from trace_files import small_graph, small_layers
 
 import swatsim
 from swatsim.comparison.document import to_json as comparison_json
+from swatsim.exploring import Exploration
+from swatsim.exploring.candidates import Space, Tried
 from swatsim.report.document import to_json
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\n\x00\ud800é\u202e$_{x}$"
@@ -67,6 +69,30 @@ def sweep_document():
     return json.loads(_sweep_text())
 
 
+def small_exploration():
+    """Of machines whose measures are made up: one as its file has it, one refused, some above the budget."""
+    axes = {"arch": ("dadiannao", "cnvlutin"), "tile.rows": (1, 2, 4, 8, 16, 32)}
+    space = Space(axes=axes, traces=("small",), objectives=("edp", "area_mm2"), budgets={"area_mm2": 60, "power_w": 9})
+    tried = [Tried(machine={"arch": "dadiannao"}, as_filed=True, values={"edp": 2e-7, "area_mm2": 79.2, "power_w": 8.0},
+                   refused=None, excess=0.3)]  # fmt: skip
+    for number, arch in enumerate(axes["arch"]):
+        for rows in axes["tile.rows"]:
+            area = 40.0 + 3 * rows + 5 * number
+            values = {"edp": 1e-6 / rows + 1e-7 * number, "area_mm2": area, "power_w": 2.5}
+            tried.append(Tried(machine={"arch": arch, "tile.rows": rows}, as_filed=False, values=values, refused=None,
+                               excess=max(0.0, area / 60 - 1)))  # fmt: skip
+    tried.append(Tried(machine={"arch": "cnvlutin", "tile.rows": 64}, as_filed=False, values={}, excess=0.0,
+                       refused="--set tile.rows: got 64, expected less"))  # fmt: skip
+    trace = {"path": "small", "name": "small", "digest": "0" * 64, "synthetic": False}
+    return Exploration(
+        space=space, trials=13, seed=5, tried=tuple(tried), traces=(trace,), command=("swatsim", "explore")
+    )
+
+
+def exploration_document():
+    return json.loads(small_exploration().to_json())
+
+
 def idle_run():
     """A run in which nothing takes time or moves a byte."""
     document = run_document() | {"footprint": None, "area": None}
@@ -89,13 +115,18 @@ def empty_sweep():
 
 
 EDGES = {"idle": idle_run, "unlimited": unlimited_run, "empty": empty_sweep}
-DOCUMENTS = {"run": run_document, "comparison": comparison_document, "sweep": sweep_document}
+DOCUMENTS = {
+    "run": run_document,
+    "comparison": comparison_document,
+    "sweep": sweep_document,
+    "exploration": exploration_document,
+}
 
 
 def hostile(value, name=HOSTILE):
     """The same document in which every name and every other text that a user may have written is hostile."""
     if isinstance(value, dict):
-        taken = ("format", "pass", "bound_by", "roofline_side", "by", "kind", "normalize")
+        taken = ("format", "pass", "bound_by", "roofline_side", "by", "kind", "normalize", "objectives")
         return {key: each if key in taken else hostile(each, name) for key, each in value.items()}
     if isinstance(value, list):
         return [hostile(each, name) for each in value]

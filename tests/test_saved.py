@@ -64,7 +64,7 @@ def test_a_document_is_read_back(written, kind):
         ('{"format": NaN}', "got NaN, expected JSON"),
         ('{"a": 1, "a": 2}', 'got key "a" twice in an object'),
         ("[" * 100_000, "got values nested too deep to read"),
-        ("[]", "format: got none, expected one of swatsim-report, swatsim-comparison, swatsim-sweep"),
+        ("[]", "format: got none, expected one of swatsim-report, swatsim-comparison, swatsim-sweep, "),
         ("{}", "format: got none, expected one of swatsim-report"),
         ('{"format": "swatsim-trace"}', 'format: got "swatsim-trace", expected one of swatsim-report'),
         ('{"format": ["swatsim-report"]}', 'format: got ["swatsim-report"], expected one of'),

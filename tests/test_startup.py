@@ -51,7 +51,7 @@ def trace(tmp_path_factory):
 
 COMMANDS = (
     "run", "trace", "compare", "explain", "warmup", "check", "completion", "diff", "doctor", "list", "schema", "plot",
-    "report", "sweep",
+    "report", "sweep", "explore",
 )  # fmt: skip
 
 

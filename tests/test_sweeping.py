@@ -17,7 +17,7 @@ from command_line import in_process
 from trace_files import small_trace
 
 import swatsim
-from swatsim import sweep_command
+from swatsim import grid_option, sweep_command
 from swatsim.errors import SwatsimError
 from swatsim.mapper import OBJECTIVES
 from swatsim.saved import load_saved
@@ -278,7 +278,7 @@ def test_mistakes_on_the_command_line(capsys, trace, tmp_path, arguments, expect
 
 
 def test_the_command_knows_the_objectives():
-    assert tuple(OBJECTIVES) == sweep_command.OBJECTIVES
+    assert tuple(OBJECTIVES) == grid_option.OBJECTIVES
 
 
 def test_parquet(grid, tmp_path):

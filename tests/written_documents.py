@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 
+from saved_documents import small_exploration
 from trace_files import small_graph, small_layers
 
 import swatsim
@@ -45,4 +46,9 @@ def sweep_text():
     })  # fmt: skip
 
 
-TEXTS = {"report": report_text, "comparison": comparison_text, "sweep": sweep_text}
+TEXTS = {
+    "report": report_text,
+    "comparison": comparison_text,
+    "sweep": sweep_text,
+    "exploration": lambda: small_exploration().to_json(),
+}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from swatsim.charts import comparisons, energy, memory, shape, sweeps, time
+from swatsim.charts import comparisons, energy, explorations, memory, shape, sweeps, time
 from swatsim.charts.model import Chart
 from swatsim.charts.run_rows import Run
 from swatsim.errors import SwatsimError
 
-FIGURES = ("speedup", "cycles", "traffic", "energy", "roofline", "density")
+FIGURES = ("speedup", "cycles", "traffic", "energy", "roofline", "density", "pareto")
 Document = Mapping[str, Any]
 Maker = Callable[[Document], Chart]
 
@@ -35,12 +35,18 @@ _MAKERS: dict[str, dict[str, Maker]] = {
         "energy": comparisons.energy,
     },
     "swatsim-sweep": {metric: _of_sweep(metric) for metric in sweeps.METRICS},
+    "swatsim-exploration": {"pareto": explorations.pareto},
 }  # fmt: skip
 
 
-def figure(document: Document, name: str) -> Chart:
-    """The chart of this name; raises SwatsimError where the document has no such figure, or nothing to show in it."""
+def figure(document: Document, name: str | None = None) -> Chart:
+    """The chart of this name, or the first that there is.
+
+    Raises SwatsimError where the document has no such figure, or nothing to show in it.
+    """
     known = _MAKERS[document["format"]]
+    if name is None:
+        name = next(iter(known))
     if name not in known:
         raise SwatsimError(
             f"figure: got {name!r}, expected one of {', '.join(known)}, which a {document['format']} has"

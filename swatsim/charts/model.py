@@ -120,4 +120,16 @@ class LineChart:
     lines: tuple[Line, ...]
 
 
-Chart = BarChart | RoofChart | HeatChart | LineChart
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParetoChart:
+    """Points of which some are joined: those that no other one is better than."""
+
+    title: str
+    names: tuple[str, str]  # what is across and up
+    units: tuple[str, str]
+    series: tuple[Series, ...]
+    points: tuple[Point, ...]
+    front: int  # the series that is joined
+
+
+Chart = BarChart | RoofChart | HeatChart | LineChart | ParetoChart

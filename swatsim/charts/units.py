@@ -13,6 +13,12 @@ _UNITS: dict[str, tuple[Callable[[float], str], str]] = {
     "bytes": (lambda value: bytes_text(round(value)), "bytes"),
     "picojoules": (joules_text, "energy"),
     "mm2": (lambda value: f"{value:.3g} mm²", "area"),
+    "seconds": (lambda value: f"{value * 1e3:.4g} ms", "time"),
+    "joules": (lambda value: joules_text(value * 1e12), "energy"),
+    "joule seconds": (lambda value: f"{value:.4g} J·s", "energy x time"),
+    "joule seconds²": (lambda value: f"{value:.4g} J·s²", "energy x time²"),
+    "watts": (lambda value: f"{value:.3g} W", "power"),
+    "number": (lambda value: f"{value:.6g}", "number"),
 }
 
 

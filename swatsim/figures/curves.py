@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swatsim.charts.model import LineChart, RoofChart
+from swatsim.charts.model import LineChart, ParetoChart, RoofChart
 from swatsim.charts.ticks import decades, ticks
 from swatsim.charts.units import axis_name, tick_text
 from swatsim.figures.pen import Pen, plain
@@ -67,3 +67,31 @@ def draw_lines(pen: Pen, chart: LineChart) -> None:
     axes.grid(axis="y")
     if len(chart.lines) > 1:
         pen.legend(handles, [line.name for line in chart.lines])
+
+
+def draw_pareto(pen: Pen, chart: ParetoChart) -> None:
+    """A point for each machine; those that no other one is better than are joined."""
+    axes = pen.axes
+    colors = pen.style.series([series.color for series in chart.series])
+    handles, shown = [], []
+    for number, (series, color) in enumerate(zip(chart.series, colors, strict=True)):
+        own = sorted((point.x, point.y) for point in chart.points if point.series == number)
+        if not own:
+            continue
+        joined = "-" if number == chart.front else ""
+        handles += axes.plot(
+            [x for x, _ in own], [y for _, y in own], color=color, linewidth=1, linestyle=joined,
+            marker=_MARKERS[number % len(_MARKERS)], markersize=pen.size.font_points * 0.5,
+        )  # fmt: skip
+        shown.append(series.name)
+    for axis, values, unit in (
+        (axes.xaxis, [point.x for point in chart.points], chart.units[0]),
+        (axes.yaxis, [point.y for point in chart.points], chart.units[1]),
+    ):
+        marks = ticks(max(values, default=0.0) or 1.0, 5)
+        axis.set_ticks(marks, [tick_text(value, unit) for value in marks])
+        axis.set_view_interval(0, marks[-1], ignore=True)
+    pen.name_across(plain(chart.names[0]))
+    axes.set_ylabel(plain(chart.names[1]))
+    axes.grid()
+    pen.legend(handles, shown)

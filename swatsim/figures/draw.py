@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from swatsim.charts.model import BarChart, Chart, HeatChart, RoofChart
+from swatsim.charts.model import BarChart, Chart, HeatChart, ParetoChart, RoofChart
 from swatsim.errors import SwatsimError
 from swatsim.figures.bars import draw_bars
-from swatsim.figures.curves import draw_lines, draw_roof
+from swatsim.figures.curves import draw_lines, draw_pareto, draw_roof
 from swatsim.figures.pen import Pen
 from swatsim.figures.strips import draw_strips
 from swatsim.figures.style import named, settings
@@ -42,6 +42,8 @@ def draw(chart: Chart, *, width: str = "single", style: str = "paper") -> Figure
             draw_roof(pen, chart)
         elif isinstance(chart, HeatChart):
             draw_strips(pen, chart)
+        elif isinstance(chart, ParetoChart):
+            draw_pareto(pen, chart)
         else:
             draw_lines(pen, chart)
         if size.title:

@@ -61,6 +61,10 @@ class Plots:
         """Where the passes lie under the roofline."""
         return self("roofline", width=width, style=style)
 
+    def pareto(self, *, width: str = "single", style: str = "paper") -> Figure:
+        """Machines that were tried, and those that no other is better than."""
+        return self("pareto", width=width, style=style)
+
     def density(self, *, width: str = "single", style: str = "paper") -> Figure:
         """How sparse the operands of each layer are."""
         return self("density", width=width, style=style)

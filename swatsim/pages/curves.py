@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from swatsim.charts.model import LineChart, RoofChart, Series
+from swatsim.charts.model import LineChart, ParetoChart, RoofChart, Series
 from swatsim.charts.ticks import decades, ticks
 from swatsim.charts.units import amount_text, axis_name, tick_text
 from swatsim.pages.figure import AXIS, FEW_TICKS, SMALL, Drawing, figure, legend_of, tip, vertical_grid
@@ -95,6 +95,32 @@ def line_figure(key: str, chart: LineChart, note: str = "") -> str:
     levels = [(y.share(v), tick_text(v, chart.unit)) for v in marks]
     plotted = _Plot(plot, levels, about, (chart.x_name, axis_name(chart.unit)))
     return _curve_figure(key, (chart.title, note), legend if len(legend) > 1 else [], plotted)
+
+
+def pareto_figure(key: str, chart: ParetoChart, note: str = "") -> str:
+    """Machines that were tried as a figure of a page; those that no other one is better than are joined."""
+    x_ticks, y_ticks = (
+        ticks(max(values, default=0.0) or 1.0)
+        for values in ([point.x for point in chart.points], [point.y for point in chart.points])
+    )
+    x, y = (_Axis(0.0, marks[-1], float) for marks in (x_ticks, y_ticks))
+    plot = list(vertical_grid([(x.share(v), tick_text(v, chart.units[0])) for v in x_ticks], AXIS, AXIS + _HEIGHT))
+    front = sorted((point.x, point.y) for point in chart.points if point.series == chart.front)
+    joined = [(percent(x.share(a)), _height(y.share(b))) for a, b in front]
+    plot += [
+        element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=f"curve {chart.series[chart.front].color}")
+        for (x1, y1), (x2, y2) in itertools.pairwise(joined)
+    ]
+    for point in sorted(chart.points, key=lambda point: point.series == chart.front):
+        facts = [(name, amount_text(value, unit)) for name, value, unit in
+                 zip(chart.names, (point.x, point.y), chart.units, strict=True)]  # fmt: skip
+        place = (percent(x.share(point.x)), _height(y.share(point.y)))
+        plot.append(_point(place, chart.series[point.series].color, tip(point.name, facts)))
+    about = f"{len(chart.points)} machines, {len(front)} of them joined. The table has the numbers."
+    used = {point.series for point in chart.points}
+    legend = legend_of([series for number, series in enumerate(chart.series) if number in used])
+    levels = [(y.share(v), tick_text(v, chart.units[1])) for v in y_ticks]
+    return _curve_figure(key, (chart.title, note), legend, _Plot(plot, levels, about, chart.names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A page from the document of a run, a comparison or a sweep."""
+"""A page from the document of a run, a comparison, a sweep or an exploration."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from swatsim.charts.colors import COLORS
-from swatsim.pages import comparison, run, sweep
+from swatsim.pages import comparison, exploration, run, sweep
 from swatsim.pages.assets import BASE, asset, source_hash
 from swatsim.pages.markup import element, text
 from swatsim.pages.provenance import provenance
 from swatsim.pages.section import Section
 
-_KINDS = {"swatsim-report": run, "swatsim-comparison": comparison, "swatsim-sweep": sweep}
+_KINDS = {
+    "swatsim-report": run,
+    "swatsim-comparison": comparison,
+    "swatsim-sweep": sweep,
+    "swatsim-exploration": exploration,
+}
 _FOLDER = ("swatsim.pages", "page_assets")
 
 

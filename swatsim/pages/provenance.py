@@ -16,7 +16,7 @@ from swatsim.pages.table import pairs
 def provenance(document: Mapping[str, Any], digest: str) -> str:
     """The document's own facts; `digest` is the SHA-256 of its file."""
     lines = [("document", f"{document['format']} {document['version']}, SHA-256 {digest}"),
-             ("swatsim", str(document["swatsim"])), *_trace(document.get("trace"))]  # fmt: skip
+             ("swatsim", str(document["swatsim"])), *_trace(document.get("trace")), *_traces(document)]  # fmt: skip
     command = document.get("command")
     again = (
         element("p", "The command that makes it again:") + element("pre", text(shlex.join(command)))
@@ -40,6 +40,12 @@ def _trace(trace: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
         if trace.get(key) is not None:
             yield key.replace("_", " "), str(trace[key])
     yield from ((str(key), str(value)) for key, value in (trace.get("provenance") or {}).items())
+
+
+def _traces(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for trace in document.get("traces", ()):
+        source = ", synthetic" if trace["synthetic"] else ""
+        yield "trace", f"{trace['name']} ({trace['path']}){source}, digest {trace['digest']}"
 
 
 def _machines(document: Mapping[str, Any]) -> Iterator[str]:

@@ -18,20 +18,20 @@ from swatsim.version import __version__
 
 # A sweep of ten thousand points has some 200 MB.
 LARGEST_DOCUMENT_BYTES = 1 << 30
-_COMMANDS = {"report": "run", "comparison": "compare", "sweep": "sweep"}
+_COMMANDS = {"report": "run", "comparison": "compare", "sweep": "sweep", "exploration": "explore"}
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
     """A document that was read: what it is of, what it says, and the SHA-256 of its file."""
 
-    kind: str  # report, comparison or sweep
+    kind: str  # report, comparison, sweep or exploration
     document: Mapping[str, Any]
     hash: str
 
 
 def load_saved(path: str | os.PathLike[str], kind: str | None = None) -> Saved:
-    """Read the JSON of a run, a comparison or a sweep; of `kind` alone, if one is given.
+    """Read the JSON of a run, a comparison, a sweep or an exploration; of `kind` alone, if one is given.
 
     Keys that its schema does not know are left in it: later versions of swatsim may add some.
 

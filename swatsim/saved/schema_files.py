@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 # Documents by what they are of, in the order in which they are listed.
-_NAMES = ("report", "comparison", "sweep")
+_NAMES = ("report", "comparison", "sweep", "exploration")
 
 
 def schema_id(document_format: str, version: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,11 @@ def read_grid(path: str) -> Grid:
         )  # fmt: skip
     except SwatsimError as error:
         raise SwatsimError(f"{path}: {error}") from None
+
+
+def as_names(value: str | Iterable[str]) -> list[str]:
+    """One name, or several."""
+    return [value] if isinstance(value, str) else list(value)
 
 
 def _listed(value: object) -> list[Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from swatsim.apart import Progress
 from swatsim.errors import SwatsimError
-from swatsim.sweeping.grid import Grid
+from swatsim.sweeping.grid import Grid, as_names
 from swatsim.sweeping.point import Point, plan_point
 from swatsim.sweeping.result import Sweep
 from swatsim.sweeping.store import Store
@@ -48,7 +49,11 @@ def sweep(  # noqa: PLR0913  each is a keyword of its own
     Raises SwatsimError. What is wrong with a single point is its `error`.
     """
     grid = Grid(
-        arch=_names(arch), trace=_names(trace), overrides=overrides or {}, objective=_names(objective), layers=layers
+        arch=as_names(arch),
+        trace=as_names(trace),
+        overrides=overrides or {},
+        objective=as_names(objective),
+        layers=layers,
     )
     return run_grid(grid, folder, shard=shard, dask=dask, workers=workers, progress=progress)
 
@@ -67,17 +72,25 @@ def run_grid(
         store = Store(folder if folder is not None else stack.enter_context(tempfile.TemporaryDirectory()))
         store.make()
         points = shard_of(plan(grid), shard)
-        # Points that come to the same, as where two names are one machine, are computed once.
-        by_key = {point.key: point for point in points}
-        left = [point for key, point in by_key.items() if store.read(key) is None]
-        _compute(left, store, dask, thread_count(workers), _counted(progress, len(by_key) - len(left), len(by_key)))
-        documents = []
-        for point in points:
-            found = store.read(point.key)
-            if found is None:
-                raise SwatsimError(f"{store.folder}: got no {point.key}.json, which was there, expected it left alone")
-            documents.append({**found, "parameters": dict(point.parameters)})
-    return Sweep(grid=grid.axes, points=tuple(documents), computed=len(left))
+        documents, computed = compute_points(points, store, dask=dask, workers=thread_count(workers), progress=progress)
+    return Sweep(grid=grid.axes, points=tuple(documents), computed=computed)
+
+
+def compute_points(
+    points: Sequence[Point], store: Store, *, dask: str | None = None, workers: int, progress: Progress | None = None
+) -> tuple[list[dict[str, Any]], int]:
+    """Compute what is not kept; give the document of each point, and how many were computed. Raises SwatsimError."""
+    # Points that come to the same, as where two names are one machine, are computed once.
+    by_key = {point.key: point for point in points}
+    left = [point for key, point in by_key.items() if store.read(key) is None]
+    _compute(left, store, dask, workers, _counted(progress, len(by_key) - len(left), len(by_key)))
+    documents = []
+    for point in points:
+        found = store.read(point.key)
+        if found is None:
+            raise SwatsimError(f"{store.folder}: got no {point.key}.json, which was there, expected it left alone")
+        documents.append({**found, "parameters": dict(point.parameters)})
+    return documents, len(left)
 
 
 def plan(grid: Grid) -> list[Point]:
@@ -120,7 +133,3 @@ def _compute(points: Sequence[Point], store: Store, dask: str | None, workers: i
 
 def _counted(progress: Progress | None, before: int, total: int) -> Progress | None:
     return None if progress is None else lambda done, _: progress(before + done, total)
-
-
-def _names(value: str | Iterable[str]) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)

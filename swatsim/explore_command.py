@@ -1,0 +1,131 @@
+"""`swatsim explore`: the best machines of a grid. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import click
+
+from swatsim.command_options import command_line, unique
+from swatsim.command_output import check_outputs, say, write_documents
+from swatsim.errors import SwatsimError
+from swatsim.grid_option import OBJECTIVES, grid_of
+from swatsim.progress import progress_bar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# As swatsim.exploring.measures has them, which loads too slowly for --help; a test compares.
+MEASURES = (
+    "cycles", "seconds", "energy_j", "edp", "ed2p", "power_w", "traffic_bytes", "area_mm2", "on_chip_bytes",
+    "macs_per_cycle",
+)  # fmt: skip
+NONE_WITHIN = 3
+DEFAULTS = {"--trials": "100", "--seed": "0", "--mapping": OBJECTIVES[0], "--layers": "*"}
+
+
+@click.command()
+@click.argument("grid_file", required=False, metavar="[GRID.yaml]")
+@click.option("--arch", "machines", multiple=True, metavar="FILE|NAME", help="A machine; may be repeated.")
+@click.option("--trace", "traces", multiple=True, metavar="DIR", help="A trace, or a pattern such as 'traces/*'.")
+@click.option("--set", "axes", multiple=True, metavar="KEY=VALUE,VALUE,...", help="Values that a key may take.")
+@click.option(
+    "--objective", "objectives", multiple=True, type=click.Choice(MEASURES), default=("edp",), show_default=True,
+    help="What should be least. May be repeated: then all machines are found that no other one is better than.",
+)  # fmt: skip
+@click.option("--budget", "budgets", multiple=True, metavar="MEASURE=MOST", help="The most that a measure may be.")
+@click.option("--trials", default=100, show_default=True, metavar="NUMBER", help="How many machines are tried.")
+@click.option("--seed", default=0, show_default=True, metavar="NUMBER", help="Of their choice, if not all are tried.")
+@click.option(
+    "--mapping", type=click.Choice(OBJECTIVES), default=OBJECTIVES[0], show_default=True,
+    help="What mappings are chosen by.",
+)  # fmt: skip
+@click.option("--layers", default="*", metavar="PATTERN", help="Only layers whose name matches, such as 'layer1.*'.")
+@click.option("-o", "--output", "folder", required=True, metavar="DIR", help="Where finished points are kept.")
+@click.option("--write-arch", "arch_file", metavar="FILE.yaml", help="Write the best one as an architecture file.")
+@click.option(
+    "--json", "json_file", metavar="FILE", help="Write the machines as JSON ('-': standard output, no table)."
+)
+@click.option("--csv", "csv_file", metavar="FILE", help="Write all machines as CSV ('-': standard output, no table).")
+@click.option("--html", "html_file", metavar="FILE", help="Write a page to look at ('-': standard output).")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Processes; by default one per processor.")
+def explore(  # noqa: PLR0913, PLR0917  each is an option of the command
+    grid_file: str | None,
+    machines: tuple[str, ...],
+    traces: tuple[str, ...],
+    axes: tuple[str, ...],
+    objectives: tuple[str, ...],
+    budgets: tuple[str, ...],
+    trials: int,
+    seed: int,
+    mapping: str,
+    layers: str,
+    folder: str,
+    arch_file: str | None,
+    json_file: str | None,
+    csv_file: str | None,
+    html_file: str | None,
+    workers: int | None,
+) -> None:
+    """Search a grid of machines for those that are best on a set of traces, within budgets.
+
+    All machines of the grid are tried where there are no more than --trials, else an optimizer chooses (extra
+    explore). Points that are finished already are not computed again. The exit code is 3 where no machine is within
+    the budgets.
+    """
+    outputs = {"json": json_file, "csv": csv_file, "html": html_file, "write-arch": arch_file}
+    printed = [kind for kind, name in outputs.items() if name == "-"]
+    if len(printed) > 1:
+        raise click.UsageError(f"--{printed[0]} - and --{printed[1]} - cannot both write to standard output")
+    check_outputs({f"--{kind}": path for kind, path in outputs.items()})
+    if grid_file is not None and (machines or traces or axes or layers != "*" or mapping != OBJECTIVES[0]):
+        raise click.UsageError("a grid file says all of --arch, --trace, --set, --mapping (as objective) and --layers")
+    limits = unique("--budget", map(parse_budget, budgets))
+    from swatsim.exploring.candidates import Space
+    from swatsim.exploring.searching import search
+
+    space = Space.of(grid_of(grid_file, (machines, traces, axes, (mapping,)), layers), objectives, limits)
+    with progress_bar("exploring", "machines") as progress:
+        found = search(space, folder, trials=trials, seed=seed, workers=workers, progress=progress)
+    given = {
+        "--arch": machines, "--trace": traces, "--set": axes, "--objective": objectives, "--budget": budgets,
+        "--trials": str(trials), "--seed": str(seed), "--mapping": mapping, "--layers": layers, "--output": folder,
+    }  # fmt: skip
+    name = ("explore",) if grid_file is None else ("explore", grid_file)
+    found = dataclasses.replace(found, command=command_line(name, given, DEFAULTS))
+    if arch_file is not None and not found.front:
+        outputs["write-arch"] = None  # there is none, and the exit code says so
+
+    def render(kind: str, _: str) -> bytes:
+        if kind == "write-arch":
+            return found.to_yaml()
+        if kind == "html":
+            from swatsim.pages.page import page_of
+
+            return page_of(found.to_json())
+        return (found.to_csv() if kind == "csv" else found.to_json()).encode()
+
+    def table(console: Console) -> None:
+        from swatsim.exploring.table import print_exploration
+
+        print_exploration(found, console)
+
+    write_documents(outputs, render, table)
+    if not printed:
+        say(f"{found.computed} simulations computed now; all are kept in {folder}.")
+    if not found.front:
+        raise SystemExit(NONE_WITHIN)
+
+
+def parse_budget(text: str) -> tuple[str, float]:
+    """Split MEASURE=MOST; raises SwatsimError."""
+    name, _, number = text.partition("=")
+    if name.strip() not in MEASURES:
+        raise SwatsimError(f"--budget {text}: got {name.strip()!r}, expected one of {', '.join(MEASURES)}")
+    try:
+        if not number.isascii() or "_" in number:
+            raise ValueError
+        return name.strip(), float(number)
+    except ValueError:
+        raise SwatsimError(f"--budget {text}: got {number!r}, expected MEASURE=NUMBER, such as area_mm2=70") from None

@@ -10,6 +10,7 @@ import numpy as np
 
 from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
+from swatsim.files import read_at_most
 from swatsim.layer import LayerSpec
 from swatsim.sources.arrays import check_shape
 from swatsim.sources.onnx_layers import CONVOLUTIONS, PRODUCTS, ModelNode, layer_spec
@@ -61,7 +62,7 @@ def read_onnx(path: Path, request: Request) -> Contents:
 def _inferred(onnx: Any, path: Path, request: Request) -> Any:
     """The model with the shapes of everything in it; the files of external weights are not opened."""
     with open_source(path, _EXPECTED) as file:
-        data = file.read(_LARGEST_FILE_BYTES + 1)
+        data = read_at_most(file, _LARGEST_FILE_BYTES + 1)
     if len(data) > _LARGEST_FILE_BYTES:
         raise TraceError(f"{path}: got more than {_LARGEST_FILE_BYTES} bytes, expected {_EXPECTED}")
     try:

@@ -8,6 +8,7 @@ to fuzz/executions.json, of which `python -m docs.generate` makes docs/reliabili
 from __future__ import annotations
 
 import argparse
+import fcntl
 import importlib.util
 import json
 import os
@@ -23,6 +24,7 @@ from typing import Any
 
 from fuzz.one_target import empty_counts, read_counts
 from fuzz.targets import TARGETS
+from swatsim.files import write_file
 
 FOLDER = Path(__file__).parent
 EXECUTIONS = FOLDER / "executions.json"
@@ -56,7 +58,7 @@ def _options() -> Any:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"some of {', '.join(TARGETS)}; by default all")
     parser.add_argument("--executions", type=int, default=10_000, help="of each target, at most")
     parser.add_argument("--seconds", type=int, default=600, help="of each target, at most")
-    parser.add_argument("--first", type=int, help="number of the first input of a target that makes them")
+    parser.add_argument("--first", type=int, help="number of the first input that is made, and libFuzzer's seed")
     parser.add_argument("--record", action="store_true", help="add the counts to fuzz/executions.json")
     parser.add_argument("--keep", action="store_true", help="add small inputs that reach new branches to the corpus")
     parser.add_argument("--replay", metavar="FILE", help="run this input alone")
@@ -73,10 +75,10 @@ def _run(name: str, options: Any) -> dict[str, Any]:
         counts, artifacts = Path(scratch, "counts"), Path(scratch, "found")
         artifacts.mkdir()
         empty_counts(counts)
-        first = "atheris" if TARGETS[name].make is None else str(_first(name, options))
+        engine = "atheris" if TARGETS[name].make is None else "made"
         command = [
             sys.executable, "-m", "fuzz.one_target", name, str(counts), str(artifacts), str(options.executions),
-            str(options.seconds), first, *([options.replay] if options.replay else []),
+            str(options.seconds), engine, str(_first(name, options)), *([options.replay] if options.replay else []),
         ]  # fmt: skip
         # Many threads of a numerical library would map much memory of their own.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -84,7 +86,9 @@ def _run(name: str, options: Any) -> dict[str, Any]:
         executions, values = read_counts(counts)
         if done.returncode:
             # The traceback: atheris writes it to standard output.
-            sys.stderr.write((done.stdout if b"Traceback" in done.stdout else done.stderr).decode("utf-8", "replace")[-3000:])
+            sys.stderr.write(
+                (done.stdout if b"Traceback" in done.stdout else done.stderr).decode("utf-8", "replace")[-3000:]
+            )
             for each in artifacts.iterdir():
                 (FOUND / name).mkdir(parents=True, exist_ok=True)
                 shutil.copy(each, FOUND / name / each.name)
@@ -99,7 +103,7 @@ def _run(name: str, options: Any) -> dict[str, Any]:
 
 
 def _first(name: str, options: Any) -> int:
-    """Where the recorded executions of a target ended: its inputs are numbered, none is run twice."""
+    """Where the recorded executions of a target ended: a made input is not made twice, and libFuzzer draws others."""
     if options.first is not None:
         return int(options.first)
     return int(_recorded()["targets"].get(name, {}).get("executions", 0))
@@ -123,6 +127,12 @@ def _recorded() -> dict[str, Any]:
 
 
 def _record(name: str, result: dict[str, Any]) -> None:
+    with (FOLDER / "__init__.py").open("rb") as lock:  # two commands may record at a time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _record_alone(name, result)
+
+
+def _record_alone(name: str, result: dict[str, Any]) -> None:
     recorded = _recorded()
     before = recorded["targets"].get(name, {"executions": 0, "values": 0})
     recorded["targets"][name] = {
@@ -130,7 +140,7 @@ def _record(name: str, result: dict[str, Any]) -> None:
         "edges": result["edges"], "date": datetime.now(UTC).date().isoformat(), "python": platform.python_version(),
     }  # fmt: skip
     recorded["targets"] = {each: recorded["targets"][each] for each in TARGETS if each in recorded["targets"]}
-    EXECUTIONS.write_text(json.dumps(recorded, indent=1) + "\n", encoding="utf-8")
+    write_file(EXECUTIONS, (json.dumps(recorded, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

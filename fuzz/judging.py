@@ -47,7 +47,9 @@ def check_refusal(message: str, *, several_lines: bool = False) -> None:
         if len(line) > LONGEST_LINE:
             raise FoundError(f"message of {len(line)} characters: {line[:200]!r}")
     if several_lines:
-        wrong = [line for line in lines if not _SAID_OF_YAML.search(line) and not re.fullmatch(r"and \d+ more .*", line)]
+        wrong = [
+            line for line in lines if not _SAID_OF_YAML.search(line) and not re.fullmatch(r"and \d+ more .*", line)
+        ]
     else:
         wrong = [] if _SAID.search(message) else [message]
     if wrong:

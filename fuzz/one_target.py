@@ -1,6 +1,6 @@
-"""One target in this process: `python -m fuzz.one_target NAME COUNTS FOLDER EXECUTIONS SECONDS FIRST [INPUTS...]`.
+"""One target in this process: `python -m fuzz.one_target NAME COUNTS FOUND EXECUTIONS SECONDS ENGINE FIRST [INPUT...]`.
 
-COUNTS is a file of integers that the parent reads, whatever becomes of this process. With INPUTS it runs these alone.
+COUNTS is a file of integers that the parent reads, whatever becomes of this process. With INPUT it runs these alone.
 """
 
 from __future__ import annotations
@@ -11,9 +11,15 @@ import struct
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fuzz.judging import TIME_LIMIT_S, limit_memory, time_limit
+
+if TYPE_CHECKING:  # imported only after libFuzzer has its hooks in it
+    from fuzz.targets import Target
 
 # What libFuzzer counts branches of; kernels are compiled by numba, which must see them as they are.
 _INSTRUMENTED = [
@@ -21,7 +27,7 @@ _INSTRUMENTED = [
     for name in ("architecture", "keys", "layer", "report.restoring", "saved", "sources", "sweeping.store", "trace")
 ]
 _COUNTS = struct.Struct("<QQ")  # executions, and those that gave a value
-_MOST_INPUT_BYTES = 16_384
+_MOST_INPUT_BYTES = 32_768
 
 
 class Counts:
@@ -52,62 +58,62 @@ def empty_counts(path: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the target; what it finds ends the process with a traceback."""
-    name, counts_path, found_folder, executions, seconds, first, *inputs = arguments
-    counts, folder = Counts(counts_path), Path(found_folder)
-    engine_atheris = None
-    if not inputs and first == "atheris":
-        engine_atheris = importlib.import_module("atheris")
-        with engine_atheris.instrument_imports(include=_INSTRUMENTED):
-            targets = importlib.import_module("fuzz.targets")
-    else:
-        targets = importlib.import_module("fuzz.targets")
-    target = targets.TARGETS[name]
-    scratch = Path("/dev/shm") if Path("/dev/shm").is_dir() else None  # noqa: S108
-    with tempfile.TemporaryDirectory(dir=scratch) as workspace:
-        work = Path(workspace)
+    name, counts_path, artifacts, executions, seconds, engine, first, *inputs = arguments
+    counts, folder = Counts(counts_path), Path(artifacts)
+    led = engine == "atheris" and not inputs
+    with importlib.import_module("atheris").instrument_imports(include=_INSTRUMENTED) if led else nullcontext():
+        target: Target = importlib.import_module("fuzz.targets").TARGETS[name]
+    if target.needs is not None:
+        importlib.import_module(target.needs)
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as workspace:
 
         def run(data: bytes) -> None:
-            counts.add(value=target.run(data, work))
+            counts.add(value=target.run(data, Path(workspace)))
 
-        for path in inputs:
-            run(Path(path).read_bytes())
-        if inputs:
-            return 0
-        if target.needs is not None:
-            importlib.import_module(target.needs)
-        if engine_atheris is not None:
-            corpus = folder.parent / "new"
-            corpus.mkdir(exist_ok=True)
-            shipped = Path(__file__).parent / "corpus" / name
-            engine_atheris.Setup(
-                [
-                    "fuzz", f"-runs={executions}", f"-max_total_time={seconds}", f"-timeout={TIME_LIMIT_S}", "-seed=1",
-                    f"-max_len={_MOST_INPUT_BYTES}", f"-artifact_prefix={folder}/", "-rss_limit_mb=0", "-print_final_stats=1",
-                    str(corpus), str(shipped),
-                ],
-                run,
-            )  # fmt: skip
+        if not inputs:
             limit_memory(target.memory_limit_bytes)
-            engine_atheris.Fuzz()
-            return 0
-        limit_memory(target.memory_limit_bytes)
-        return _run_made(target, run, folder, (int(executions), int(seconds), int(first)))
+        if led:
+            _run_led(name, run, folder, (int(executions), int(seconds), int(first)))
+        elif inputs:
+            for path in inputs:
+                run(Path(path).read_bytes())
+        else:
+            _run_made(target, run, folder, (int(executions), int(seconds), int(first)))
+    return 0
 
 
-def _run_made(target: object, run: object, folder: Path, limits: tuple[int, int, int]) -> int:
+def _run_led(name: str, run: Callable[[bytes], None], artifacts: Path, limits: tuple[int, int, int]) -> None:
+    """By libFuzzer, which ends the process."""
     executions, seconds, first = limits
+    new = artifacts.parent / "new"
+    new.mkdir()
+    atheris = importlib.import_module("atheris")
+    atheris.Setup(
+        [
+            "fuzz", f"-runs={executions}", f"-max_total_time={seconds}", f"-seed={1 + first}",
+            f"-timeout={TIME_LIMIT_S}", f"-max_len={_MOST_INPUT_BYTES}", f"-artifact_prefix={artifacts}/",
+            "-rss_limit_mb=0", str(new), str(Path(__file__).parent / "corpus" / name),
+        ],
+        run,
+    )  # fmt: skip
+    atheris.Fuzz()
+
+
+def _run_made(target: Target, run: Callable[[bytes], None], artifacts: Path, limits: tuple[int, int, int]) -> None:
+    executions, seconds, first = limits
+    assert target.make is not None
     end = time.monotonic() + seconds
     for number in range(first, first + executions):
-        data = target.make(number)  # type: ignore[attr-defined]
+        data = target.make(number)
         try:
             with time_limit():
-                run(data)  # type: ignore[operator]
+                run(data)
         except BaseException:
-            (folder / f"input-{number}").write_bytes(data)
+            (artifacts / f"input-{number}").write_bytes(data)
             raise
         if time.monotonic() > end:
             break
-    return 0
 
 
 if __name__ == "__main__":

@@ -102,7 +102,8 @@ def open_source(path: Path, expected: str) -> io.BufferedReader:
 def check_name(name: str, where: str) -> None:
     """Refuse the name of an array or a layer that would break a line or fill a screen. Raises TraceError."""
     if len(name) > LONGEST_NAME or not name.isprintable():
-        raise TraceError(f"{where}: got the name {shown(name)}, expected at most {LONGEST_NAME} printable characters")
+        raise TraceError(f"{where}: got the name {shown(name)}, "
+                         f"expected at most {LONGEST_NAME} printable ones, no control characters")  # fmt: skip
 
 
 def optional_module(name: str) -> Any:

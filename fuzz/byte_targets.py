@@ -145,9 +145,8 @@ def _plain_safetensors(content: bytes) -> dict[str, np.ndarray]:
     for name, entry in header.items():
         begin, end = (8 + length + offset for offset in entry["data_offsets"])
         count = int(np.prod(entry["shape"], dtype=object))
-        values = (
-            np.frombuffer(content[begin:end], dtype=np.uint8).reshape(count, -1).copy() if count else np.zeros((0, 1))
-        )
+        values = np.frombuffer(content[begin:end], dtype=np.uint8)
+        values = values.reshape(count, -1).copy() if count else np.zeros((0, 1), dtype=np.uint8)
         if entry["dtype"] in ("F16", "F32", "F64", "BF16", "F8_E4M3", "F8_E5M2") and count:
             values[:, -1] &= 0x7F
         found[name] = (values != 0).any(axis=1).reshape(entry["shape"])

@@ -23,7 +23,7 @@ from swatsim.sources.state_dict import read_state_dict
 from swatsim.sweeping.grid import read_grid
 
 _INTEGERS = (0, 1, -1, 2, 255, 2**31 - 1, 2**31, 2**63 - 1, 2**63, 10**12, 10**19, -(2**63))
-_SCALARS = (
+_SCALARS: tuple[Any, ...] = (
     *_INTEGERS, None, True, False, 0.5, 1e308, float("inf"), float("nan"), "", "x", "a\nb", "\ud800", "é" * 300, "1/3",
     [], {}, [[]], [{}], {"": None},
 )  # fmt: skip

@@ -139,9 +139,8 @@ def _onnx() -> dict[str, bytes]:
     from onnx import TensorProto, helper, numpy_helper
 
     values = np.arange(12, dtype=np.float32) % 3
-    image, result = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (
-        ("image", ["batch", 1, 3, 3]), ("result", ["batch", 2]),
-    ))  # fmt: skip
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, 3, 3])
+    result = helper.make_tensor_value_info("result", TensorProto.FLOAT, ["batch", 2])
     nodes = [
         helper.make_node("Conv", ["image", "conv.weight"], ["hidden"], strides=[1, 1], pads=[0, 0, 0, 0]),
         helper.make_node("Flatten", ["hidden"], ["flat"]),

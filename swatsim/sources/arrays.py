@@ -101,6 +101,8 @@ def _by_layer(entries: Mapping[str, Entry], path: Path) -> dict[str, dict[str, E
     for full, entry in _without_prefixes(entries):
         if len(entry.shape) < 2:
             continue
+        if not full:
+            raise TraceError(f"{path}: got an array without a name, expected that of a layer")
         ending, part = next(each for each in _ENDINGS if full.endswith(each[0]) and len(full) > len(each[0]))
         name = full.removesuffix(ending)
         parts = layers.setdefault(name, {})

@@ -24,8 +24,7 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _LARGEST_HEADER_BYTES = 8 << 20
 _MOST_ARRAYS = 4 * MOST_LAYERS  # with the biases and norms of each layer
 _DAMAGED = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, OverflowError, NotImplementedError,
-    RuntimeError, ValueError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
 )  # fmt: skip
 # What NumPy meets in a header: it is read as a literal of Python, and then as the description of a type.
 _BAD_HEADER = (

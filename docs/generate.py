@@ -21,6 +21,7 @@ MODULES = {
     "comparison.md": "swatsim.comparison.documentation",
     "dram.md": "benchmarks.dram",
     "networks.md": "benchmarks.networks",
+    "reliability.md": "fuzz.page",
     "report.md": "swatsim.report.documentation",
     "storage_formats.md": "swatsim.formats",
     "validation.md": "benchmarks.validation",

@@ -8,12 +8,29 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+_CHUNK_BYTES = 1 << 20
 
 
 def cache_root() -> Path:
     """The folder of all that is kept from run to run: `swatsim` in SWATSIM_CACHE_DIR, or else in the user's cache."""
     root = os.environ.get("SWATSIM_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     return Path(root) / "swatsim"
+
+
+def read_at_most(file: BinaryIO, most_bytes: int) -> bytes:
+    """What `file.read(most_bytes)` gives, which would first take the memory of so many bytes, however small the file.
+
+    Raises OSError.
+    """
+    pieces, left = [], most_bytes
+    wanted = os.fstat(file.fileno()).st_size + 1  # of a pipe, 1: the rest comes in chunks
+    while left and (piece := file.read(min(left, wanted))):
+        pieces.append(piece)
+        left -= len(piece)
+        wanted = _CHUNK_BYTES
+    return b"".join(pieces)
 
 
 def write_file(path: str | Path, data: bytes) -> None:

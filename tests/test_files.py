@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,28 @@ ROOT = Path(__file__).parent.parent
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_limit_takes_no_memory(tmp_path):
+    path = tmp_path / "small"
+    path.write_bytes(b"small")
+    tracemalloc.start()
+    with path.open("rb") as file:
+        assert files.read_at_most(file, 1 << 30) == b"small"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 << 20
+    with path.open("rb") as file:
+        assert files.read_at_most(file, 3) == b"sma"
+
+
+def test_a_pipe_is_read_to_its_end():
+    data = bytes(range(256)) * 100
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        assert files.read_at_most(file, 1 << 30) == data
 
 
 def test_a_file_is_written_and_replaced(tmp_path):

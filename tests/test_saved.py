@@ -60,7 +60,7 @@ def test_a_document_is_read_back(written, kind):
     ("content", "message"),
     [
         (b"\xff", "got byte 0xff at 0, expected UTF-8"),
-        ("", "1:1: got text that is not JSON"),
+        ("", "1:1: got text that is not JSON: Expecting value, expected JSON"),
         ('{"format": NaN}', "got NaN, expected JSON"),
         ('{"a": 1, "a": 2}', 'got key "a" twice in an object'),
         ("[" * 100_000, "got values nested too deep to read"),

@@ -262,7 +262,51 @@ def test_names_are_names_and_no_paths(tmp_path):
     path = npz(tmp_path / "m.npz", [("../../fc.npy", npy((1, 1), data=b"\1"))])
     assert import_trace(path, Request(positions=1), name="t").specs[0].name == "../../fc"
     path = npz(tmp_path / "n.npz", [("a\x1b[2Jb.npy", npy((1, 1), data=b"\1"))])
-    assert "control characters" in refused(path)
+    assert "no control characters" in refused(path)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a" * 501, "\u202eb"])
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_names_that_break_a_line_or_fill_a_screen(tmp_path, suffix, name):
+    path = save(tmp_path / f"m{suffix}", {name: np.ones((2, 2))})
+    assert "expected at most 500 printable ones, no control characters" in refused(path)
+
+
+@pytest.mark.parametrize("name", ["", "module."])
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_an_array_without_a_name(tmp_path, suffix, name):
+    path = save(tmp_path / f"m{suffix}", {name: np.ones((2, 2))})
+    assert "got an array without a name, expected that of a layer" in refused(path)
+
+
+def test_a_damaged_lzma_stream(tmp_path):
+    path = tmp_path / "m.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("fc.npy", npy((64, 64), data=RANDOM.bytes(64 * 64)))
+    data = bytearray(path.read_bytes())
+    data[60:200] = b"\xff" * 140
+    path.write_bytes(data)
+    assert "got a damaged file (Corrupt input data)" in refused(path)
+
+
+def test_an_array_beyond_what_a_file_can_have(tmp_path):
+    path = npz(tmp_path / "m.npz", [("fc.npy", npy((1, 1), data=b"\1"))])
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\1\2")
+    name_end = at + 46 + len("fc.npy")
+    data[at + 42 : at + 46] = b"\xff" * 4  # the offset stands in a field of 64 bits
+    data[at + 30 : at + 32] = struct.pack("<H", 12)
+    data[name_end:name_end] = struct.pack("<HHQ", 1, 8, 1 << 63)
+    end = data.index(b"PK\5\6")
+    data[end + 12 : end + 16] = struct.pack("<L", end - at)
+    path.write_bytes(data)
+    assert "got a damaged file" in refused(path)
+
+
+def test_a_type_of_no_parts(tmp_path):
+    text = b"{'descr': (), 'fortran_order': False, 'shape': (1, 1)}"
+    header = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+    assert "damaged header" in refused(npz(tmp_path / "m.npz", [("fc.npy", header)]))
 
 
 def test_cut_and_changed_archives(tmp_path):

@@ -122,7 +122,7 @@ def test_the_batch_is_asked_for(tmp_path):
     node = helper.make_node("MatMul", ["x", "w"], ["y"])
     for first in ("batch", None):
         model(tmp_path / "m.onnx", [node], {"x": [first, 4]}, {"w": masked(4, 5)})
-        assert "input x: got an open batch, expected --images N" in refused_import(tmp_path / "m.onnx")
+        assert 'input "x": got an open batch, expected --images N' in refused_import(tmp_path / "m.onnx")
     model(tmp_path / "m.onnx", [node], {"x": [2, 4]}, {"w": masked(4, 5)})
     assert "got --images 3 for 2 in the file" in refused_import(tmp_path / "m.onnx", Request(images=3))
     assert import_trace(tmp_path / "m.onnx", Request(images=2), name="t").specs[0].input_shape == (2, 4)
@@ -139,7 +139,7 @@ def test_models_that_hold_no_layer_or_too_much(tmp_path):
     model(path, [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 3, 4]}, {"w": masked(2, 4, 5)})
     assert "got a weight of shape [2, 4, 5]" in refused_import(path)
     model(path, [helper.make_node("Conv", ["x", "w"], ["y"])], {"x": [1, 1, "h", 4]}, {"w": masked(1, 1, 2, 2)})
-    assert "input: got no shape for 'x', expected one that can be inferred" in refused_import(path)
+    assert 'input: got no shape for "x", expected one that can be inferred' in refused_import(path)
     liar = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1 << 20, 1 << 20], raw_data=b"1234")
     model(path, [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 1 << 20]}, {"w": liar})
     assert "weight: got shape [1048576, 1048576]" in refused_import(path)
@@ -150,6 +150,39 @@ def test_models_that_hold_no_layer_or_too_much(tmp_path):
     assert "got another file" in refused_import(path)
     path.write_bytes(b"")
     assert "got 0 layers" in refused_import(path)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"strides": [1.0, 2.0]}, "Conv: got strides of type list, expected integers"),
+        ({"strides": 2}, "Conv: got strides of type int, expected integers"),
+        ({"pads": "1"}, "Conv: got pads of type bytes, expected integers"),
+        ({"group": [1]}, "Conv: got a group of type list, expected an integer"),
+        ({"auto_pad": "a\nb"}, 'Conv: got auto_pad "a\\nb", expected pads for each side'),
+    ],
+)
+def test_attributes_of_another_type(tmp_path, monkeypatch, attributes, expected):
+    # Inference of shapes refuses some of these; others reach the layer, as would all where it is lenient.
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", lambda model, **_: model)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], **attributes)
+    model(tmp_path / "m.onnx", [node], {"x": [1, 1, 4, 4]}, {"w": masked(1, 1, 2, 2)}, outputs=[1, 1, 3, 3])
+    assert expected in refused_import(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("place", [b"weightname", b"nodename", b"outputname"])
+def test_names_that_are_not_utf_8(tmp_path, place):
+    path = tmp_path / "m.onnx"
+    node = helper.make_node("MatMul", ["x", "weightname"], ["outputname"], name="nodename")
+    model(path, [node], {"x": [2, 4]}, {"weightname": masked(4, 5)})
+    path.write_bytes(path.read_bytes().replace(place, b"\xff" * len(place)))
+    refused_import(path)
+
+
+def test_names_that_break_a_line(tmp_path):
+    path = tmp_path / "m.onnx"
+    model(path, [helper.make_node("MatMul", ["x", "a\nb.weight"], ["y"])], {"x": [2, 4]}, {"a\nb.weight": masked(4, 5)})
+    assert "expected at most 500 printable ones, no control characters" in refused_import(path)
 
 
 def test_without_the_extra_the_message_names_it(tmp_path, monkeypatch):

@@ -78,10 +78,23 @@ def test_only_what_is_missing_or_changed_is_computed(grid, trace, tmp_path):
     assert run_grid(other, tmp_path, workers=2).computed == 6
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"key": "other"}'])
+DAMAGES = {
+    "empty": lambda whole: b"", "cut": lambda whole: b"{", "a list": lambda whole: b"[]",
+    "another key": lambda whole: b'{"key": "other"}',
+    "nothing but its key": lambda whole: json.dumps({"key": whole["key"]}).encode(),
+    "totals of another shape": lambda whole: json.dumps({**whole, "totals": "none"}).encode(),
+    "rows of another shape": lambda whole: json.dumps({**whole, "totals": [1]}).encode(),
+    "not a number": lambda whole: json.dumps({**whole, "error": float("nan")}).encode(),
+    "a key twice": lambda whole: json.dumps(whole)[:-1].encode() + b', "error": null}',
+    "deep": lambda whole: b"[" * 100_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_what_is_damaged_is_computed_anew(grid, tmp_path, damage):
     whole = run_grid(grid, tmp_path, workers=2)
-    sorted(tmp_path.iterdir())[2].write_bytes(damage)
+    path = sorted(tmp_path.iterdir())[2]
+    path.write_bytes(damage(json.loads(path.read_bytes())))
     again = run_grid(grid, tmp_path, workers=2)
     assert again.computed == 1
     assert again.to_json() == whole.to_json()
@@ -195,6 +208,11 @@ def test_a_grid_from_a_file(tmp_path, trace):
     ("arch: x\ntrace: y\nset: {tile.rows: []}\n", "tile.rows: got no value, expected at least one"),
     ("arch: x\ntrace: y\nset: {tile.rows: [4, 4]}\n", "tile.rows: got a value twice"),
     ("arch: x\narch: y\n", "arch"), ("arch: [x\n", "grid.yaml:"),
+    ("arch: x\ntrace: 5\n", "trace: got [5], expected at least one name"),
+    ("arch: x\ntrace: [[y]]\n", "trace: got [['y']], expected at least one name"),
+    ("arch: x\ntrace: y\nlayers: 5\n", "layers: got 5, expected a pattern of names"),
+    ("arch: x\ntrace: '**y'\n", "**y' (Invalid pattern"),
+    ('arch: x\n"a\\nb": y\n', "'a\\nb': unknown key"),
 ])  # fmt: skip
 def test_mistakes_of_a_grid_file(tmp_path, text, expected):
     path = tmp_path / "grid.yaml"
@@ -203,6 +221,7 @@ def test_mistakes_of_a_grid_file(tmp_path, text, expected):
         read_grid(str(path))
     assert expected in str(raised.value)
     assert str(raised.value).startswith(str(path))
+    assert str(raised.value).isprintable()
 
 
 def test_too_many_points(trace):

@@ -13,6 +13,7 @@ from swatsim.architecture import Architecture
 from swatsim.area import Area
 from swatsim.errors import SwatsimError
 from swatsim.footprint import Footprint, Kept
+from swatsim.keys.problems import printable
 from swatsim.moves import DIRECTIONS, TENSORS, Move
 from swatsim.passes import ROLES
 from swatsim.report.columns import CAUSES, columns_of
@@ -61,8 +62,10 @@ def report_of(document: Mapping[str, Any], where: str) -> Report:
         _check_columns(row, columns_of(machine.levels, sampled=sampled), f"{where}: rows[{index}]")
         record = _row(row, detail, machine)
         _check_columns(row, record.as_dict(), f"{where}: rows[{index}]", values=True)
-        if document_detail(record) != detail:
-            raise SwatsimError(f"{where}: details[{index}]: got something else than what such a row has")
+        if (made := document_detail(record)) != detail:
+            raise SwatsimError(
+                f"{where}: details[{index}]: got {shown(detail)}, expected {shown(made)}, as such a row has"
+            )
         records.append(record)
     area, footprint = document["area"], document["footprint"]
     return Report(
@@ -82,8 +85,8 @@ def machine_in(document: Mapping[str, Any], where: str) -> Architecture:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, ("architecture", *first["loc"])))
         raise SwatsimError(
-            f"{where}: {key}: got {shown(first['input'])}, expected a machine as swatsim {__version__} has them "
-            f"({first['msg']}); it was made by swatsim {shown(document['swatsim'])}"
+            f"{where}: {printable(key)}: got {shown(first['input'])}, expected a machine as swatsim {__version__} has "
+            f"them ({first['msg']}); it was made by swatsim {shown(document['swatsim'])}"
         ) from None
 
 

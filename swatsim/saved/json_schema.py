@@ -48,10 +48,13 @@ class MismatchError(Exception):
         return self
 
 
-def check_document(value: Any, schema: Schema, where: str) -> None:
-    """Raise SwatsimError where `value` is not as `schema` has it: `where: key path: got X, expected Y`."""
+def check_document(value: Any, schema: Schema, where: str, *, part: str = "#/") -> None:
+    """Raise SwatsimError where `value` is not as `schema`, or a part of it, has it.
+
+    The message is `where: key path: got X, expected Y`.
+    """
     try:
-        compiled(schema, schema)(value)
+        compiled(_referred(part, schema), schema)(value)
     except MismatchError as error:
         path = error.path.removeprefix(".")
         raise SwatsimError(
@@ -89,7 +92,7 @@ def _all(checks: Sequence[Check]) -> Check:
 
 def _referred(reference: str, root: Schema) -> Schema:
     found: Schema = root
-    for name in reference.removeprefix("#/").split("/"):
+    for name in filter(None, reference.removeprefix("#/").split("/")):
         found = found[name]
     return found
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from swatsim.errors import SwatsimError, TraceError
+from swatsim.files import read_at_most
 from swatsim.keys.problems import printable
 from swatsim.saved.json_schema import check_document
 from swatsim.saved.schema_files import schema_names, schema_of
@@ -53,11 +54,18 @@ def load_saved(path: str | os.PathLike[str], kind: str | None = None) -> Saved:
     return Saved(kind=found, document=document, hash=hashlib.sha256(data).hexdigest())
 
 
+def point_of_sweep(data: bytes, where: str) -> dict[str, Any]:
+    """Read one point of a sweep on its own; raises SwatsimError where it is none."""
+    found: dict[str, Any] = parse_json(data, where)
+    check_document(found, schema_of("sweep"), where, part="#/$defs/point")
+    return found
+
+
 def _content(path: Path, where: str) -> bytes:
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            data = b"" if size > LARGEST_DOCUMENT_BYTES else file.read(LARGEST_DOCUMENT_BYTES + 1)
+            data = b"" if size > LARGEST_DOCUMENT_BYTES else read_at_most(file, LARGEST_DOCUMENT_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise SwatsimError(f"{where}: cannot be read: {reason}") from None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
-from swatsim.sources.source import MOST_LAYERS, Contents
+from swatsim.sources.source import MOST_LAYERS, Contents, check_name
 from swatsim.trace.records import LARGEST_TENSOR_ELEMENTS, MOST_DIMENSIONS
 
 # Of all arrays of a file together: 1 GiB of packed bits.
@@ -74,6 +74,8 @@ def contents_of(entries: Mapping[str, Entry], path: Path, pattern: str, *, only_
     A weight that no mask belongs to may be no layer's (an embedding): where there are masks, or `only_masks`, it is
     among the `others`. Raises TraceError for a layer that has two arrays of one kind, or an `X_orig` without a mask.
     """
+    for name in entries:
+        check_name(name, str(path))
     layers = _by_layer(entries, path)
     pruned = only_masks or any("values" in parts for parts in layers.values())
     found: dict[bool, dict[str, BitTensor]] = {True: {}, False: {}}
@@ -99,6 +101,8 @@ def _by_layer(entries: Mapping[str, Entry], path: Path) -> dict[str, dict[str, E
     for full, entry in _without_prefixes(entries):
         if len(entry.shape) < 2:
             continue
+        if not full:
+            raise TraceError(f"{path}: got an array without a name, expected that of a layer")
         ending, part = next(each for each in _ENDINGS if full.endswith(each[0]) and len(full) > len(each[0]))
         name = full.removesuffix(ending)
         parts = layers.setdefault(name, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zipfile
 import zlib
@@ -15,14 +16,20 @@ import numpy as np
 from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
 from swatsim.sources.arrays import Entry, contents_of, read_bits
-from swatsim.sources.source import MOST_LAYERS, Contents, Request, one_line, open_source, register
+from swatsim.sources.source import MOST_LAYERS, Contents, Request, check_name, one_line, open_source, register
 from swatsim.trace.json_values import Node, parse_json
 
 _EXPECTED = "a .npz or .safetensors file of masks"
 _ZIP_MAGIC = b"PK\x03\x04"
 _LARGEST_HEADER_BYTES = 8 << 20
 _MOST_ARRAYS = 4 * MOST_LAYERS  # with the biases and norms of each layer
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+)  # fmt: skip
+# What NumPy meets in a header: it is read as a literal of Python, and then as the description of a type.
+_BAD_HEADER = (
+    ValueError, SyntaxError, TypeError, LookupError, TokenError, RecursionError, MemoryError, EOFError,
+)  # fmt: skip
 # safetensors' types: how each is read, and which bits say that a value is not zero where NumPy lacks the type.
 _TYPES: dict[str, tuple[str, int | None]] = {
     "BOOL": ("|u1", None), "U8": ("|u1", None), "I8": ("|i1", None), "U16": ("<u2", None), "I16": ("<i2", None),
@@ -52,6 +59,7 @@ def _npz(file: BinaryIO, path: Path) -> Iterator[tuple[str, Entry]]:
         raise TraceError(f"{path}: got {len(members)} arrays, expected at most {_MOST_ARRAYS}")
     names: set[str] = set()
     for member in members:
+        check_name(member.filename, str(path))
         name, where = member.filename, f"{path}: {member.filename!r}"
         if not name.endswith(".npy") or name in names:
             raise TraceError(f"{where}: got {'a second entry of this name' if name in names else 'another file'}, "
@@ -68,7 +76,7 @@ def _array_header(array: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, 
         if np.lib.format.read_magic(array) != (1, 0):
             raise ValueError("a header of another version than 1.0")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(array)
-    except (ValueError, SyntaxError, TypeError, TokenError, RecursionError, MemoryError, EOFError) as error:
+    except _BAD_HEADER as error:
         raise TraceError(f"{where}: got a damaged header ({one_line(error)}), expected that of an array") from None
     if dtype.kind not in "biuf":
         raise TraceError(f"{where}: got {dtype}, expected numbers or true and false (objects are never unpickled)")

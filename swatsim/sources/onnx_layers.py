@@ -8,6 +8,7 @@ from typing import Any
 
 from swatsim.errors import TraceError
 from swatsim.layer import LayerSpec
+from swatsim.trace.json_values import shown
 
 CONVOLUTIONS = {"Conv": "conv", "ConvTranspose": "conv_transpose"}
 PRODUCTS = ("Gemm", "MatMul")
@@ -54,7 +55,7 @@ def _convolution(node: ModelNode, name: str, needs_input_grad: bool) -> LayerSpe
         raise node.refuse(f"a weight of shape {list(node.weight_shape)}", "one or two dimensions beside the channels")
     groups = node.attributes.get("group", 1)
     if not isinstance(groups, int):
-        raise node.refuse(f"group {groups}", "an integer")
+        raise node.refuse(f"a group of type {type(groups).__name__}", "an integer")
     strides, dilations = (_numbers(node, key, axes) for key in ("strides", "dilations"))
     padding = _padding(node, strides, dilations)
     one, none = (1,) * (2 - axes), (0, 0) * (2 - axes)
@@ -71,7 +72,7 @@ def _padding(node: ModelNode, strides: tuple[int, ...], dilations: tuple[int, ..
     given = node.attributes.get("auto_pad", b"NOTSET")
     axes, auto = len(strides), given.decode("ascii", "replace") if isinstance(given, bytes) else str(given)
     if auto == "NOTSET" and "output_shape" not in node.attributes:
-        pads = tuple(node.attributes.get("pads", (0,) * 2 * axes))
+        pads = _integers(node, "pads", (0,) * 2 * axes)
         if len(pads) == 2 * axes:
             return tuple(side for pair in zip(pads[:axes], pads[axes:], strict=True) for side in pair)
     elif auto == "VALID":
@@ -84,14 +85,22 @@ def _padding(node: ModelNode, strides: tuple[int, ...], dilations: tuple[int, ..
             less, more = whole // 2, whole - whole // 2
             found += (less, more) if auto == "SAME_UPPER" else (more, less)
         return found
-    raise node.refuse(f"auto_pad {auto}", "pads for each side")
+    raise node.refuse(f"auto_pad {shown(auto)}", "pads for each side")
 
 
 def _numbers(node: ModelNode, key: str, count: int) -> tuple[int, ...]:
-    found = tuple(node.attributes.get(key, (1,) * count))
+    found = _integers(node, key, (1,) * count)
     if len(found) != count:
         raise node.refuse(f"{key} {list(found)[:4]}", f"{count} of them")
     return found
+
+
+def _integers(node: ModelNode, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    """An attribute may have any type: a model is not checked before it is read."""
+    given = node.attributes.get(key, default)
+    if not isinstance(given, list | tuple) or not all(type(each) is int for each in given):
+        raise node.refuse(f"{key} of type {type(given).__name__}", "integers")
+    return tuple(given)
 
 
 def _two(values: tuple[int, ...]) -> tuple[int, int]:

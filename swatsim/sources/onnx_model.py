@@ -10,10 +10,21 @@ import numpy as np
 
 from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
+from swatsim.files import read_at_most
 from swatsim.layer import LayerSpec
 from swatsim.sources.arrays import check_shape
 from swatsim.sources.onnx_layers import CONVOLUTIONS, PRODUCTS, ModelNode, layer_spec
-from swatsim.sources.source import MOST_LAYERS, Contents, Request, one_line, open_source, optional_module, register
+from swatsim.sources.source import (
+    MOST_LAYERS,
+    Contents,
+    Request,
+    check_name,
+    one_line,
+    open_source,
+    optional_module,
+    register,
+)
+from swatsim.trace.json_values import shown
 
 _EXPECTED = "an ONNX model"
 _LARGEST_FILE_BYTES = 1 << 31  # protobuf's own limit
@@ -38,6 +49,7 @@ def read_onnx(path: Path, request: Request) -> Contents:
         depends = not behind.isdisjoint(node.input)
         if _is_layer(node, stored):
             name = _name(node, specs)
+            check_name(name, str(path))
             given = _model_node(onnx, node, shapes, f"{path}: {name}")
             specs[name] = layer_spec(given, name=name, needs_input_grad=depends)
             tensor = stored.get(node.input[1])
@@ -45,7 +57,7 @@ def read_onnx(path: Path, request: Request) -> Contents:
                 weights[name] = _bits(onnx, tensor, given)
             depends = True
         if node.op_type in PRODUCTS and not _is_layer(node, stored) and any(each in computed for each in node.input):
-            where = f"{path}: {node.name or node.op_type}"
+            where = f"{path}: {shown(node.name or node.op_type)}"
             raise TraceError(f"{where}: got a weight that the model computes, expected its constants folded")
         if node.input and all(each in stored or each in computed for each in node.input):
             computed.update(node.output)
@@ -61,19 +73,31 @@ def read_onnx(path: Path, request: Request) -> Contents:
 def _inferred(onnx: Any, path: Path, request: Request) -> Any:
     """The model with the shapes of everything in it; the files of external weights are not opened."""
     with open_source(path, _EXPECTED) as file:
-        data = file.read(_LARGEST_FILE_BYTES + 1)
+        data = read_at_most(file, _LARGEST_FILE_BYTES + 1)
     if len(data) > _LARGEST_FILE_BYTES:
         raise TraceError(f"{path}: got more than {_LARGEST_FILE_BYTES} bytes, expected {_EXPECTED}")
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf's DecodeError, of which onnx does not say where it is
         raise TraceError(f"{path}: got another file ({one_line(error)}), expected {_EXPECTED}") from None
+    if not all(isinstance(text, str) for text in _texts(model.graph)):
+        # Of text that is not UTF-8, protobuf gives the bytes.
+        raise TraceError(f"{path}: got a name that is not UTF-8, expected {_EXPECTED}")
     _set_batch(model.graph, path, request.images)
     del model.graph.value_info[:]  # inferred anew, for the batch asked for
     try:
         return onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # InferenceError is not the only one
         raise TraceError(f"{path}: got contradicting shapes ({one_line(error)}), expected {_EXPECTED}") from None
+
+
+def _texts(graph: Any) -> Iterator[Any]:
+    """All names that are read."""
+    for node in graph.node:
+        yield from (node.name, node.op_type, *node.input, *node.output, *(each.name for each in node.attribute))
+    for value in (*graph.input, *graph.output):
+        yield from (value.name, *(each.dim_param for each in value.type.tensor_type.shape.dim))
+    yield from (tensor.name for tensor in graph.initializer)
 
 
 def _set_batch(graph: Any, path: Path, images: int | None) -> None:
@@ -86,10 +110,10 @@ def _set_batch(graph: Any, path: Path, images: int | None) -> None:
         if first.HasField("dim_value"):
             if images not in (None, first.dim_value):
                 got = f"--images {images} for {first.dim_value} in the file"
-                raise TraceError(f"{path}: input {value.name}: got {got}, expected a model with an open batch")
+                raise TraceError(f"{path}: input {shown(value.name)}: got {got}, expected a model with an open batch")
             continue
         if images is None:
-            raise TraceError(f"{path}: input {value.name}: got an open batch, expected --images N")
+            raise TraceError(f"{path}: input {shown(value.name)}: got an open batch, expected --images N")
         symbol = first.dim_param
         first.dim_value = images
         for other in (each for output in graph.output for each in output.type.tensor_type.shape.dim):
@@ -136,7 +160,7 @@ def _model_node(onnx: Any, node: Any, shapes: Mapping[str, tuple[int, ...]], whe
     names = {"input": node.input[0], "weight": node.input[1], "output": node.output[0]}
     for role, name in names.items():
         if name not in shapes:
-            raise TraceError(f"{where}: {role}: got no shape for {name!r}, expected one that can be inferred")
+            raise TraceError(f"{where}: {role}: got no shape for {shown(name)}, expected one that can be inferred")
         check_shape(shapes[name], f"{where}: {role}")
     return ModelNode(
         where=where, op=node.op_type,

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from swatsim.errors import TraceError
+from swatsim.files import read_at_most
 from swatsim.layer import LayerSpec
 from swatsim.sources.source import MOST_LAYERS, Contents, Request, one_line, open_source, register
 
@@ -30,7 +31,7 @@ _DEPTHWISE = "DP"
 def read_topology(path: Path, request: Request) -> Contents:
     """Read the layers' shapes; a topology has no padding, for its ifmap is what the filter slides over."""
     with open_source(path, _EXPECTED) as file:
-        data = file.read(_LARGEST_FILE_BYTES + 1)
+        data = read_at_most(file, _LARGEST_FILE_BYTES + 1)
     if len(data) > _LARGEST_FILE_BYTES:
         raise TraceError(f"{path}: got more than {_LARGEST_FILE_BYTES} bytes, expected {_EXPECTED}")
     try:

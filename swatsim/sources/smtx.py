@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
+from swatsim.files import read_at_most
 from swatsim.sources.arrays import check_shape
 from swatsim.sources.source import MOST_LAYERS, Contents, Request, open_source, register
 from swatsim.trace import plain_files
@@ -43,7 +44,7 @@ def read_smtx(path: Path, request: Request) -> Contents:
 
 
 def _matrix(file: BinaryIO, path: Path) -> BitTensor:
-    data = file.read(_LARGEST_FILE_BYTES + 1)
+    data = read_at_most(file, _LARGEST_FILE_BYTES + 1)
     if len(data) > _LARGEST_FILE_BYTES:
         raise TraceError(f"{path}: got more than {_LARGEST_FILE_BYTES} bytes, expected no more")
     lines = data.rstrip().split(b"\n", 4)

@@ -13,6 +13,8 @@ from typing import Any
 from swatsim.bits import BitTensor
 from swatsim.errors import SwatsimError, TraceError
 from swatsim.layer import LayerSpec
+from swatsim.trace.json_values import shown
+from swatsim.trace.records import LONGEST_NAME
 
 MOST_LAYERS = 10_000
 LARGEST_FILE_BYTES = 1 << 36
@@ -95,6 +97,13 @@ def open_source(path: Path, expected: str) -> io.BufferedReader:
         return path.open("rb")
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise TraceError(f"{path}: got {getattr(error, 'strerror', None) or error}, expected {expected}") from None
+
+
+def check_name(name: str, where: str) -> None:
+    """Refuse the name of an array or a layer that would break a line or fill a screen. Raises TraceError."""
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise TraceError(f"{where}: got the name {shown(name)}, "
+                         f"expected at most {LONGEST_NAME} printable ones, no control characters")  # fmt: skip
 
 
 def optional_module(name: str) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from swatsim.architecture.overrides import parse_override
-from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, read_yaml
+from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, dotted, read_yaml
 from swatsim.errors import SwatsimError
 from swatsim.keys.problems import message, shown
 from swatsim.mapper import OBJECTIVES
@@ -37,8 +37,9 @@ class Grid:
     def __post_init__(self) -> None:
         for name in (ARCH, TRACE, OBJECTIVE):
             values = getattr(self, name)
-            if not values or not all(isinstance(value, str) and value for value in values):
-                raise SwatsimError(f"{name}: got {shown(list(values))}, expected at least one name")
+            _check_names(name, values)
+        if not isinstance(self.layers, str):
+            raise SwatsimError(f"{LAYERS}: got {shown(self.layers)}, expected a pattern of names")
         for objective in self.objective:
             if objective not in OBJECTIVES:
                 raise SwatsimError(f"objective: got {shown(objective)}, expected one of {', '.join(OBJECTIVES)}")
@@ -90,12 +91,14 @@ def read_grid(path: str) -> Grid:
         raise SwatsimError(f"{path}: got {shown(tree)}, expected the keys {', '.join(_FILE_KEYS)}")
     for key in tree:
         if key not in _FILE_KEYS:
-            raise SwatsimError(f"{path}: {key}: unknown key, expected one of {', '.join(_FILE_KEYS)}")
+            raise SwatsimError(f"{path}: {dotted((key,))}: unknown key, expected one of {', '.join(_FILE_KEYS)}")
     overrides = tree.get("set") or {}
     if not isinstance(overrides, dict):
         raise SwatsimError(f"{path}: set: got {shown(overrides)}, expected keys of the architecture")
     beside = Path(path).parent
     try:
+        # Before any of them is taken for a pattern of files.
+        _check_names(TRACE, _listed(tree.get(TRACE)))
         return Grid(
             arch=[_beside(beside, name) for name in _listed(tree.get(ARCH))],
             trace=[name for pattern in _listed(tree.get(TRACE)) for name in matching(_beside(beside, pattern))],
@@ -104,6 +107,11 @@ def read_grid(path: str) -> Grid:
         )  # fmt: skip
     except SwatsimError as error:
         raise SwatsimError(f"{path}: {error}") from None
+
+
+def _check_names(key: str, values: Sequence[object]) -> None:
+    if not values or not all(isinstance(value, str) and value for value in values):
+        raise SwatsimError(f"{key}: got {shown(list(values))}, expected at least one name")
 
 
 def as_names(value: str | Iterable[str]) -> list[str]:
@@ -127,7 +135,10 @@ def matching(pattern: str) -> list[str]:
     if "://" in pattern or not any(sign in pattern for sign in "*?["):
         return [pattern]
     root = Path(pattern).anchor or "."
-    found = sorted(str(path.parent) for path in Path(root).glob(f"{pattern.removeprefix('/')}/manifest.json"))
+    try:
+        found = sorted(str(path.parent) for path in Path(root).glob(f"{pattern.removeprefix('/')}/manifest.json"))
+    except (ValueError, NotImplementedError, OSError) as error:
+        raise SwatsimError(f"trace: got {shown(pattern)} ({error}), expected a pattern of directories") from None
     if not found:
         raise SwatsimError(f"trace: got {shown(pattern)}, which matches no trace: a directory with a manifest.json")
     return found

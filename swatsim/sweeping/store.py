@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from swatsim.errors import SwatsimError
-from swatsim.files import write_file
+from swatsim.files import read_at_most, write_file
+from swatsim.saved import point_of_sweep
 
 LARGEST_POINT_BYTES = 1 << 24
 
@@ -30,17 +31,20 @@ class Store:
             raise SwatsimError(f"{self.folder}: cannot be written: Permission denied")
 
     def read(self, key: str) -> dict[str, Any] | None:
-        """The point's document; None where it is not finished. What is damaged is not: it is computed anew."""
+        """The point's document; None where it is not finished. What is damaged is not: it is computed anew.
+
+        Damaged is what is no point by the schema of a sweep.
+        """
         try:
             with self._file(key).open("rb") as file:
-                data = file.read(LARGEST_POINT_BYTES + 1)
+                data = read_at_most(file, LARGEST_POINT_BYTES + 1)
         except OSError:
             return None
         try:
-            found = json.loads(data) if len(data) <= LARGEST_POINT_BYTES else None
-        except ValueError:
+            found = point_of_sweep(data, "point") if len(data) <= LARGEST_POINT_BYTES else None
+        except SwatsimError:
             return None
-        return found if isinstance(found, dict) and found.get("key") == key else None
+        return found if found is not None and found["key"] == key else None
 
     def write(self, document: Mapping[str, Any]) -> None:
         """Keep a finished point; raises SwatsimError."""

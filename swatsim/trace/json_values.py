@@ -51,7 +51,8 @@ def parse_json(data: bytes, where: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=members, parse_int=integer, parse_constant=constant)
     except json.JSONDecodeError as error:
-        raise TraceError(f"{where}:{error.lineno}:{error.colno}: got text that is not JSON: {error.msg}") from None
+        place = f"{where}:{error.lineno}:{error.colno}"
+        raise TraceError(f"{place}: got text that is not JSON: {error.msg}, expected JSON") from None
     except RecursionError:
         raise TraceError(f"{where}: got values nested too deep to read, expected at most 8 levels") from None
 

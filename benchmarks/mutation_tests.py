@@ -51,7 +51,7 @@ BYTES = [
     "test_memory.py::test_buffers_too_small_say_what_they_need",
 ]
 
-# The first that a module matches counts. Of these folders are left out: kernels/compile.py (numba's cache: its tests start processes),
+# The first that a module matches counts. Left out: kernels/compile.py (its tests start processes for numba's cache),
 # trace/remote.py (extra `remote`), architecture/documentation.py (a page that another test compares).
 TESTS = (
     _kernels("barrier", "test_kernels_barrier.py", "test_kernels_elastic.py"),
@@ -65,7 +65,7 @@ TESTS = (
     _kernels("formats", "test_kernels_formats.py"),
     _kernels("gather", "test_kernels_gather.py"),
     _kernels("matrix_outer", "test_kernels_matrix_outer.py"),
-    _kernels("measure", "test_kernels_search.py", "test_held.py"),
+    _kernels("measure", "test_kernels_measure.py"),
     _kernels("moves", "test_kernels_moves.py"),
     _kernels("off_chip", "test_dram.py"),
     _kernels("pairs", "test_kernels_pairs.py"),

@@ -76,6 +76,8 @@ def cases(draw):
     overrides |= {"tiles": 2, "tile.rows": draw(st.sampled_from([1, 4]))} | REFITTED.get(machine, {})
     if "central" in levels and draw(st.booleans()):
         overrides["memory.central.holds"] = ["columns"]  # results wait in the tiles
+        if "nbout" in levels:
+            overrides["memory.nbout.capacity_bytes"] = draw(st.sampled_from([100, 400, None]))
     asked = searches(machine, overrides, layer, draw(st.sampled_from(OBJECTIVES)))
     return [asked[number] for number in random.permutation(len(asked))[:3]]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from benchmarks.mutation_page import section
 from fuzz.judging import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, TORCH_MEMORY_LIMIT_BYTES
 from fuzz.targets import TARGETS
 
@@ -57,4 +58,4 @@ def table() -> str:
 
 def document() -> str:
     """All of docs/reliability.md."""
-    return HEAD + table() + TAIL
+    return HEAD + table() + TAIL + "\n" + section()

@@ -76,6 +76,8 @@ def cases(draw):
     overrides |= {"tiles": 2, "tile.rows": draw(st.sampled_from([1, 4]))} | REFITTED.get(machine, {})
     if "central" in levels and draw(st.booleans()):
         overrides["memory.central.holds"] = ["columns"]  # results wait in the tiles
+        if "nbout" in levels:
+            overrides["memory.nbout.capacity_bytes"] = draw(st.sampled_from([100, 400, None]))
     asked = searches(machine, overrides, layer, draw(st.sampled_from(OBJECTIVES)))
     return [asked[number] for number in random.permutation(len(asked))[:3]]
 
@@ -239,3 +241,55 @@ def test_what_fits_nowhere_is_not_found(objective):
     )
     asked = searches("dadiannao-dense", {"memory.central.capacity_bytes": 1}, layer, objective)
     assert all(search(*arguments).row_cut == -1 for arguments in asked)
+
+
+@pytest.mark.parametrize("channels", [1, 8, 40])
+def test_of_what_fits_nowhere_the_least_is_asked_for(channels):
+    """The message names what the mapping that is the least too large needs."""
+    layer = swatsim.Layer.from_arrays(
+        "layer", input=np.ones((2, channels, 5, 5)), weight=np.ones((40, channels, 3, 3)),
+        output_grad=np.ones((2, 40, 3, 3)),
+    )  # fmt: skip
+    refused = []
+
+    def spy(arena, hierarchy):
+        refused.append((arena, hierarchy, misfit(arena, hierarchy)))
+        return refused[-1][2]
+
+    misfit = mapper._misfit
+    architecture = swatsim.load_architecture("dadiannao", overrides={
+        "memory.central.capacity_bytes": 1, "memory.sb.capacity_bytes": None,
+    })  # fmt: skip
+    with patch.object(mapper, "_misfit", spy), pytest.raises(MappingError):
+        plan_layer(Node.of(architecture, {}, "cycles"), layer, swatsim.passes.PASSES)
+    ((arena, hierarchy, message),) = refused
+    place = hierarchy.names.index("central")
+    totals = arena.totals
+    needs = [
+        room(arena.sides, totals, cuts, arena.rest)[place]
+        for cuts in np.ndindex(*(total.table.shape[0] for total in totals))
+        if totals[0].of(BUNDLE_GROUPS)[cuts[0]] == totals[1].of(BUNDLE_GROUPS)[cuts[1]]
+    ]
+    assert f"memory.central.capacity_bytes: got 1, expected at least {min(needs)} for" in message
+    assert min(needs) < max(needs)
+
+
+@pytest.mark.parametrize("machine", ["scnn", "dadiannao"])
+def test_no_work_on_memories_without_limits_has_a_bound_of_no_cycles(machine):
+    layer = swatsim.Layer.from_arrays(
+        "layer", input=np.zeros((1, 4, 4, 4)), weight=np.zeros((4, 4, 1, 1)), output_grad=np.zeros((1, 4, 4, 4))
+    )
+    levels = list(swatsim.load_architecture(machine).memory.levels)
+    unlimited = {"width_bytes_per_cycle": None, "latency_cycles": 0, "refresh_period_cycles": None, "refresh_cycles": 0}
+    overrides = {f"memory.{level}.{key}": value for level in levels for key, value in unlimited.items()}
+    found = []
+    for sides, totals, work, rest, timing, _ in searches(
+        machine, overrides | {f"memory.{levels[0]}.standard": None}, layer
+    ):
+        most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
+        listed = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
+        count = list_candidates(totals, (work[0], rest), timing, listed)
+        fewest = min(cycles for cycles, _, _ in all_mappings(sides, totals, work, rest, timing).values())
+        assert listed[:count, 6].max() <= fewest
+        found.append(fewest)
+    assert 0 in found

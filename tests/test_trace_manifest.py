@@ -24,6 +24,7 @@ from trace_files import (
 from swatsim.errors import TraceError
 from swatsim.layer import Layer
 from swatsim.trace import load_trace, records
+from swatsim.trace.json_values import parse_json
 from swatsim.trace.manifest import format_manifest, parse_manifest
 
 DIGITS = "ab" * 32
@@ -483,3 +484,9 @@ def test_any_bytes_are_refused_with_one_line(inserted, position, cut):
         assert str(error).isprintable()
         return
     raise AssertionError("nothing was refused")
+
+
+def test_an_integer_has_at_most_twenty_digits():
+    assert parse_json(b"9" * 20, "here") == 10**20 - 1
+    with pytest.raises(TraceError, match=r"^here: got an integer of 21 digits, expected at most 20$"):
+        parse_json(b"9" * 21, "here")

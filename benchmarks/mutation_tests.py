@@ -1,0 +1,100 @@
+"""Which tests concern which modules, the nearest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tests:
+    """Modules by a pattern of their paths, the tests that look at them, and whether kernels are compiled there."""
+
+    modules: str
+    group: str
+    arguments: list[str]
+    compiled: bool = True
+
+
+def _kernels(name: str, *tests: str, compiled: bool = False) -> Tests:
+    arguments = [f"tests/{test}" for test in tests]
+    return Tests(modules=f"swatsim/kernels/{name}.py", group="kernels", arguments=arguments, compiled=compiled)
+
+
+def _mapping(name: str, *tests: str) -> Tests:
+    return Tests(modules=f"swatsim/{name}.py", group="mapping", arguments=[f"tests/{test}" for test in tests])
+
+
+def _traces(arguments: list[str], *names: str) -> list[Tests]:
+    return [Tests(modules=f"swatsim/trace/{name}.py", group="readers", arguments=arguments) for name in names]
+
+
+def _datapaths(name: str, *tests: str) -> Tests:
+    arguments = [f"tests/{test}" for test in tests]
+    return Tests(modules=f"swatsim/datapaths/{name}.py", group="datapaths", arguments=arguments)
+
+
+TRACE_FILES = ["tests/test_trace_format.py", "tests/test_trace_round_trip.py", "tests/test_trace_tensors.py"]
+MANIFESTS = ["tests/test_trace_format.py", "tests/test_trace_manifest.py"]
+WRITER = ["tests/test_trace_format.py", "tests/test_trace_round_trip.py", "tests/test_trace_writer.py"]
+READER_OF_MACHINES = [
+    "tests/test_architecture_overrides.py",
+    "tests/test_architecture_rules.py",
+    "tests/test_architecture_reader.py",
+    "tests/test_architecture_memory.py",
+]
+LEAST = "test_of_what_fits_nowhere_the_least_is_asked_for"
+# Those of test_memory.py that are not about all machines.
+BYTES = [
+    "test_memory.py::test_what_is_loaded_is_what_arrives",
+    "test_memory.py::test_one_block_takes_load_then_compute_then_store",
+    "test_memory.py::test_each_objective_is_best_at_its_own",
+    "test_memory.py::test_buffers_too_small_say_what_they_need",
+]
+
+# The first that a module matches counts. Left out: kernels/compile.py (its tests start processes for numba's cache),
+# trace/remote.py (extra `remote`), architecture/documentation.py (a page that another test compares).
+TESTS = (
+    _kernels("barrier", "test_kernels_barrier.py", "test_kernels_elastic.py"),
+    _kernels("bits", "test_kernels_bits.py"),
+    _kernels("blocks", "test_kernels_blocks.py", "test_kernels_search.py"),
+    _kernels("cartesian", "test_kernels_cartesian.py"),
+    _kernels("dram", "test_kernels_dram.py"),
+    _kernels("elastic", "test_kernels_elastic.py"),
+    _kernels("engines", "test_kernels_engines.py"),
+    _kernels("folds", "test_kernels_folds.py"),
+    _kernels("formats", "test_kernels_formats.py"),
+    _kernels("gather", "test_kernels_gather.py"),
+    _kernels("matrix_outer", "test_kernels_matrix_outer.py"),
+    _kernels("measure", "test_kernels_measure.py"),
+    _kernels("moves", "test_kernels_moves.py"),
+    _kernels("off_chip", "test_dram.py"),
+    _kernels("pairs", "test_kernels_pairs.py"),
+    _kernels("row_convolution", "test_kernels_row_convolution.py"),
+    _kernels("search", "test_kernels_search.py"),
+    _kernels("streams", "test_kernels_streams.py"),
+    _kernels("totals", "test_kernels_search.py"),
+    _kernels("touched", "test_kernels_touched.py"),
+    _mapping("cuts", "test_cuts.py", "test_mapper.py"),
+    _mapping("held", "test_held.py", "test_mapper.py"),
+    _mapping("mapper", "test_kernels_search.py::" + LEAST, "test_mapper.py", *BYTES),
+    *(_mapping(name, "test_mapper.py", *BYTES) for name in ("demand", "arena")),
+    _datapaths("lanes/*", "test_lane_units.py", "test_lanes.py"),
+    _datapaths("outer/*", "test_outer.py", "test_datapath_losses.py"),
+    _datapaths("packed", "test_packed.py"),
+    _datapaths("systolic", "test_systolic.py"),
+    _datapaths("row_convolution", "test_row_convolution.py"),
+    _datapaths("matrix_outer", "test_matrix_outer.py"),
+    Tests(modules="swatsim/timeline.py", group="timeline", arguments=["tests/test_timeline.py"]),
+    *_traces(["tests/test_trace_commands.py"], "selection", "measures", "clustering"),
+    *_traces(MANIFESTS, "manifest", "json_values", "entries", "checks"),
+    *_traces(WRITER, "writer"),
+    *_traces(TRACE_FILES, "*"),
+    Tests(modules="swatsim/architecture/*.py", group="readers", arguments=READER_OF_MACHINES),
+)
+LEFT_OUT = ("swatsim/trace/remote.py", "swatsim/architecture/documentation.py")
+
+
+def concerned(module: str) -> Tests:
+    """The tests that concern a module, which is among those that are examined."""
+    return next(tests for tests in TESTS if fnmatch(module, tests.modules))

@@ -16,7 +16,8 @@ a constant by one, a condition turned round, a statement deleted. It then runs t
 (`benchmarks/mutation_tests.py`; kernels with `NUMBA_DISABLE_JIT=1`). A mutant that no test notices shows a gap, or is
 equivalent: no input tells it from the program. The mutants are in a random order (seed {seed}) of all {population:,} of
 mapping, datapaths, kernels, timeline and readers; the table is of the first {count:,}, where the goal is 1,000.
-`--minutes` of another call run more of them, and `--update` writes this section.
+`--minutes` of another call run more of them, and `--update` writes this section. Some that lived were
+given tests and run again: of mutants that nobody has seen yet, expect fewer to be noticed.
 
 """
 

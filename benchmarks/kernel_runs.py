@@ -135,7 +135,10 @@ def called_kernels() -> dict[str, Callable[..., Any]]:
         for module_name, module in list(sys.modules.items())
         if module_name.startswith("swatsim.") and not module_name.startswith(inside)
         for name, value in vars(module).items()
-        if callable(value) and not isinstance(value, type) and str(getattr(value, "__module__", "")).startswith(inside)
+        if callable(value)
+        and not isinstance(value, type)
+        and str(getattr(value, "__module__", "")).startswith(inside)
+        and value.__module__ != f"{inside}compile"  # which has none
     }
 
 

@@ -39,7 +39,7 @@ def work_apart(work: Callable[[Progress], Result], progress: Progress | None = N
     """
     if not may_fork():
         return work(progress or (lambda done, total: None))
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import ProcessPoolExecutor, wait
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
@@ -48,14 +48,8 @@ def work_apart(work: Callable[[Progress], Result], progress: Progress | None = N
     try:
         with ProcessPoolExecutor(1, context, _begin, (counts,)) as pool:
             future = pool.submit(partial(_told, work))
-            while progress is not None:
-                try:
-                    return future.result(_POLL_SECONDS)
-                except TimeoutError:
-                    if future.done():
-                        raise
-                    done, total = counts[:]
-                    progress(done, total)
+            while progress is not None and not wait([future], _POLL_SECONDS).done:
+                progress(*counts[:])
             return future.result()
     except BrokenProcessPool:
         raise SwatsimError("got a process that ended before its work was done, expected its result") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,11 @@ def cache_root() -> Path:
     """The folder of all that is kept from run to run: `swatsim` in SWATSIM_CACHE_DIR, or else in the user's cache."""
     root = os.environ.get("SWATSIM_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     return Path(root) / "swatsim"
+
+
+def is_address(path: str | os.PathLike[str]) -> bool:
+    """Whether something is named by its address, such as https://example.org/traces/resnet50."""
+    return "://" in os.fspath(path)
 
 
 def read_at_most(file: BinaryIO, most_bytes: int) -> bytes:
@@ -33,11 +38,14 @@ def read_at_most(file: BinaryIO, most_bytes: int) -> bytes:
     return b"".join(pieces)
 
 
-def write_file(path: str | Path, data: bytes) -> None:
+def write_file(path: str | Path, data: bytes, check: Callable[[Path], None] | None = None) -> None:
     """Replace the file at `path` by `data` in one step, after the data has reached the disk.
 
     A link is followed. What is not a regular file, such as a pipe or /dev/stdout, is written to as it is.
-    Raises OSError, and then leaves nothing behind and an earlier file untouched.
+
+    check : looks at the new file before it has its name, and raises if it should not have it.
+
+    Raises OSError, or what `check` raises, and then leaves nothing behind and an earlier file untouched.
     """
     given = Path(path)
     if given.exists() and (not given.is_file() or given.parts[:2] == ("/", "dev")):
@@ -50,6 +58,8 @@ def write_file(path: str | Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if check is not None:
+            check(partial)
         if target.exists():
             shutil.copymode(target, partial)
         partial.replace(target)

@@ -11,6 +11,7 @@ import click
 
 from swatsim.command_options import unique
 from swatsim.errors import SwatsimError
+from swatsim.files import is_address
 from swatsim.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ density_option = click.option(
 def open_trace(path: str, densities: Sequence[str] = ()) -> Trace:
     """Open the trace that the two options say; a topology is drawn, and marked as synthetic. Raises SwatsimError."""
     given = Path(path)
-    if "://" not in path and given.suffix.lower() == _TOPOLOGY and not given.is_dir():
+    if not is_address(path) and given.suffix.lower() == _TOPOLOGY and not given.is_dir():
         stated = parse_densities(densities)
         missing = [role for role in ROLES if role not in stated]
         if missing:
@@ -49,6 +50,8 @@ def open_trace(path: str, densities: Sequence[str] = ()) -> Trace:
                            "other traces have zeros of their own")  # fmt: skip
     from swatsim.trace import load_trace
 
+    if not is_address(path):
+        return load_trace(path)
     with progress_bar("fetching", "files") as progress:
         return load_trace(path, progress=progress)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from swatsim import files
+from swatsim.files import write_file
 
 ROOT = Path(__file__).parent.parent
 
@@ -233,3 +234,17 @@ with files.whole_directory(sys.argv[1]) as partial:
     assert all(name.startswith(".t.") for name in names(tmp_path))
     fill(tmp_path / "t", b"again")
     assert (tmp_path / "t" / "file").read_bytes() == b"again"
+
+
+def test_a_file_that_fails_its_check_does_not_get_its_name(tmp_path):
+    def refuse(partial):
+        assert partial.read_bytes() == b"new"
+        raise ValueError("no")
+
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(ValueError, match="no"):
+        write_file(tmp_path / "a", b"new", refuse)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"
+    write_file(tmp_path / "a", b"new", lambda partial: None)
+    assert (tmp_path / "a").read_bytes() == b"new"

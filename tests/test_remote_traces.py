@@ -48,7 +48,13 @@ class Server:
             ("127.0.0.1", 0), functools.partial(self.handler, directory=str(folder))
         )
         self.address = f"http://127.0.0.1:{self.server.server_port}/trace"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
 
     def asked(self):
         """Names asked for since the last time."""
@@ -63,14 +69,30 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "swatsim" / "traces"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_thread_is_left():
+    """Tests that fork come later, and the library keeps the thread that it asks in."""
+    yield
+    import fsspec.asyn
+    from fsspec.implementations.http import HTTPFileSystem
+
+    HTTPFileSystem.clear_instance_cache()
+    (loop,), (thread,) = fsspec.asyn.loop, fsspec.asyn.iothread
+    if loop is not None:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        fsspec.asyn.loop[0] = fsspec.asyn.iothread[0] = None
+    assert threading.active_count() == 1, threading.enumerate()
+
+
 @pytest.fixture
 def server(tmp_path):
     (tmp_path / "served").mkdir()
     write_trace(tmp_path / "served" / "trace")
     server = Server(tmp_path / "served")
     yield server
-    server.server.shutdown()
-    server.server.server_close()
+    server.close()
 
 
 def tensor_files(folder):

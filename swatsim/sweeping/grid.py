@@ -12,6 +12,7 @@ from typing import Any
 from swatsim.architecture.overrides import parse_override
 from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, dotted, read_yaml
 from swatsim.errors import SwatsimError
+from swatsim.files import is_address
 from swatsim.keys.problems import message, shown
 from swatsim.mapper import OBJECTIVES
 
@@ -125,14 +126,14 @@ def _listed(value: object) -> list[Any]:
 
 def _beside(folder: Path, name: object) -> str:
     """A file's name as it is from here; bare names and addresses are no files of the folder."""
-    if not isinstance(name, str) or "://" in name or ("/" not in name and not name.endswith(".yaml")):
+    if not isinstance(name, str) or is_address(name) or ("/" not in name and not name.endswith(".yaml")):
         return name  # type: ignore[return-value]  # the grid refuses what is no text
     return str(folder / name)
 
 
 def matching(pattern: str) -> list[str]:
     """The traces that a pattern such as traces/* matches; what is no pattern is taken as it is."""
-    if "://" in pattern or not any(sign in pattern for sign in "*?["):
+    if is_address(pattern) or not any(sign in pattern for sign in "*?["):
         return [pattern]
     root = Path(pattern).anchor or "."
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from swatsim.apart import Progress
 from swatsim.errors import TraceError
+from swatsim.files import is_address
 from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
 from swatsim.trace import plain_files, tensors
 from swatsim.trace.manifest import manifest_digest, parse_manifest
@@ -19,7 +20,7 @@ from swatsim.trace.records import (
     Manifest,
     TraceMetadata,
 )
-from swatsim.trace.remote import fetched, is_address
+from swatsim.trace.remote import fetched
 
 
 class Trace:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,11 +20,6 @@ from swatsim.trace.records import LARGEST_MANIFEST_BYTES, MANIFEST_NAME, TENSORS
 _AT_ONCE = 8
 _CHUNK_BYTES = 1 << 20
 _NOT_FOUND = 404
-
-
-def is_address(path: str | os.PathLike[str]) -> bool:
-    """Whether a trace is named by its address, such as https://example.org/traces/resnet50."""
-    return "://" in os.fspath(path)
 
 
 def fetched(address: str, digest: str | None, progress: Progress | None) -> tuple[Path, bytes]:
@@ -76,23 +69,16 @@ def _fetch_tensor(source: tuple[str, Any, str], folder: Path, name: str, tensor:
     address, system, root = source
     file_name = tensors.file_name(name)
     where = f"{address}/{TENSORS_NAME}/{file_name}"
-    target = folder / TENSORS_NAME / file_name
-    partial_file = target.with_name(f".{secrets.token_hex(8)}.partial")
-    most = tensors.largest_file_bytes(tensor)
-    try:
-        with partial_file.open("xb") as file:
-            with _named(where):
-                chunks = list(_chunks(system, f"{root}/{TENSORS_NAME}/{file_name}", most + 1))
-            file.writelines(chunks)
-            file.flush()
-            os.fsync(file.fileno())
+    with _named(where):
+        data = b"".join(_chunks(system, f"{root}/{TENSORS_NAME}/{file_name}", tensors.largest_file_bytes(tensor) + 1))
+
+    def check(partial_file: Path) -> None:
         try:
             tensors.read(partial_file, name, tensor)
         except TraceError as error:
             raise TraceError(str(error).replace(str(partial_file), where)) from None
-        partial_file.replace(target)
-    finally:
-        partial_file.unlink(missing_ok=True)
+
+    write_file(folder / TENSORS_NAME / file_name, data, check)
 
 
 def _missing(folder: Path, manifest: Manifest) -> dict[str, StoredTensor]:

@@ -73,9 +73,9 @@ def test_links_labels_and_descriptions_lead_somewhere(page):
     used = [attributes["href"][1:] for attributes in page.all("a")]
     for _, attributes, _ in page.elements:
         used += attributes.get("aria-labelledby", "").split() + attributes.get("aria-describedby", "").split()
-    assert len(used) >= 10
     assert set(used) <= names
     sections = [attributes["id"] for attributes in page.all("section")]
+    assert len(used) > 2 * len(sections)  # links and headings, and what is within
     assert sections == [attributes["href"][1:] for attributes in page.all("a")]
     assert {"summary", "rows", "provenance"} <= set(sections)
     assert {"speedup", "pareto"} & set(sections)

@@ -67,7 +67,9 @@ def test_a_page_is_drawn_and_quiet_and_alone(browser, pages, tmp_path, name, vie
         strip = found.crop((0, part * found.height // 5, found.width, (part + 1) * found.height // 5))
         assert len(strip.getcolors(strip.width * strip.height)) > 10
     colored = sum(count for count, color in colors if max(color) - min(color) > 60)
-    assert colored > 0.001 * found.width * found.height
+    # The bars of other pages have more color than points do.
+    least = 0.001 if name == "exploration" else 0.002
+    assert colored > least * found.width * found.height
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP])

@@ -9,14 +9,13 @@ import re
 import struct
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from fuzz.judging import FoundError, accepts
 from swatsim.architecture.loader import read_architecture
-from swatsim.bits import BitTensor
 from swatsim.report.restoring import report_of
 from swatsim.saved import load_saved
 from swatsim.sources.masks import read_masks
@@ -94,14 +93,22 @@ def npz(data: bytes, folder: Path) -> bool:
                 name, _, array = part.partition(b"\n")
                 archive.writestr(zipfile.ZipInfo(name.decode("utf-8", "replace")), array)
         content = buffer.getvalue()
-    path = folder / "masks.npz"
+    return _masks(folder / "masks.npz", content, zipped=True, plain=_plain_npz)
+
+
+def _plain_npz(content: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return {name: arrays[name] != 0 for name in arrays.files}
+
+
+def _masks(path: Path, content: bytes, *, zipped: bool, plain: Callable[[bytes], Mapping[str, np.ndarray]]) -> bool:
+    """Read masks; what is of the target's own kind is compared with what `plain` makes of the same bytes."""
     path.write_bytes(content)
 
     def read() -> None:
         found = read_masks(path, _REQUEST)
-        if content[:4] == b"PK\x03\x04":
-            with np.load(path, allow_pickle=False) as arrays:
-                _compare(found, {name: arrays[name] != 0 for name in arrays.files})
+        if (content[:4] == b"PK\x03\x04") == zipped:
+            _compare(found, plain(content))
 
     return accepts(read)
 
@@ -111,12 +118,8 @@ def _compare(found: Contents, expected: Mapping[str, np.ndarray]) -> None:
     if any(_ENDING.search(name) or name.startswith(("module.", "_orig_mod.")) for name in expected):
         return
     for name, bits in {**found.weights, **found.others}.items():
-        if not np.array_equal(_elements(bits), expected[name]):
+        if not np.array_equal(bits.to_bool(), expected[name]):
             raise FoundError(f"{name!r}: other elements than NumPy reads")
-
-
-def _elements(bits: BitTensor) -> np.ndarray:
-    return bits.to_bool()
 
 
 def safetensors(data: bytes, folder: Path) -> bool:
@@ -125,15 +128,7 @@ def safetensors(data: bytes, folder: Path) -> bool:
     if data[:1] and data[0] % 2:
         end = content.rfind(b"}") + 1
         content = struct.pack("<Q", end) + content
-    path = folder / "masks.safetensors"
-    path.write_bytes(content)
-
-    def read() -> None:
-        found = read_masks(path, _REQUEST)
-        if content[:4] != b"PK\x03\x04":
-            _compare(found, _plain_safetensors(content))
-
-    return accepts(read)
+    return _masks(folder / "masks.safetensors", content, zipped=False, plain=_plain_safetensors)
 
 
 def _plain_safetensors(content: bytes) -> dict[str, np.ndarray]:
@@ -168,7 +163,7 @@ def smtx(data: bytes, folder: Path) -> bool:
         expected = np.zeros((rows, columns), dtype=bool)
         for row in range(rows):
             expected[row, indices[pointers[row] : pointers[row + 1]]] = True
-        if not np.array_equal(_elements(bits), expected):
+        if not np.array_equal(bits.to_bool(), expected):
             raise FoundError("other elements than the text has")
 
     return accepts(read)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swatsim.command_output import check_outputs, write_documents
+from swatsim.command_output import check_outputs, refuse_two_printed, write_documents
 from swatsim.errors import SwatsimError
 from swatsim.progress import progress_bar
 
@@ -47,8 +47,7 @@ def check(  # noqa: PLR0913, PLR0917  each is an option of the command
     The run of the baseline is done again, with its layers, passes, objective and formats. Its machine and trace are
     those of the command that it tells, or of --arch and --trace; without a command the machine is the one in it.
     """
-    if json_file == csv_file == "-":
-        raise click.UsageError("--json - and --csv - cannot both write to standard output")
+    refuse_two_printed({"--json": json_file, "--csv": csv_file})
     again = {"--trace": trace_path, "--arch": arch, "--set": overrides or None, "--workers": workers}
     for option, value in again.items():
         if new is not None and value is not None:

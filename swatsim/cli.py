@@ -33,6 +33,7 @@ from swatsim.command_output import (
     USER_ERROR,
     check_folder,
     check_outputs,
+    refuse_two_printed,
     write_document,
     write_documents,
     write_folder,
@@ -144,9 +145,7 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
     workers: int | None,
 ) -> None:
     """Simulate one training step of a trace on an architecture."""
-    printed = [kind for kind, name in (("json", json_file), ("csv", csv_file), ("html", html_file)) if name == "-"]
-    if len(printed) > 1:
-        raise click.UsageError(f"--{printed[0]} - and --{printed[1]} - cannot both write to standard output")
+    refuse_two_printed({"--json": json_file, "--csv": csv_file, "--html": html_file})
     from swatsim.profile import profiling, stage
 
     outputs = {"json": json_file, "csv": csv_file, "html": html_file, "timeline": timeline_file}

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from swatsim.errors import SwatsimError
 
 if TYPE_CHECKING:
@@ -46,6 +48,13 @@ def check_outputs(outputs: Mapping[str, str | None]) -> None:
             reason = os.strerror(errno.EACCES)
         if reason is not None:
             raise SwatsimError(f"{path}: cannot be written: {reason}")
+
+
+def refuse_two_printed(outputs: Mapping[str, str | None]) -> None:
+    """Refuse two outputs, by option, that are both `-`. Raises UsageError."""
+    printed = [option for option, name in outputs.items() if name == "-"]
+    if len(printed) > 1:
+        raise click.UsageError(f"{printed[0]} - and {printed[1]} - cannot both write to standard output")
 
 
 def write_document(path: str, data: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swatsim.command_options import command_line, unique
-from swatsim.command_output import check_outputs, write_documents
+from swatsim.command_output import check_outputs, refuse_two_printed, write_documents
 from swatsim.errors import ArchitectureError, SwatsimError
 from swatsim.progress import progress_bar
 from swatsim.trace_option import density_option, open_trace, trace_option
@@ -137,9 +137,7 @@ def check_arguments(names: Sequence[str], outputs: Mapping[str, str | None]) -> 
     twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
     if twice is not None:
         raise SwatsimError(f"--arch {twice}: got it twice, expected each machine once")
-    printed = [option for option, name in outputs.items() if name == "-"]
-    if len(printed) > 1:
-        raise click.UsageError(f"{printed[0]} - and {printed[1]} - cannot both write to standard output")
+    refuse_two_printed(outputs)
     check_outputs(outputs)
     picture = outputs["--picture"]
     if picture not in (None, "-") and not str(picture).endswith(".svg"):

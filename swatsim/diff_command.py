@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swatsim.command_output import check_outputs, write_documents
+from swatsim.command_output import check_outputs, refuse_two_printed, write_documents
 from swatsim.errors import SwatsimError
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def diff(before: str, after: str, columns: tuple[str, ...], json_file: str | Non
     show the main columns, JSON and CSV have all; --column chooses for both. Whatever differs, the exit code is 0:
     `swatsim check` is for tests.
     """
-    if json_file == csv_file == "-":
-        raise click.UsageError("--json - and --csv - cannot both write to standard output")
+    refuse_two_printed({"--json": json_file, "--csv": csv_file})
     check_outputs({"--json": json_file, "--csv": csv_file})
     from swatsim.differences import differences
     from swatsim.differences.document import to_csv, to_json

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 import click
 
 from swatsim.command_options import command_line, unique
-from swatsim.command_output import check_outputs, say, write_documents
+from swatsim.command_output import check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
-from swatsim.grid_option import OBJECTIVES, grid_of
+from swatsim.grid_option import (
+    OBJECTIVES,
+    folder_option,
+    grid_argument,
+    grid_of,
+    layers_option,
+    machines_option,
+    traces_option,
+)
 from swatsim.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -26,9 +34,9 @@ DEFAULTS = {"--trials": "100", "--seed": "0", "--mapping": OBJECTIVES[0], "--lay
 
 
 @click.command()
-@click.argument("grid_file", required=False, metavar="[GRID.yaml]")
-@click.option("--arch", "machines", multiple=True, metavar="FILE|NAME", help="A machine; may be repeated.")
-@click.option("--trace", "traces", multiple=True, metavar="DIR", help="A trace, or a pattern such as 'traces/*'.")
+@grid_argument
+@machines_option
+@traces_option
 @click.option("--set", "axes", multiple=True, metavar="KEY=VALUE,VALUE,...", help="Values that a key may take.")
 @click.option(
     "--objective", "objectives", multiple=True, type=click.Choice(MEASURES), default=("edp",), show_default=True,
@@ -41,8 +49,8 @@ DEFAULTS = {"--trials": "100", "--seed": "0", "--mapping": OBJECTIVES[0], "--lay
     "--mapping", type=click.Choice(OBJECTIVES), default=OBJECTIVES[0], show_default=True,
     help="What mappings are chosen by.",
 )  # fmt: skip
-@click.option("--layers", default="*", metavar="PATTERN", help="Only layers whose name matches, such as 'layer1.*'.")
-@click.option("-o", "--output", "folder", required=True, metavar="DIR", help="Where finished points are kept.")
+@layers_option
+@folder_option
 @click.option("--write-arch", "arch_file", metavar="FILE.yaml", help="Write the best one as an architecture file.")
 @click.option(
     "--json", "json_file", metavar="FILE", help="Write the machines as JSON ('-': standard output, no table)."
@@ -75,10 +83,9 @@ def explore(  # noqa: PLR0913, PLR0917  each is an option of the command
     the budgets.
     """
     outputs = {"json": json_file, "csv": csv_file, "html": html_file, "write-arch": arch_file}
-    printed = [kind for kind, name in outputs.items() if name == "-"]
-    if len(printed) > 1:
-        raise click.UsageError(f"--{printed[0]} - and --{printed[1]} - cannot both write to standard output")
-    check_outputs({f"--{kind}": path for kind, path in outputs.items()})
+    by_option = {f"--{kind}": path for kind, path in outputs.items()}
+    refuse_two_printed(by_option)
+    check_outputs(by_option)
     if grid_file is not None and (machines or traces or axes or layers != "*" or mapping != OBJECTIVES[0]):
         raise click.UsageError("a grid file says all of --arch, --trace, --set, --mapping (as objective) and --layers")
     limits = unique("--budget", map(parse_budget, budgets))
@@ -112,7 +119,7 @@ def explore(  # noqa: PLR0913, PLR0917  each is an option of the command
         print_exploration(found, console)
 
     write_documents(outputs, render, table)
-    if not printed:
+    if "-" not in by_option.values():
         say(f"{found.computed} simulations computed now; all are kept in {folder}.")
     if not found.front:
         raise SystemExit(NONE_WITHIN)

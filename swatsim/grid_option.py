@@ -1,4 +1,4 @@
-"""The grid that `sweep` and `explore` take: from a file, or from --arch, --trace and --set."""
+"""The grid that `sweep` and `explore` take, from a file or from options, and where its points are kept."""
 
 from __future__ import annotations
 
@@ -13,6 +13,20 @@ if TYPE_CHECKING:
 
 # As the mapper has them, which loads too slowly for --help; a test compares.
 OBJECTIVES = ("cycles", "dram_bytes", "energy")
+
+grid_argument = click.argument("grid_file", required=False, metavar="[GRID.yaml]")
+machines_option = click.option(
+    "--arch", "machines", multiple=True, metavar="FILE|NAME", help="A machine; may be repeated."
+)
+traces_option = click.option(
+    "--trace", "traces", multiple=True, metavar="DIR", help="A trace, or a pattern such as 'traces/*'."
+)
+layers_option = click.option(
+    "--layers", default="*", metavar="PATTERN", help="Only layers whose name matches, such as 'layer1.*'."
+)
+folder_option = click.option(
+    "-o", "--output", "folder", required=True, metavar="DIR", help="Where finished points are kept."
+)
 
 
 def grid_of(grid_file: str | None, given: tuple[tuple[str, ...], ...], layers: str) -> Grid:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swatsim.command_output import check_outputs, write_documents
+from swatsim.command_output import check_outputs, refuse_two_printed, write_documents
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,8 +30,7 @@ def list_command(kind: str | None, folders: tuple[str, ...], json_file: str | No
         raise click.UsageError(f"got {folders[0]!r} after {kind}, expected folders after traces alone")
     if csv_file is not None and kind is None:
         raise click.UsageError(f"--csv: got no KIND, expected one of {', '.join(KINDS)}")
-    if json_file == csv_file == "-":
-        raise click.UsageError("--json - and --csv - cannot both write to standard output")
+    refuse_two_printed({"--json": json_file, "--csv": csv_file})
     check_outputs({"--json": json_file, "--csv": csv_file})
     from swatsim.listing import listed
     from swatsim.listing.output import to_csv, to_json

@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swatsim.command_output import check_outputs, say, write_documents
+from swatsim.command_output import check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
-from swatsim.grid_option import OBJECTIVES, grid_of
+from swatsim.grid_option import (
+    OBJECTIVES,
+    folder_option,
+    grid_argument,
+    grid_of,
+    layers_option,
+    machines_option,
+    traces_option,
+)
 from swatsim.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -20,13 +28,13 @@ SOME_FAILED = 3
 
 
 @click.command()
-@click.argument("grid_file", required=False, metavar="[GRID.yaml]")
-@click.option("--arch", "machines", multiple=True, metavar="FILE|NAME", help="A machine; may be repeated.")
-@click.option("--trace", "traces", multiple=True, metavar="DIR", help="A trace, or a pattern such as 'traces/*'.")
+@grid_argument
+@machines_option
+@traces_option
 @click.option("--set", "axes", multiple=True, metavar="KEY=VALUE,VALUE,...", help="Values of a key of the machine.")
 @click.option("--objective", "objectives", multiple=True, type=click.Choice(OBJECTIVES), help="May be repeated.")
-@click.option("--layers", default="*", metavar="PATTERN", help="Only layers whose name matches, such as 'layer1.*'.")
-@click.option("-o", "--output", "folder", required=True, metavar="DIR", help="Where finished points are kept.")
+@layers_option
+@folder_option
 @click.option("--shard", metavar="I/N", help="Compute the I-th of N shares of the points: for job arrays.")
 @click.option("--dask", metavar="ADDRESS", help="Compute on the workers of this Dask scheduler (extra dask).")
 @click.option("--json", "json_file", metavar="FILE", help="Write the points as JSON ('-': standard output, no table).")
@@ -56,9 +64,7 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
     code is 3 where a point could not be simulated.
     """
     outputs = {"json": json_file, "csv": csv_file, "html": html_file, "parquet": parquet_file}
-    printed = [kind for kind in ("json", "csv", "html") if outputs[kind] == "-"]
-    if len(printed) > 1:
-        raise click.UsageError(f"--{printed[0]} - and --{printed[1]} - cannot both write to standard output")
+    refuse_two_printed({"--json": json_file, "--csv": csv_file, "--html": html_file})
     check_outputs({f"--{kind}": path for kind, path in outputs.items()})
     given = machines or traces or axes or objectives or layers != "*"
     if grid_file is not None and given:

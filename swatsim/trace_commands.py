@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swatsim.command_output import USER_ERROR, check_outputs, say, write_documents
+from swatsim.command_output import USER_ERROR, check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def import_command(  # noqa: PLR0913, PLR0917  each is an option of the command
 @click.option("--csv", "csv_file", metavar="FILE", help="Write the operands as CSV ('-': standard output, no tables).")
 def info(directory: str, json_file: str | None, csv_file: str | None) -> None:
     """Show how a trace was made, and densities and clustering of each layer's operands."""
-    if json_file == csv_file == "-":
-        raise click.UsageError("--json - and --csv - cannot both write to standard output")
+    refuse_two_printed({"--json": json_file, "--csv": csv_file})
     from swatsim.report.trace_info import info_csv, info_json, print_info
     from swatsim.trace import load_trace
     from swatsim.trace.measures import measure_layers

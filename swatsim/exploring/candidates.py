@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from swatsim.errors import SwatsimError
@@ -54,7 +54,7 @@ class Space:
     @property
     def measures(self) -> tuple[str, ...]:
         """Objectives, then budgets that are none."""
-        return (*self.objectives, *(name for name in self.budgets if name not in self.objectives))
+        return tuple(dict.fromkeys((*self.objectives, *self.budgets)))
 
     def machine(self, choice: Choice) -> dict[str, Any]:
         """The machine that a choice stands for: arch and keys."""
@@ -97,17 +97,13 @@ def after_simulating(space: Space, tried: Tried, documents: Sequence[Mapping[str
     """The same machine with what its points say, one for each trace."""
     refused = next((document["error"] for document in documents if document["error"] is not None), None)
     if refused is not None:
-        return _with(tried, values=tried.values, refused=str(refused), excess=tried.excess)
+        return replace(tried, refused=str(refused))
     clock_hz = machine_of(tried.machine).clock_hz
     taken = [Taken.of(document["totals"], clock_hz) for document in documents]
     values = {**of_steps(taken, space.measures), **tried.values}
     # A budget holds for each trace, not for their mean alone.
     worst = [{**of_steps([each], space.measures), **tried.values} for each in taken]
-    return _with(tried, values=values, refused=None, excess=max(_excess(space, each) for each in worst))
-
-
-def _with(tried: Tried, *, values: Mapping[str, float], refused: str | None, excess: float) -> Tried:
-    return Tried(machine=tried.machine, as_filed=tried.as_filed, values=values, refused=refused, excess=excess)
+    return replace(tried, values=values, excess=max(_excess(space, each) for each in worst))
 
 
 def _excess(space: Space, values: Mapping[str, float]) -> float:

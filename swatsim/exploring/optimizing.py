@@ -26,7 +26,7 @@ class Optimizer:
     def __init__(self, space: Space, seed: int) -> None:
         """Begin; raises SwatsimError where optuna is not installed."""
         self._space = space
-        optuna = self._optuna = _imported()
+        optuna = _imported()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         own: dict[str, Any] = {"seed": seed}
         if space.budgets:

@@ -13,6 +13,7 @@ from swatsim.exploring.candidates import Space, Tried, front
 from swatsim.report.delimited import csv_text
 from swatsim.saved import schema_id
 from swatsim.sweeping.point import machine_of
+from swatsim.sweeping.result import flat
 from swatsim.version import __version__
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Exploration:
         keys = list(self.space.axes)
         return [
             {
-                **{key: _flat(tried.machine.get(key)) for key in keys},
+                **{key: flat(tried.machine.get(key)) for key in keys},
                 **{name: tried.values.get(name) for name in self.space.measures},
                 "as_filed": tried.as_filed, "feasible": tried.feasible, "front": best, "refused": tried.refused,
             }
@@ -121,7 +122,3 @@ class Exploration:
 
     def _repr_html_(self) -> str:
         return self.to_dataframe()._repr_html_()  # type: ignore[operator,no-any-return]
-
-
-def _flat(value: object) -> object:
-    return value if isinstance(value, str | int | float | bool) or value is None else json.dumps(value)

@@ -12,7 +12,7 @@ from swatsim.charts.units import amount_text
 from swatsim.pages.curves import pareto_figure
 from swatsim.pages.markup import element, text
 from swatsim.pages.section import Section
-from swatsim.pages.table import Column, Kind, table, tiles
+from swatsim.pages.table import Column, Kind, parameter, table, tiles
 
 
 def title(document: Mapping[str, Any]) -> str:
@@ -59,7 +59,7 @@ def _words(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _table(document: Mapping[str, Any]) -> str:
     columns = [
-        *(_parameter(key) for key in document["space"]),
+        *(parameter(key) for key in document["space"]),
         *(_measure(name) for name in explorations.measures(document)),
         Column(heading="", read=_state, text=True),
     ]
@@ -78,14 +78,6 @@ def _state(machine: Record) -> str:
         return "best"
     filed = "as its file has it" if machine["as_filed"] else ""
     return filed if machine["feasible"] else ", ".join(filter(None, (filed, "above a budget")))
-
-
-def _parameter(key: str) -> Column:
-    def read(machine: Record) -> float | str | None:
-        value = machine["parameters"].get(key)
-        return value if value is None or type(value) in (int, float) else str(value)
-
-    return Column(heading=key, read=read, write="{:,g}".format)
 
 
 def _measure(name: str) -> Column:

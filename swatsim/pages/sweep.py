@@ -11,7 +11,7 @@ from swatsim.pages.bars import bar_figure
 from swatsim.pages.curves import line_figure
 from swatsim.pages.markup import element, text
 from swatsim.pages.section import Section
-from swatsim.pages.table import Column, Kind, table, tiles
+from swatsim.pages.table import Column, Kind, parameter, table, tiles
 from swatsim.quantities import bytes_text, cycles_text, joules_text, times_text
 
 _TITLES = {"speedup": "Speedup", "cycles": "Cycles", "energy": "Energy", "traffic": "Traffic"}
@@ -74,7 +74,7 @@ def _table(document: Mapping[str, Any]) -> str:
         return lambda point: sweeps.value_of(point, document, read)
 
     columns = [
-        *(_parameter(key) for key in keys),
+        *(parameter(key) for key in keys),
         Column(heading="cycles", read=of_total(lambda row: row["cycles"])),
         Column(heading="stalls", read=of_total(lambda row: row["stall_cycles"])),
         Column(heading="speedup", read=of_total(lambda row: row["speedup"]), write="{:.2f}x".format),
@@ -88,11 +88,3 @@ def _table(document: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     failed = any(point["error"] for point in document["points"])
     return table(columns, document["points"], kinds if failed else (), placeholder="part of a name or value")
-
-
-def _parameter(key: str) -> Column:
-    def read(point: Record) -> float | str | None:
-        value = point["parameters"].get(key)
-        return value if value is None or type(value) in (int, float) else str(value)
-
-    return Column(heading=key, read=read, write="{:,g}".format)

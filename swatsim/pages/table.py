@@ -56,6 +56,16 @@ def energy_column(key: str, heading: str) -> Column:
     return Column(heading=heading, read=lambda row: row[key], write=joules_text)
 
 
+def parameter(key: str) -> Column:
+    """The value of a key, of what has `parameters`."""
+
+    def read(row: Any) -> float | str | None:
+        value = row["parameters"].get(key)
+        return value if value is None or type(value) in (int, float) else str(value)
+
+    return Column(heading=key, read=read, write="{:,g}".format)
+
+
 def bytes_column(heading: str, read: Callable[[Any], int]) -> Column:
     """Bytes of a row."""
     return Column(heading=heading, read=read, write=lambda size: bytes_text(round(size)))

@@ -41,7 +41,7 @@ class Sweep:
         """A row for each total of each point: parameters, then the columns of a report's rows; errors have one row."""
         found = []
         for point in self.points:
-            given = {key: _flat(value) for key, value in point["parameters"].items()}
+            given = {key: flat(value) for key, value in point["parameters"].items()}
             head = {"key": point["key"], **given}
             if point["totals"] is None:
                 found.append({**head, "error": point["error"]})
@@ -90,5 +90,6 @@ class Sweep:
         return self.to_dataframe()._repr_html_()  # type: ignore[operator,no-any-return]
 
 
-def _flat(value: object) -> object:
+def flat(value: object) -> object:
+    """A value of a key as a cell of a table: lists and mappings are written out."""
     return value if isinstance(value, str | int | float | bool) or value is None else json.dumps(value)

@@ -83,7 +83,7 @@ def no_thread_is_left():
         thread.join()
         loop.close()
         fsspec.asyn.loop[0] = fsspec.asyn.iothread[0] = None
-    assert threading.active_count() == 1, threading.enumerate()
+        assert not thread.is_alive()
 
 
 @pytest.fixture

@@ -25,10 +25,11 @@ Range = tuple[int, int]  # the first and the last; empty where it ends before it
 
 # Which places are fetched for a group of values of the image.
 EVERY, BETWEEN, EXACT = 0, 1, 2
-# Columns of runs, of an axis before its results, and of visits.
-BEGIN, END, AT = range(3)
+# Columns of an axis before its results, and of visits.
 PHASE, FIRST_MET, LAST_MET, RESULTS = range(4)
 TILE, OUTER, INNER, OUTER_PHASE, INNER_PHASE, OUTER_PLACES, INNER_PLACES = 0, 1, 3, 5, 6, 7, 9
+KEY = 5  # of `Steps.fetched`, before the places that meet
+STEPS, VALUES, CYCLES = range(3)
 ZERO = np.uint64(0)
 
 
@@ -69,7 +70,7 @@ class Lanes(NamedTuple):
 class Banks(NamedTuple):
     """Where a product waits."""
 
-    one: Words  # [class of result, class of row, word]: a one in the lane of the bank
+    one: Words  # [class of result, class of row · words + word]: a one in the lane of the bank
     result_class: IntArray  # [outer, inner coordinate of a result]
     lanes: Lanes
 
@@ -94,8 +95,18 @@ class Pairs(NamedTuple):
     """Places that meet values of a group, in order."""
 
     met: IntArray  # [pair, 2]: the place, and how many values meet it
-    added: Words  # [pair, class of row, word]: what a value there adds to the banks
-    runs: IntArray  # [pair + 1, column]: the first and the end of its values, and how many are fetched before them
+    added: Words  # [((1 + pair) · classes of rows + class) · words + word]: what a value there adds; first, nothing
+    number: IntArray  # [pair]: values of the other operand there, in all blocks
+
+
+class Steps(NamedTuple):
+    """What is fetched for a group, in steps: those with a product in the results, block by block."""
+
+    fetched: IntArray  # what it is listed for: outer and inner range of places, how many places meet the group, these
+    block: NDArray[np.uint32]  # [step]
+    spent: NDArray[np.uint32]  # [step]: cycles until the next one where no bank is waited for
+    added: NDArray[np.uint32]  # [step · values at once + value]: the first word in `Pairs.added`
+    ends: IntArray  # [block, column]: steps so far, values, cycles where no bank is waited for
 
 
 class Fetched(NamedTuple):
@@ -108,6 +119,8 @@ class Fetched(NamedTuple):
     columns: int  # from row to row
     per_step: int
     steps: float  # of a value: 1 / per_step
+    of_pair: int  # words
+    of_class: int
 
 
 @kernel
@@ -163,19 +176,21 @@ def pair_group(
     outer, inner = axes
     one, result_class, _ = banks
     met, added, _ = pairs
-    count = 0
+    count, size = 0, one.shape[1]
     for outer_place in range(places[0][0], places[0][1] + 1):
         for inner_place in range(places[1][0], places[1][1] + 1):
-            meeting = 0
+            meeting, to = 0, (1 + count) * size
             for value in range(group[0], group[1] + 1):
                 y = outer[found[value, 0], RESULTS + outer_place]
                 x = inner[found[value, 1], RESULTS + inner_place]
                 if y >= 0 and x >= 0:
                     which = result_class[y, x]
-                    for row_class in range(one.shape[1]):
-                        for word in range(one.shape[2]):
-                            waiting = added[count, row_class, word] if meeting > 0 else ZERO
-                            added[count, row_class, word] = waiting + one[which, row_class, word]
+                    if meeting == 0:
+                        for word in range(size):
+                            added[to + word] = one[which, word]
+                    else:
+                        for word in range(size):
+                            added[to + word] += one[which, word]
                     meeting += 1
             if meeting > 0:
                 met[count, 0], met[count, 1] = outer_place * (inner.shape[1] - RESULTS) + inner_place, meeting
@@ -184,99 +199,145 @@ def pair_group(
 
 
 @kernel
-def list_fetched(start: IntArray, block: int, fetched: Fetched, pairs: Pairs) -> tuple[int, int]:
-    """Find each pair's values of a block; return how many are fetched in all, and the products with a result.
-
-    start: as `Values` of a list.
-    """
-    met, _, runs = pairs
-    first, last = fetched.row
-    before, inside = 0, 0
-    for pair in range(fetched.pairs):
-        place = met[pair, 0]
-        begin, end = start[block, place], start[block, place + 1]
-        if fetched.exact:
-            runs[pair, AT] = before
-            before += end - begin
-        else:
-            while place > last:
-                before += start[block, last + 1] - start[block, first]
-                first, last = first + fetched.columns, last + fetched.columns
-            runs[pair, AT] = before + begin - start[block, first]
-        runs[pair, BEGIN], runs[pair, END] = begin, end
-        inside += met[pair, 1] * (end - begin)
-    while last <= fetched.end and not fetched.exact:
-        before += start[block, last + 1] - start[block, first]
-        first, last = first + fetched.columns, last + fetched.columns
-    # After the last pair comes the end of the last step.
-    runs[fetched.pairs, BEGIN], runs[fetched.pairs, END] = 0, 1
-    runs[fetched.pairs, AT] = before + fetched.per_step - 1
-    return before, inside
+def is_listed(places: tuple[Range, Range], count: int, pairs: Pairs, steps: Steps) -> bool:
+    """Whether steps are listed for the places that are fetched, and those that meet the group; else make it so."""
+    key, same = steps.fetched, True
+    for at, value in enumerate((places[0][0], places[0][1], places[1][0], places[1][1], count)):
+        same = same and key[at] == value
+        key[at] = value
+    for pair in range(count):
+        same = same and key[KEY + pair] == pairs.met[pair, 0]
+        key[KEY + pair] = pairs.met[pair, 0]
+    return same
 
 
 @kernel
-def run_steps(row_class: Classes, block: int, fetched: Fetched, pairs: Pairs, lanes: Lanes, state: Words) -> None:
-    """Multiply a group by what is fetched; row_class: as `Values`.
-
-    state[block] is what waits, in lanes, of which four words are held in registers, and the cycles so far.
-    """
-    _, added, runs = pairs
-    per_step, (queue, words, top, ones, high) = fetched.per_step, lanes
-    a, b, c, d = state[block, 0], state[block, 1], state[block, 2], state[block, 3]
-    # How many values are fetched until the step in hand ends, if there is one.
-    edge, is_open, cycles, most = 0, 0, 0, (1 << int(top)) - 1
+def list_steps(
+    start: IntArray, row_class: Classes, block: int, fetched: Fetched, pairs: Pairs, steps: Steps
+) -> None:
+    """List the steps of a block behind those of the block before it; start: as `Values` of a list."""
+    per_step, (first, last) = fetched.per_step, fetched.row
+    met, _, number = pairs
+    _, of_block, spent, added, ends = steps
+    begun = ends[block - 1, STEPS] if block > 0 else 0
+    step = begun - 1  # the one in hand, of which `left` values are to come
+    slot, left, at, before, cycles = begun * per_step, 0, 0, 0, 0
     for pair in range(fetched.pairs + 1):
-        at = runs[pair, AT]
-        for value in range(runs[pair, BEGIN], runs[pair, END]):
-            if at >= edge:
-                # Steps between, whose products all fall outside, take a cycle each.
-                spent = int((at - edge + 0.5) * fetched.steps) if at - edge >= per_step else 0
-                edge += (spent + 1) * per_step
-                spent += is_open
-                room = high - queue - ones
-                while is_open:
-                    over = (a + room) | (b + room) | (c + room) | (d + room)
-                    for word in range(4, words):
-                        over |= state[block, word] + room
-                    if over & high == ZERO:
-                        break
-                    room -= ones
-                    spent += 1
-                cycles += spent
-                is_open = 1
-                # What has more than is taken keeps its highest bit; else it is emptied.
-                gone = ones * np.uint64(min(spent, most))
-                a, b, c, d = (a | high) - gone, (b | high) - gone, (c | high) - gone, (d | high) - gone
-                a, b = a & ((a & high) - ((a & high) >> top)), b & ((b & high) - ((b & high) >> top))
-                c, d = c & ((c & high) - ((c & high) >> top)), d & ((d & high) - ((d & high) >> top))
-                for word in range(4, words):
-                    left = (state[block, word] | high) - gone
-                    state[block, word] = left & ((left & high) - ((left & high) >> top))
-            if pair < fetched.pairs:
-                of = row_class[value]
-                a, b = a + added[pair, of, 0], b + added[pair, of, 1]
-                c, d = c + added[pair, of, 2], d + added[pair, of, 3]
-                for word in range(4, words):
-                    state[block, word] += added[pair, of, word]
-            at += 1
-    state[block, 0], state[block, 1], state[block, 2], state[block, 3] = a, b, c, d
-    state[block, words] += np.uint64(cycles)
+        begin, end = 0, 0
+        if pair < fetched.pairs:
+            place = met[pair, 0]
+            begin, end = start[block, place], start[block, place + 1]
+            number[pair] += end - begin
+            while place > last and not fetched.exact:
+                before += start[block, last + 1] - start[block, first]
+                first, last = first + fetched.columns, last + fetched.columns
+            until = at if fetched.exact else before + begin - start[block, first]
+        else:
+            while last <= fetched.end and not fetched.exact:
+                before += start[block, last + 1] - start[block, first]
+                first, last = first + fetched.columns, last + fetched.columns
+            ends[block, VALUES] = at if fetched.exact else before
+            until = ends[block, VALUES] + per_step - 1
+        # Products of the values between all fall outside; where they fill steps, these take a cycle each.
+        while at < until and left > 0:
+            added[slot] = 0
+            slot, left, at = slot + 1, left - 1, at + 1
+        if until - at >= per_step:
+            idle = int((until - at + 0.5) * fetched.steps)
+            at, cycles = at + idle * per_step, cycles + idle
+            if step < begun:
+                step += 1
+                of_block[step], spent[step] = block, 0
+                for _ in range(per_step):
+                    added[slot] = 0
+                    slot += 1
+            spent[step] += idle
+        if pair == fetched.pairs:
+            break
+        offset = (1 + pair) * fetched.of_pair
+        for value in range(begin - (until - at), end):
+            if left == 0:
+                step, left, cycles = step + 1, per_step, cycles + 1
+                of_block[step], spent[step] = block, 1
+            added[slot] = offset + row_class[value] * fetched.of_class if value >= begin else 0
+            slot, left, at = slot + 1, left - 1, at + 1
+    ends[block, STEPS], ends[block, CYCLES] = step + 1, cycles
+
+
+@kernel
+def take_products(state: Words, block: int, spent: int, lanes: Lanes) -> None:
+    """Spend cycles, and more until no bank has more than may wait; count those."""
+    queue, words, top, ones, high = lanes
+    room, taken = high - queue - ones, spent
+    while True:
+        over = ZERO
+        for word in range(words):
+            over |= state[block, word] + room
+        if over & high == ZERO:
+            break
+        room -= ones
+        taken += 1
+    # What has more than is taken keeps its highest bit; else it is emptied.
+    gone = ones * np.uint64(min(taken, (1 << int(top)) - 1))
+    for word in range(words):
+        left = (state[block, word] | high) - gone
+        state[block, word] = left & ((left & high) - ((left & high) >> top))
+    state[block, words] += np.uint64(taken - spent)
+
+
+@kernel
+def run_steps(count: int, per_step: int, pairs: Pairs, steps: Steps, lanes: Lanes, state: Words) -> None:
+    """Multiply a group by what is fetched, where all banks are in four words.
+
+    state[block] is what waits, in lanes, and the cycles so far.
+    """
+    queue, _, top, ones, high = lanes
+    waiting, room, all_but_one, slot = pairs.added, high - queue - ones, high - ones, ZERO
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    for step in range(np.uint64(0), np.uint64(count)):
+        a, b, c, d = ZERO, ZERO, ZERO, ZERO
+        for _ in range(per_step):
+            at = np.uint64(steps.added[slot])
+            slot += one
+            a, b, c, d = a + waiting[at], b + waiting[at + one], c + waiting[at + two], d + waiting[at + three]
+        block = np.uint64(steps.block[step])
+        a, b, c, d = a + state[block, 0], b + state[block, 1], c + state[block, 2], d + state[block, 3]
+        # All at once: often no bank has more than may wait, and no bits of several make it seem so.
+        if steps.spent[step] == one and ((a | b | c | d) + room) & high == ZERO:
+            state[block, 0] = a - ((a + all_but_one & high) >> top)
+            state[block, 1] = b - ((b + all_but_one & high) >> top)
+            state[block, 2] = c - ((c + all_but_one & high) >> top)
+            state[block, 3] = d - ((d + all_but_one & high) >> top)
+        else:
+            state[block, 0], state[block, 1], state[block, 2], state[block, 3] = a, b, c, d
+            take_products(state, np.int64(block), np.int64(steps.spent[step]), lanes)
+
+
+@kernel
+def run_wide_steps(count: int, per_step: int, pairs: Pairs, steps: Steps, lanes: Lanes, state: Words) -> None:
+    """The same for any number of words."""
+    for step in range(count):
+        block = np.int64(steps.block[step])
+        for slot in range(step * per_step, (step + 1) * per_step):
+            for word in range(lanes.words):
+                state[block, word] += pairs.added[np.int64(steps.added[slot]) + word]
+        take_products(state, block, np.int64(steps.spent[step]), lanes)
 
 
 @kernel
 def multiply_visit(
     found: tuple[IntArray, int], grid: Grid, visit: int, values: tuple[IntArray, Classes],
-    settings: tuple[Array, Banks, Pairs], work: tuple[Words, IntArray],
+    settings: tuple[Array, Banks, Pairs, Steps], work: tuple[Words, IntArray],
 ) -> None:  # fmt: skip
     """Multiply the values found on a visit by places; values: as `Values` of a list; work: state, and products."""
     (coordinates, count), (outer, inner, visits), (start, row_class) = found, grid, values
-    (array, banks, pairs), (state, products) = settings, work
-    columns, exact, axes = inner.shape[1] - RESULTS, array.fetched == EXACT, (outer, inner)
+    (array, banks, pairs, steps), (state, products) = settings, work
+    columns, exact, axes, blocks = inner.shape[1] - RESULTS, array.fetched == EXACT, (outer, inner), state.shape[0]
     every = (
         (visits[visit, OUTER_PLACES], visits[visit, OUTER_PLACES + 1]),
         (visits[visit, INNER_PLACES], visits[visit, INNER_PLACES + 1]),
     )
-    steps = 1 / array.per_step
+    of_value = 1 / array.per_step
     for first in range(0, count, array.at_once):
         group = (first, min(first + array.at_once, count) - 1)
         met = (met_range(outer, coordinates, 0, group, every[0]), met_range(inner, coordinates, 1, group, every[1]))
@@ -284,28 +345,43 @@ def multiply_visit(
         rows, row = every if array.fetched == EVERY else met
         if rows[0] > rows[1] or row[0] > row[1]:
             continue
-        fetched = Fetched(
-            paired, exact, (rows[0] * columns + row[0], rows[0] * columns + row[1]), rows[1] * columns + row[1],
-            columns, array.per_step, steps,
-        )  # fmt: skip
-        for block in range(state.shape[0]):
-            number, inside = list_fetched(start, block, fetched, pairs)
-            run_steps(row_class, block, fetched, pairs, banks.lanes, state)
-            # Where each pair is checked by itself, those that fall outside are not multiplied.
-            products[0] += inside if exact else number * (group[1] + 1 - group[0])
-            products[1] += inside
+        if not is_listed((rows, row), paired, pairs, steps):
+            fetched = Fetched(
+                paired, exact, (rows[0] * columns + row[0], rows[0] * columns + row[1]), rows[1] * columns + row[1],
+                columns, array.per_step, of_value, banks.one.shape[1], banks.lanes.words,
+            )  # fmt: skip
+            for pair in range(paired):
+                pairs.number[pair] = 0
+            for block in range(blocks):
+                list_steps(start, row_class, block, fetched, pairs, steps)
+        if banks.lanes.words == 4:
+            run_steps(steps.ends[blocks - 1, STEPS], array.per_step, pairs, steps, banks.lanes, state)
+        else:
+            run_wide_steps(steps.ends[blocks - 1, STEPS], array.per_step, pairs, steps, banks.lanes, state)
+        number = 0
+        for block in range(blocks):
+            number += steps.ends[block, VALUES]
+            state[block, banks.lanes.words] += np.uint64(steps.ends[block, CYCLES])
+        inside = 0
+        for pair in range(paired):
+            inside += pairs.met[pair, 1] * pairs.number[pair]
+        # Where each pair is checked by itself, those that fall outside are not multiplied.
+        products[0] += inside if exact else number * (group[1] + 1 - group[0])
+        products[1] += inside
 
 
 @kernel
 def drain_banks(state: Words, lanes: Lanes) -> None:
     """Let all products be added."""
-    bits = np.int64(lanes.top) + 1
+    lane = ALL >> (np.uint64(63) - lanes.top)
     for block in range(state.shape[0]):
         most = ZERO
         for word in range(lanes.words):
-            for lane in range(0, 64, bits):
-                most = max(most, state[block, word] >> np.uint64(lane) & (ALL >> np.uint64(64 - bits)))
+            left = state[block, word]
             state[block, word] = ZERO
+            while left != ZERO:
+                most = max(most, left & lane)
+                left = left >> lanes.top >> ONE
         state[block, lanes.words] += most
 
 
@@ -320,12 +396,13 @@ def is_repeated(state: Words, before: Words) -> bool:
 
 
 @kernel
-def begin_channel(state: Words, before: Words, products: IntArray) -> None:
-    """Count from zero, and keep what waits."""
+def begin_channel(state: Words, before: Words, products: IntArray, keeps: bool) -> None:
+    """Count from zero, and keep what waits if that is needed."""
     products[:] = 0
     for block in range(state.shape[0]):
-        for word in range(state.shape[1]):
-            before[block, word] = state[block, word]
+        if keeps:
+            for word in range(state.shape[1]):
+                before[block, word] = state[block, word]
         state[block, state.shape[1] - 1] = ZERO
 
 
@@ -338,33 +415,51 @@ def multiply_image(
     An image of a single channel stands for as many that are alike as `work` has. Source: SCNN (ISCA 2017), §3.
     """
     channels, visits, places, lanes = work.cycles.shape[1], grid.visits, values.start.shape[2] - 1, banks.lanes
+    alike = image.shape[0] < channels
+    lists, blocks = values.start.shape[:2]
+    most = 0
+    for which in range(lists):
+        most = max(most, values.start[which, blocks - 1, places] - values.start[which, 0, 0])
+    # In each block the last step may not be full, and there may be one before any that has a result.
+    most = most // array.per_step + 2 * blocks
     found = np.empty((image.shape[1] * image.shape[2], 2), dtype=np.int64)
     pairs = Pairs(
         np.empty((places, 2), dtype=np.int64),
-        np.empty((places, banks.one.shape[1], lanes.words), dtype=np.uint64),
-        np.empty((places + 1, 3), dtype=np.int64),
+        np.zeros((1 + places) * banks.one.shape[1], dtype=np.uint64),
+        np.empty(places, dtype=np.int64),
     )
-    state = np.zeros((work.cycles.shape[0], lanes.words + 1), dtype=np.uint64)
-    before, products = np.zeros(state.shape, dtype=np.uint64), np.zeros(2, dtype=np.int64)
-    first = 0
-    while first < visits.shape[0]:
-        tile, last = visits[first, TILE], first
-        while last < visits.shape[0] and visits[last, TILE] == tile:
-            last += 1
-        for channel in range(channels):
+    steps = Steps(
+        np.empty(KEY + places, dtype=np.int64), np.empty(most, dtype=np.uint32), np.empty(most, dtype=np.uint32),
+        np.empty(most * array.per_step, dtype=np.uint32), np.empty((blocks, 3), dtype=np.int64),
+    )  # fmt: skip
+    tiles = work.cycles.shape[2]
+    state = np.zeros((tiles, blocks, lanes.words + 1), dtype=np.uint64)
+    before, products = np.zeros(state.shape, dtype=np.uint64), np.zeros((tiles, 2), dtype=np.int64)
+    # All tiles of a channel in turn: they fetch the same.
+    for channel in range(channels):
+        if lists > 1 or channel == 0:
+            steps.fetched[KEY - 1] = -1
+        of_list = (values.start[min(channel, lists - 1)], values.row_class)
+        first = 0
+        while first < visits.shape[0]:
+            tile, last = visits[first, TILE], first
+            while last < visits.shape[0] and visits[last, TILE] == tile:
+                last += 1
+            of_tile = state[tile]
             # What begins as the one before it began goes as that went.
-            if channel == 0 or image.shape[0] == channels or not is_repeated(state, before):
-                begin_channel(state, before, products)
-                of_list = (values.start[min(channel, values.start.shape[0] - 1)], values.row_class)
+            if channel == 0 or not alike or not is_repeated(of_tile, before[tile]):
+                begin_channel(of_tile, before[tile], products[tile], alike)
                 for visit in range(first, last):
                     count = gather_values(image, min(channel, image.shape[0] - 1), grid, visit, found)
-                    multiply_visit((found, count), grid, visit, of_list, (array, banks, pairs), (state, products))
+                    multiply_visit(
+                        (found, count), grid, visit, of_list, (array, banks, pairs, steps), (of_tile, products[tile])
+                    )
                 if not array.runs_on or channel == channels - 1:
-                    drain_banks(state, lanes)
+                    drain_banks(of_tile, lanes)
             elif channel == channels - 1:
-                drain_banks(state, lanes)
-            for block in range(state.shape[0]):
-                work.cycles[block, channel, tile] = state[block, lanes.words]
-            work.products[0] += products[0]
-            work.products[1] += products[1]
-        first = last
+                drain_banks(of_tile, lanes)
+            for block in range(blocks):
+                work.cycles[block, channel, tile] = of_tile[block, lanes.words]
+            work.products[0] += products[tile, 0]
+            work.products[1] += products[tile, 1]
+            first = last

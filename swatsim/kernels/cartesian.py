@@ -29,7 +29,9 @@ EVERY, BETWEEN, EXACT = 0, 1, 2
 PHASE, FIRST_MET, LAST_MET, RESULTS = range(4)
 TILE, OUTER, INNER, OUTER_PHASE, INNER_PHASE, OUTER_PLACES, INNER_PLACES = 0, 1, 3, 5, 6, 7, 9
 KEY = 5  # of `Steps.fetched`, before the places that meet
+# Columns of `Steps.ends`.
 STEPS, VALUES, CYCLES = range(3)
+WORDS = 4  # of lanes where they are few
 ZERO = np.uint64(0)
 
 
@@ -123,6 +125,17 @@ class Fetched(NamedTuple):
     of_class: int
 
 
+class Progress(NamedTuple):
+    """What PEs have done so far, and what is made anew for each visit or group."""
+
+    state: Words  # [tile, block, word]: what waits, in lanes; behind it, cycles of the channel
+    before: Words  # [tile, block, word]: what waited when the channel began, if a channel may be as the one before it
+    products: IntArray  # [tile, 2]: of the channel
+    found: IntArray  # [value, 2]: coordinates of the values of a visit
+    pairs: Pairs
+    steps: Steps
+
+
 @kernel
 def list_values(operand: Operand, block_rows: int, row_class: Classes, values: Values) -> None:
     """Collect the values that are present; row_class: of each row."""
@@ -169,16 +182,15 @@ def met_range(axis: IntArray, found: IntArray, which: int, group: Range, whole: 
 
 @kernel
 def pair_group(
-    axes: tuple[IntArray, IntArray], found: IntArray, banks: Banks, group: Range, places: tuple[Range, Range],
-    pairs: Pairs,
+    outer: IntArray, inner: IntArray, found: IntArray, banks: Banks, group: Range, outer_places: Range,
+    inner_places: Range, pairs: Pairs,
 ) -> int:  # fmt: skip
     """Find the places in two ranges that meet a group; return how many."""
-    outer, inner = axes
     one, result_class, _ = banks
     met, added, _ = pairs
     count, size = 0, one.shape[1]
-    for outer_place in range(places[0][0], places[0][1] + 1):
-        for inner_place in range(places[1][0], places[1][1] + 1):
+    for outer_place in range(outer_places[0], outer_places[1] + 1):
+        for inner_place in range(inner_places[0], inner_places[1] + 1):
             meeting, to = 0, (1 + count) * size
             for value in range(group[0], group[1] + 1):
                 y = outer[found[value, 0], RESULTS + outer_place]
@@ -199,211 +211,211 @@ def pair_group(
 
 
 @kernel
-def is_listed(places: tuple[Range, Range], count: int, pairs: Pairs, steps: Steps) -> bool:
+def is_listed(rows: Range, row: Range, count: int, pairs: Pairs, steps: Steps) -> bool:
     """Whether steps are listed for the places that are fetched, and those that meet the group; else make it so."""
-    key, same = steps.fetched, True
-    for at, value in enumerate((places[0][0], places[0][1], places[1][0], places[1][1], count)):
-        same = same and key[at] == value
-        key[at] = value
+    (met, _, _), key = pairs, steps.fetched
+    same = key[4] == count and key[0] == rows[0] and key[1] == rows[1] and key[2] == row[0] and key[3] == row[1]
     for pair in range(count):
-        same = same and key[KEY + pair] == pairs.met[pair, 0]
-        key[KEY + pair] = pairs.met[pair, 0]
+        same = same and key[KEY + pair] == met[pair, 0]
+    if not same:
+        key[0], key[1], key[2], key[3], key[4] = rows[0], rows[1], row[0], row[1], count
+        for pair in range(count):
+            key[KEY + pair] = met[pair, 0]
     return same
 
 
 @kernel
-def list_steps(
-    start: IntArray, row_class: Classes, block: int, fetched: Fetched, pairs: Pairs, steps: Steps
-) -> None:
-    """List the steps of a block behind those of the block before it; start: as `Values` of a list."""
-    per_step, (first, last) = fetched.per_step, fetched.row
-    met, _, number = pairs
+def list_steps(start: IntArray, row_class: Classes, fetched: Fetched, pairs: Pairs, steps: Steps) -> None:
+    """List the steps of all blocks; start, row_class: as `Values` of a list."""
+    per_step, (met, _, number) = fetched.per_step, pairs
     _, of_block, spent, added, ends = steps
-    begun = ends[block - 1, STEPS] if block > 0 else 0
-    step = begun - 1  # the one in hand, of which `left` values are to come
-    slot, left, at, before, cycles = begun * per_step, 0, 0, 0, 0
-    for pair in range(fetched.pairs + 1):
-        begin, end = 0, 0
-        if pair < fetched.pairs:
-            place = met[pair, 0]
-            begin, end = start[block, place], start[block, place + 1]
-            number[pair] += end - begin
-            while place > last and not fetched.exact:
+    step, slot = -1, 0  # the one in hand, of which `left` values are to come, and where the next one goes
+    for pair in range(fetched.pairs):
+        number[pair] = 0
+    for block in range(start.shape[0]):
+        (first, last), begun = fetched.row, step
+        left, at, before, cycles = 0, 0, 0, 0
+        for pair in range(fetched.pairs + 1):
+            # After the last pair come the rest of what is fetched, and the end of the last step.
+            is_pair = pair < fetched.pairs
+            place = met[pair, 0] if is_pair else fetched.end + 1
+            begin, end = (start[block, place], start[block, place + 1]) if is_pair else (0, 0)
+            offset = (1 + pair) * fetched.of_pair
+            while (place > last if is_pair else last <= fetched.end) and not fetched.exact:
                 before += start[block, last + 1] - start[block, first]
                 first, last = first + fetched.columns, last + fetched.columns
-            until = at if fetched.exact else before + begin - start[block, first]
-        else:
-            while last <= fetched.end and not fetched.exact:
-                before += start[block, last + 1] - start[block, first]
-                first, last = first + fetched.columns, last + fetched.columns
-            ends[block, VALUES] = at if fetched.exact else before
-            until = ends[block, VALUES] + per_step - 1
-        # Products of the values between all fall outside; where they fill steps, these take a cycle each.
-        while at < until and left > 0:
-            added[slot] = 0
-            slot, left, at = slot + 1, left - 1, at + 1
-        if until - at >= per_step:
-            idle = int((until - at + 0.5) * fetched.steps)
-            at, cycles = at + idle * per_step, cycles + idle
-            if step < begun:
-                step += 1
-                of_block[step], spent[step] = block, 0
-                for _ in range(per_step):
-                    added[slot] = 0
-                    slot += 1
-            spent[step] += idle
-        if pair == fetched.pairs:
-            break
-        offset = (1 + pair) * fetched.of_pair
-        for value in range(begin - (until - at), end):
-            if left == 0:
-                step, left, cycles = step + 1, per_step, cycles + 1
-                of_block[step], spent[step] = block, 1
-            added[slot] = offset + row_class[value] * fetched.of_class if value >= begin else 0
-            slot, left, at = slot + 1, left - 1, at + 1
-    ends[block, STEPS], ends[block, CYCLES] = step + 1, cycles
+            until = at if fetched.exact else before
+            if is_pair:
+                number[pair] += end - begin
+                until += 0 if fetched.exact else begin - start[block, first]
+            else:
+                ends[block, VALUES] = until
+                until += per_step - 1
+            # Products of the values between all fall outside; where they fill steps, these take a cycle each.
+            while at < until and left > 0:
+                added[slot] = 0
+                slot, left, at = slot + 1, left - 1, at + 1
+            if until - at >= per_step:
+                idle = int((until - at + 0.5) * fetched.steps)
+                at, cycles = at + idle * per_step, cycles + idle
+                if step == begun:
+                    step += 1
+                    of_block[step], spent[step] = block, 0
+                    for _ in range(per_step):
+                        added[slot] = 0
+                        slot += 1
+                spent[step] += idle
+            for value in range(begin - (until - at) if is_pair else end, end):
+                if left == 0:
+                    step, left, cycles = step + 1, per_step, cycles + 1
+                    of_block[step], spent[step] = block, 1
+                added[slot] = offset + row_class[value] * fetched.of_class if value >= begin else 0
+                slot, left, at = slot + 1, left - 1, at + 1
+        ends[block, STEPS], ends[block, CYCLES] = step + 1, cycles
 
 
 @kernel
-def take_products(state: Words, block: int, spent: int, lanes: Lanes) -> None:
-    """Spend cycles, and more until no bank has more than may wait; count those."""
-    queue, words, top, ones, high = lanes
-    room, taken = high - queue - ones, spent
-    while True:
-        over = ZERO
-        for word in range(words):
-            over |= state[block, word] + room
-        if over & high == ZERO:
-            break
-        room -= ones
-        taken += 1
-    # What has more than is taken keeps its highest bit; else it is emptied.
-    gone = ones * np.uint64(min(taken, (1 << int(top)) - 1))
-    for word in range(words):
-        left = (state[block, word] | high) - gone
-        state[block, word] = left & ((left & high) - ((left & high) >> top))
-    state[block, words] += np.uint64(taken - spent)
+def run_steps(count: int, per_step: int, pairs: Pairs, steps: Steps, lanes: Lanes, state: Words, tile: int) -> None:
+    """Multiply a group by what is fetched, in `count` steps.
 
-
-@kernel
-def run_steps(count: int, per_step: int, pairs: Pairs, steps: Steps, lanes: Lanes, state: Words) -> None:
-    """Multiply a group by what is fetched, where all banks are in four words.
-
-    state[block] is what waits, in lanes, and the cycles so far.
+    state[tile, block] is what waits, in lanes, and the cycles so far.
     """
-    queue, _, top, ones, high = lanes
-    waiting, room, all_but_one, slot = pairs.added, high - queue - ones, high - ones, ZERO
-    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    (queue, words, top, ones, high), (_, waiting, _), (_, of_block, spent, added, _) = lanes, pairs, steps
+    room, all_but_one, most = high - queue - ones, high - ones, (1 << int(top)) - 1
+    two, three, slot = np.uint64(2), np.uint64(3), ZERO
     for step in range(np.uint64(0), np.uint64(count)):
-        a, b, c, d = ZERO, ZERO, ZERO, ZERO
-        for _ in range(per_step):
-            at = np.uint64(steps.added[slot])
-            slot += one
-            a, b, c, d = a + waiting[at], b + waiting[at + one], c + waiting[at + two], d + waiting[at + three]
-        block = np.uint64(steps.block[step])
-        a, b, c, d = a + state[block, 0], b + state[block, 1], c + state[block, 2], d + state[block, 3]
-        # All at once: often no bank has more than may wait, and no bits of several make it seem so.
-        if steps.spent[step] == one and ((a | b | c | d) + room) & high == ZERO:
-            state[block, 0] = a - ((a + all_but_one & high) >> top)
-            state[block, 1] = b - ((b + all_but_one & high) >> top)
-            state[block, 2] = c - ((c + all_but_one & high) >> top)
-            state[block, 3] = d - ((d + all_but_one & high) >> top)
+        block, cycles, done = np.uint64(of_block[step]), np.int64(spent[step]), False
+        if words == WORDS:
+            a, b, c, d = ZERO, ZERO, ZERO, ZERO
+            for _value in range(per_step):
+                at = np.uint64(added[slot])
+                slot += ONE
+                a, b, c, d = a + waiting[at], b + waiting[at + ONE], c + waiting[at + two], d + waiting[at + three]
+            a, b = a + state[tile, block, 0], b + state[tile, block, 1]
+            c, d = c + state[tile, block, 2], d + state[tile, block, 3]
+            # Where no bank has more than may wait, and no bits of several make it seem so, the others lose one each.
+            if cycles == 1 and ((a | b | c | d) + room) & high == ZERO:
+                a, b = a - ((a + all_but_one & high) >> top), b - ((b + all_but_one & high) >> top)
+                c, d = c - ((c + all_but_one & high) >> top), d - ((d + all_but_one & high) >> top)
+                done = True
+            state[tile, block, 0], state[tile, block, 1] = a, b
+            state[tile, block, 2], state[tile, block, 3] = c, d
         else:
-            state[block, 0], state[block, 1], state[block, 2], state[block, 3] = a, b, c, d
-            take_products(state, np.int64(block), np.int64(steps.spent[step]), lanes)
+            for _value in range(per_step):
+                for word in range(words):
+                    state[tile, block, word] += waiting[np.int64(added[slot]) + word]
+                slot += ONE
+        if not done:
+            still, waits = room, True
+            while waits:
+                over = ZERO
+                for word in range(words):
+                    over |= state[tile, block, word] + still
+                waits = over & high != ZERO
+                if waits:
+                    still -= ones
+                    cycles += 1
+            # What has more than is taken keeps its highest bit; else it is emptied.
+            gone = ones * np.uint64(min(cycles, most))
+            for word in range(words):
+                left = (state[tile, block, word] | high) - gone
+                state[tile, block, word] = left & ((left & high) - ((left & high) >> top))
+            state[tile, block, words] += np.uint64(cycles - np.int64(spent[step]))
 
 
 @kernel
-def run_wide_steps(count: int, per_step: int, pairs: Pairs, steps: Steps, lanes: Lanes, state: Words) -> None:
-    """The same for any number of words."""
-    for step in range(count):
-        block = np.int64(steps.block[step])
-        for slot in range(step * per_step, (step + 1) * per_step):
-            for word in range(lanes.words):
-                state[block, word] += pairs.added[np.int64(steps.added[slot]) + word]
-        take_products(state, block, np.int64(steps.spent[step]), lanes)
-
-
-@kernel
-def multiply_visit(
-    found: tuple[IntArray, int], grid: Grid, visit: int, values: tuple[IntArray, Classes],
-    settings: tuple[Array, Banks, Pairs, Steps], work: tuple[Words, IntArray],
-) -> None:  # fmt: skip
-    """Multiply the values found on a visit by places; values: as `Values` of a list; work: state, and products."""
-    (coordinates, count), (outer, inner, visits), (start, row_class) = found, grid, values
-    (array, banks, pairs, steps), (state, products) = settings, work
-    columns, exact, axes, blocks = inner.shape[1] - RESULTS, array.fetched == EXACT, (outer, inner), state.shape[0]
-    every = (
-        (visits[visit, OUTER_PLACES], visits[visit, OUTER_PLACES + 1]),
-        (visits[visit, INNER_PLACES], visits[visit, INNER_PLACES + 1]),
-    )
-    of_value = 1 / array.per_step
-    for first in range(0, count, array.at_once):
-        group = (first, min(first + array.at_once, count) - 1)
-        met = (met_range(outer, coordinates, 0, group, every[0]), met_range(inner, coordinates, 1, group, every[1]))
-        paired = pair_group(axes, coordinates, banks, group, met, pairs)
-        rows, row = every if array.fetched == EVERY else met
-        if rows[0] > rows[1] or row[0] > row[1]:
-            continue
-        if not is_listed((rows, row), paired, pairs, steps):
-            fetched = Fetched(
-                paired, exact, (rows[0] * columns + row[0], rows[0] * columns + row[1]), rows[1] * columns + row[1],
-                columns, array.per_step, of_value, banks.one.shape[1], banks.lanes.words,
-            )  # fmt: skip
-            for pair in range(paired):
-                pairs.number[pair] = 0
-            for block in range(blocks):
-                list_steps(start, row_class, block, fetched, pairs, steps)
-        if banks.lanes.words == 4:
-            run_steps(steps.ends[blocks - 1, STEPS], array.per_step, pairs, steps, banks.lanes, state)
-        else:
-            run_wide_steps(steps.ends[blocks - 1, STEPS], array.per_step, pairs, steps, banks.lanes, state)
-        number = 0
-        for block in range(blocks):
-            number += steps.ends[block, VALUES]
-            state[block, banks.lanes.words] += np.uint64(steps.ends[block, CYCLES])
-        inside = 0
-        for pair in range(paired):
-            inside += pairs.met[pair, 1] * pairs.number[pair]
-        # Where each pair is checked by itself, those that fall outside are not multiplied.
-        products[0] += inside if exact else number * (group[1] + 1 - group[0])
-        products[1] += inside
-
-
-@kernel
-def drain_banks(state: Words, lanes: Lanes) -> None:
+def drain_banks(state: Words, tile: int, lanes: Lanes) -> None:
     """Let all products be added."""
     lane = ALL >> (np.uint64(63) - lanes.top)
-    for block in range(state.shape[0]):
+    for block in range(state.shape[1]):
         most = ZERO
         for word in range(lanes.words):
-            left = state[block, word]
-            state[block, word] = ZERO
+            left = state[tile, block, word]
+            state[tile, block, word] = ZERO
             while left != ZERO:
                 most = max(most, left & lane)
                 left = left >> lanes.top >> ONE
-        state[block, lanes.words] += most
+        state[tile, block, lanes.words] += most
 
 
 @kernel
-def is_repeated(state: Words, before: Words) -> bool:
+def is_repeated(state: Words, before: Words, tile: int) -> bool:
     """Whether the same products wait."""
     same = True
-    for block in range(state.shape[0]):
-        for word in range(state.shape[1] - 1):
-            same = same and state[block, word] == before[block, word]
+    for block in range(state.shape[1]):
+        for word in range(state.shape[2] - 1):
+            same = same and state[tile, block, word] == before[tile, block, word]
     return same
 
 
 @kernel
-def begin_channel(state: Words, before: Words, products: IntArray, keeps: bool) -> None:
-    """Count from zero, and keep what waits if that is needed."""
-    products[:] = 0
-    for block in range(state.shape[0]):
-        if keeps:
-            for word in range(state.shape[1]):
-                before[block, word] = state[block, word]
-        state[block, state.shape[1] - 1] = ZERO
+def begin_channel(state: Words, before: Words, products: IntArray, tile: int) -> None:
+    """Count from zero, and keep what waits, if there is room."""
+    products[tile, 0] = products[tile, 1] = 0
+    for block in range(state.shape[1]):
+        if before.size > 0:
+            for word in range(state.shape[2] - 1):
+                before[tile, block, word] = state[tile, block, word]
+        state[tile, block, state.shape[2] - 1] = ZERO
+
+
+@kernel
+def multiply_channel(
+    image: NDArray[np.uint8], channel: int, grid: Grid, start: IntArray, row_class: Classes,
+    banks: Banks, array: Array, progress: Progress, work: Work,
+) -> None:  # fmt: skip
+    """Multiply a channel by places, tile by tile; start, row_class: as `Values` of a list."""
+    outer, inner, visits = grid
+    state, before, products, found, pairs, steps = progress
+    at_once, per_step, mode, runs_on = array
+    met, _, number = pairs
+    ends, lanes, (cycles, total) = steps.ends, banks.lanes, work
+    channels, blocks, words = cycles.shape[1], state.shape[1], lanes.words
+    columns, exact, size, of_value = inner.shape[1] - RESULTS, mode == EXACT, banks.one.shape[1], 1 / per_step
+    which, tile, repeated = min(channel, image.shape[0] - 1), -1, False
+    for visit in range(visits.shape[0]):
+        if visit == 0 or visits[visit, TILE] != tile:
+            tile = visits[visit, TILE]
+            # What begins as the one before it began goes as that went.
+            repeated = channel > 0 and image.shape[0] < channels and is_repeated(state, before, tile)
+            if not repeated:
+                begin_channel(state, before, products, tile)
+        count = 0 if repeated else gather_values(image, which, grid, visit, found)
+        every = (
+            (visits[visit, OUTER_PLACES], visits[visit, OUTER_PLACES + 1]),
+            (visits[visit, INNER_PLACES], visits[visit, INNER_PLACES + 1]),
+        )
+        for first in range(0, count, at_once):
+            group = (first, min(first + at_once, count) - 1)
+            met_outer = met_range(outer, found, 0, group, every[0])
+            met_inner = met_range(inner, found, 1, group, every[1])
+            paired = pair_group(outer, inner, found, banks, group, met_outer, met_inner, pairs)
+            rows = every[0] if mode == EVERY else met_outer
+            row = every[1] if mode == EVERY else met_inner
+            if rows[0] <= rows[1] and row[0] <= row[1]:
+                if not is_listed(rows, row, paired, pairs, steps):
+                    fetched = Fetched(
+                        paired, exact, (rows[0] * columns + row[0], rows[0] * columns + row[1]),
+                        rows[1] * columns + row[1], columns, per_step, of_value, size, words,
+                    )  # fmt: skip
+                    list_steps(start, row_class, fetched, pairs, steps)
+                run_steps(ends[blocks - 1, STEPS], per_step, pairs, steps, lanes, state, tile)
+                fetched_values, inside = 0, 0
+                for block in range(blocks):
+                    fetched_values += ends[block, VALUES]
+                    state[tile, block, words] += np.uint64(ends[block, CYCLES])
+                for pair in range(paired):
+                    inside += met[pair, 1] * number[pair]
+                # Where each pair is checked by itself, those that fall outside are not multiplied.
+                products[tile, 0] += inside if exact else fetched_values * (group[1] + 1 - group[0])
+                products[tile, 1] += inside
+        if visit + 1 == visits.shape[0] or visits[visit + 1, TILE] != tile:
+            if channel == channels - 1 or not (runs_on or repeated):
+                drain_banks(state, tile, lanes)
+            for block in range(blocks):
+                cycles[block, channel, tile] = state[tile, block, words]
+            total[0] += products[tile, 0]
+            total[1] += products[tile, 1]
 
 
 @kernel
@@ -414,52 +426,30 @@ def multiply_image(
 
     An image of a single channel stands for as many that are alike as `work` has. Source: SCNN (ISCA 2017), §3.
     """
-    channels, visits, places, lanes = work.cycles.shape[1], grid.visits, values.start.shape[2] - 1, banks.lanes
-    alike = image.shape[0] < channels
-    lists, blocks = values.start.shape[:2]
-    most = 0
+    channels, tiles, places, words = *work.cycles.shape[1:], values.start.shape[2] - 1, banks.lanes.words
+    lists, blocks, most = values.start.shape[0], values.start.shape[1], 0
     for which in range(lists):
         most = max(most, values.start[which, blocks - 1, places] - values.start[which, 0, 0])
     # In each block the last step may not be full, and there may be one before any that has a result.
     most = most // array.per_step + 2 * blocks
-    found = np.empty((image.shape[1] * image.shape[2], 2), dtype=np.int64)
-    pairs = Pairs(
-        np.empty((places, 2), dtype=np.int64),
-        np.zeros((1 + places) * banks.one.shape[1], dtype=np.uint64),
-        np.empty(places, dtype=np.int64),
-    )
-    steps = Steps(
-        np.empty(KEY + places, dtype=np.int64), np.empty(most, dtype=np.uint32), np.empty(most, dtype=np.uint32),
-        np.empty(most * array.per_step, dtype=np.uint32), np.empty((blocks, 3), dtype=np.int64),
+    progress = Progress(
+        np.zeros((tiles, blocks, words + 1), dtype=np.uint64),
+        np.zeros((tiles if image.shape[0] < channels else 0, blocks, words), dtype=np.uint64),
+        np.zeros((tiles, 2), dtype=np.int64),
+        np.empty((image.shape[1] * image.shape[2], 2), dtype=np.int64),
+        Pairs(
+            np.empty((places, 2), dtype=np.int64),
+            np.zeros((1 + places) * banks.one.shape[1], dtype=np.uint64),
+            np.empty(places, dtype=np.int64),
+        ),
+        Steps(
+            np.empty(KEY + places, dtype=np.int64), np.empty(most, dtype=np.uint32), np.empty(most, dtype=np.uint32),
+            np.empty(most * array.per_step, dtype=np.uint32), np.empty((blocks, 3), dtype=np.int64),
+        ),
     )  # fmt: skip
-    tiles = work.cycles.shape[2]
-    state = np.zeros((tiles, blocks, lanes.words + 1), dtype=np.uint64)
-    before, products = np.zeros(state.shape, dtype=np.uint64), np.zeros((tiles, 2), dtype=np.int64)
-    # All tiles of a channel in turn: they fetch the same.
+    # All tiles in turn: they fetch the same.
     for channel in range(channels):
         if lists > 1 or channel == 0:
-            steps.fetched[KEY - 1] = -1
-        of_list = (values.start[min(channel, lists - 1)], values.row_class)
-        first = 0
-        while first < visits.shape[0]:
-            tile, last = visits[first, TILE], first
-            while last < visits.shape[0] and visits[last, TILE] == tile:
-                last += 1
-            of_tile = state[tile]
-            # What begins as the one before it began goes as that went.
-            if channel == 0 or not alike or not is_repeated(of_tile, before[tile]):
-                begin_channel(of_tile, before[tile], products[tile], alike)
-                for visit in range(first, last):
-                    count = gather_values(image, min(channel, image.shape[0] - 1), grid, visit, found)
-                    multiply_visit(
-                        (found, count), grid, visit, of_list, (array, banks, pairs, steps), (of_tile, products[tile])
-                    )
-                if not array.runs_on or channel == channels - 1:
-                    drain_banks(of_tile, lanes)
-            elif channel == channels - 1:
-                drain_banks(of_tile, lanes)
-            for block in range(blocks):
-                work.cycles[block, channel, tile] = of_tile[block, lanes.words]
-            work.products[0] += products[tile, 0]
-            work.products[1] += products[tile, 1]
-            first = last
+            progress.steps.fetched[KEY - 1] = -1
+        of_list = values.start[min(channel, lists - 1)]
+        multiply_channel(image, channel, grid, of_list, values.row_class, banks, array, progress, work)

@@ -31,7 +31,7 @@ TILE, OUTER, INNER, OUTER_PHASE, INNER_PHASE, OUTER_PLACES, INNER_PLACES = 0, 1,
 KEY = 5  # of `Steps.fetched`, before the places that meet
 # Columns of `Steps.ends`.
 STEPS, VALUES, CYCLES = range(3)
-WORDS = 4  # of lanes where they are few
+FEW = 4  # words and values that are added at once
 ZERO = np.uint64(0)
 
 
@@ -182,11 +182,11 @@ def met_range(axis: IntArray, found: IntArray, which: int, group: Range, whole: 
 
 @kernel
 def pair_group(
-    outer: IntArray, inner: IntArray, found: IntArray, banks: Banks, group: Range, outer_places: Range,
-    inner_places: Range, pairs: Pairs,
+    axes: tuple[IntArray, IntArray], found: IntArray, banks: Banks, group: Range, places: tuple[Range, Range],
+    pairs: Pairs,
 ) -> int:  # fmt: skip
     """Find the places in two ranges that meet a group; return how many."""
-    one, result_class, _ = banks
+    (outer, inner), (one, result_class, _), (outer_places, inner_places) = axes, banks, places
     met, added, _ = pairs
     count, size = 0, one.shape[1]
     for outer_place in range(outer_places[0], outer_places[1] + 1):
@@ -275,24 +275,27 @@ def list_steps(start: IntArray, row_class: Classes, fetched: Fetched, pairs: Pai
 
 
 @kernel
-def run_steps(count: int, per_step: int, pairs: Pairs, steps: Steps, lanes: Lanes, state: Words, tile: int) -> None:
-    """Multiply a group by what is fetched, in `count` steps.
+def run_steps(per_step: int, pairs: Pairs, steps: Steps, lanes: Lanes, state: Words, tile: int) -> None:
+    """Multiply a group by what is fetched.
 
     state[tile, block] is what waits, in lanes, and the cycles so far.
     """
-    (queue, words, top, ones, high), (_, waiting, _), (_, of_block, spent, added, _) = lanes, pairs, steps
+    (queue, words, top, ones, high), (_, waiting, _), (_, of_block, spent, added, ends) = lanes, pairs, steps
     room, all_but_one, most = high - queue - ones, high - ones, (1 << int(top)) - 1
-    two, three, slot = np.uint64(2), np.uint64(3), ZERO
-    for step in range(np.uint64(0), np.uint64(count)):
+    two, three, four, slot = np.uint64(2), np.uint64(3), np.uint64(FEW), ZERO
+    by_four, fours = words == FEW and per_step % FEW == 0, per_step // FEW
+    for step in range(np.uint64(0), np.uint64(ends[state.shape[1] - 1, STEPS])):
         block, cycles, done = np.uint64(of_block[step]), np.int64(spent[step]), False
-        if words == WORDS:
-            a, b, c, d = ZERO, ZERO, ZERO, ZERO
-            for _value in range(per_step):
-                at = np.uint64(added[slot])
-                slot += ONE
-                a, b, c, d = a + waiting[at], b + waiting[at + ONE], c + waiting[at + two], d + waiting[at + three]
-            a, b = a + state[tile, block, 0], b + state[tile, block, 1]
-            c, d = c + state[tile, block, 2], d + state[tile, block, 3]
+        if by_four:
+            a, b, c, d = state[tile, block, 0], state[tile, block, 1], state[tile, block, 2], state[tile, block, 3]
+            for _ in range(fours):
+                p, q = np.uint64(added[slot]), np.uint64(added[slot + ONE])
+                r, s = np.uint64(added[slot + two]), np.uint64(added[slot + three])
+                slot += four
+                a += waiting[p] + waiting[q] + waiting[r] + waiting[s]
+                b += waiting[p + ONE] + waiting[q + ONE] + waiting[r + ONE] + waiting[s + ONE]
+                c += waiting[p + two] + waiting[q + two] + waiting[r + two] + waiting[s + two]
+                d += waiting[p + three] + waiting[q + three] + waiting[r + three] + waiting[s + three]
             # Where no bank has more than may wait, and no bits of several make it seem so, the others lose one each.
             if cycles == 1 and ((a | b | c | d) + room) & high == ZERO:
                 a, b = a - ((a + all_but_one & high) >> top), b - ((b + all_but_one & high) >> top)
@@ -301,7 +304,7 @@ def run_steps(count: int, per_step: int, pairs: Pairs, steps: Steps, lanes: Lane
             state[tile, block, 0], state[tile, block, 1] = a, b
             state[tile, block, 2], state[tile, block, 3] = c, d
         else:
-            for _value in range(per_step):
+            for _ in range(per_step):
                 for word in range(words):
                     state[tile, block, word] += waiting[np.int64(added[slot]) + word]
                 slot += ONE
@@ -361,11 +364,12 @@ def begin_channel(state: Words, before: Words, products: IntArray, tile: int) ->
 
 @kernel
 def multiply_channel(
-    image: NDArray[np.uint8], channel: int, grid: Grid, start: IntArray, row_class: Classes,
-    banks: Banks, array: Array, progress: Progress, work: Work,
+    of_image: tuple[NDArray[np.uint8], int], grid: Grid, values: tuple[IntArray, Classes],
+    settings: tuple[Banks, Array], progress: Progress, work: Work,
 ) -> None:  # fmt: skip
-    """Multiply a channel by places, tile by tile; start, row_class: as `Values` of a list."""
-    outer, inner, visits = grid
+    """Multiply a channel by places, tile by tile; values: as `Values` of a list."""
+    (image, channel), (outer, inner, visits), (start, row_class), (banks, array) = of_image, grid, values, settings
+    axes = (outer, inner)
     state, before, products, found, pairs, steps = progress
     at_once, per_step, mode, runs_on = array
     met, _, number = pairs
@@ -389,7 +393,7 @@ def multiply_channel(
             group = (first, min(first + at_once, count) - 1)
             met_outer = met_range(outer, found, 0, group, every[0])
             met_inner = met_range(inner, found, 1, group, every[1])
-            paired = pair_group(outer, inner, found, banks, group, met_outer, met_inner, pairs)
+            paired = pair_group(axes, found, banks, group, (met_outer, met_inner), pairs)
             rows = every[0] if mode == EVERY else met_outer
             row = every[1] if mode == EVERY else met_inner
             if rows[0] <= rows[1] and row[0] <= row[1]:
@@ -399,7 +403,7 @@ def multiply_channel(
                         rows[1] * columns + row[1], columns, per_step, of_value, size, words,
                     )  # fmt: skip
                     list_steps(start, row_class, fetched, pairs, steps)
-                run_steps(ends[blocks - 1, STEPS], per_step, pairs, steps, lanes, state, tile)
+                run_steps(per_step, pairs, steps, lanes, state, tile)
                 fetched_values, inside = 0, 0
                 for block in range(blocks):
                     fetched_values += ends[block, VALUES]
@@ -452,4 +456,4 @@ def multiply_image(
         if lists > 1 or channel == 0:
             progress.steps.fetched[KEY - 1] = -1
         of_list = values.start[min(channel, lists - 1)]
-        multiply_channel(image, channel, grid, of_list, values.row_class, banks, array, progress, work)
+        multiply_channel((image, channel), grid, (of_list, values.row_class), (banks, array), progress, work)

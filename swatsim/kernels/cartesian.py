@@ -29,7 +29,7 @@ EVERY, BETWEEN, EXACT = 0, 1, 2
 PHASE, FIRST_MET, LAST_MET, RESULTS = range(4)
 TILE, OUTER, INNER, OUTER_PHASE, INNER_PHASE, OUTER_PLACES, INNER_PLACES = 0, 1, 3, 5, 6, 7, 9
 KEY = 5  # of `Steps.fetched`, before the places that meet
-# Columns of `Steps.ends`.
+# Of `Steps.ends`.
 STEPS, VALUES, CYCLES = range(3)
 FEW = 4  # words and values that are added at once
 ZERO = np.uint64(0)
@@ -108,7 +108,7 @@ class Steps(NamedTuple):
     block: NDArray[np.uint32]  # [step]
     spent: NDArray[np.uint32]  # [step]: cycles until the next one where no bank is waited for
     added: NDArray[np.uint32]  # [step · values at once + value]: the first word in `Pairs.added`
-    ends: IntArray  # [block, column]: steps so far, values, cycles where no bank is waited for
+    ends: IntArray  # [which, block]: steps so far, values, cycles where no bank is waited for
 
 
 class Fetched(NamedTuple):
@@ -128,8 +128,9 @@ class Fetched(NamedTuple):
 class Progress(NamedTuple):
     """What PEs have done so far, and what is made anew for each visit or group."""
 
-    state: Words  # [tile, block, word]: what waits, in lanes; behind it, cycles of the channel
+    state: Words  # [tile, block, word]: what waits, in lanes
     before: Words  # [tile, block, word]: what waited when the channel began, if a channel may be as the one before it
+    cycles: IntArray  # [tile, block]: of the channel
     products: IntArray  # [tile, 2]: of the channel
     found: IntArray  # [value, 2]: coordinates of the values of a visit
     pairs: Pairs
@@ -162,9 +163,9 @@ def gather_values(image: NDArray[np.uint8], channel: int, grid: Grid, visit: int
     for y in range(visits[visit, OUTER], visits[visit, OUTER + 1]):
         if outer[y, PHASE] == visits[visit, OUTER_PHASE]:
             for x in range(visits[visit, INNER], visits[visit, INNER + 1]):
-                if image[channel, y, x] and inner[x, PHASE] == visits[visit, INNER_PHASE]:
-                    found[count, 0], found[count, 1] = y, x
-                    count += 1
+                # Whether a value is there no branch could foretell: what is not is written over.
+                found[count, 0], found[count, 1] = y, x
+                count += int((image[channel, y, x] != 0) & (inner[x, PHASE] == visits[visit, INNER_PHASE]))
     return count
 
 
@@ -249,7 +250,7 @@ def list_steps(start: IntArray, row_class: Classes, fetched: Fetched, pairs: Pai
                 number[pair] += end - begin
                 until += 0 if fetched.exact else begin - start[block, first]
             else:
-                ends[block, VALUES] = until
+                ends[VALUES, block] = until
                 until += per_step - 1
             # Products of the values between all fall outside; where they fill steps, these take a cycle each.
             while at < until and left > 0:
@@ -271,23 +272,24 @@ def list_steps(start: IntArray, row_class: Classes, fetched: Fetched, pairs: Pai
                     of_block[step], spent[step] = block, 1
                 added[slot] = offset + row_class[value] * fetched.of_class if value >= begin else 0
                 slot, left, at = slot + 1, left - 1, at + 1
-        ends[block, STEPS], ends[block, CYCLES] = step + 1, cycles
+        ends[STEPS, block], ends[CYCLES, block] = step + 1, cycles
 
 
 @kernel
-def run_steps(per_step: int, pairs: Pairs, steps: Steps, lanes: Lanes, state: Words, tile: int) -> None:
-    """Multiply a group by what is fetched.
-
-    state[tile, block] is what waits, in lanes, and the cycles so far.
-    """
-    (queue, words, top, ones, high), (_, waiting, _), (_, of_block, spent, added, ends) = lanes, pairs, steps
+def run_steps(
+    per_step: int, made: tuple[Pairs, Steps], lanes: Lanes, state: Words, cycles: IntArray, tile: int
+) -> None:
+    """Multiply a group by what is fetched; state, cycles: as `Progress`."""
+    (queue, words, top, ones, high), ((_, waiting, _), (_, of_block, spent, added, ends)) = lanes, made
+    for block in range(state.shape[1]):
+        cycles[tile, block] += ends[CYCLES, block]
     room, all_but_one, most = high - queue - ones, high - ones, (1 << int(top)) - 1
     two, three, four, slot = np.uint64(2), np.uint64(3), np.uint64(FEW), ZERO
     by_four, fours = words == FEW and per_step % FEW == 0, per_step // FEW
-    for step in range(np.uint64(0), np.uint64(ends[state.shape[1] - 1, STEPS])):
-        block, cycles, done = np.uint64(of_block[step]), np.int64(spent[step]), False
+    for step in range(np.uint64(0), np.uint64(ends[STEPS, state.shape[1] - 1])):
+        at, taken, done = np.uint64(of_block[step]), np.int64(spent[step]), False
         if by_four:
-            a, b, c, d = state[tile, block, 0], state[tile, block, 1], state[tile, block, 2], state[tile, block, 3]
+            a, b, c, d = state[tile, at, 0], state[tile, at, 1], state[tile, at, 2], state[tile, at, 3]
             for _ in range(fours):
                 p, q = np.uint64(added[slot]), np.uint64(added[slot + ONE])
                 r, s = np.uint64(added[slot + two]), np.uint64(added[slot + three])
@@ -297,37 +299,37 @@ def run_steps(per_step: int, pairs: Pairs, steps: Steps, lanes: Lanes, state: Wo
                 c += waiting[p + two] + waiting[q + two] + waiting[r + two] + waiting[s + two]
                 d += waiting[p + three] + waiting[q + three] + waiting[r + three] + waiting[s + three]
             # Where no bank has more than may wait, and no bits of several make it seem so, the others lose one each.
-            if cycles == 1 and ((a | b | c | d) + room) & high == ZERO:
+            if taken == 1 and ((a | b | c | d) + room) & high == ZERO:
                 a, b = a - ((a + all_but_one & high) >> top), b - ((b + all_but_one & high) >> top)
                 c, d = c - ((c + all_but_one & high) >> top), d - ((d + all_but_one & high) >> top)
                 done = True
-            state[tile, block, 0], state[tile, block, 1] = a, b
-            state[tile, block, 2], state[tile, block, 3] = c, d
+            state[tile, at, 0], state[tile, at, 1] = a, b
+            state[tile, at, 2], state[tile, at, 3] = c, d
         else:
             for _ in range(per_step):
                 for word in range(words):
-                    state[tile, block, word] += waiting[np.int64(added[slot]) + word]
+                    state[tile, at, word] += waiting[np.int64(added[slot]) + word]
                 slot += ONE
         if not done:
             still, waits = room, True
             while waits:
                 over = ZERO
                 for word in range(words):
-                    over |= state[tile, block, word] + still
+                    over |= state[tile, at, word] + still
                 waits = over & high != ZERO
                 if waits:
                     still -= ones
-                    cycles += 1
+                    taken += 1
             # What has more than is taken keeps its highest bit; else it is emptied.
-            gone = ones * np.uint64(min(cycles, most))
+            gone = ones * np.uint64(min(taken, most))
             for word in range(words):
-                left = (state[tile, block, word] | high) - gone
-                state[tile, block, word] = left & ((left & high) - ((left & high) >> top))
-            state[tile, block, words] += np.uint64(cycles - np.int64(spent[step]))
+                left = (state[tile, at, word] | high) - gone
+                state[tile, at, word] = left & ((left & high) - ((left & high) >> top))
+            cycles[tile, at] += taken - np.int64(spent[step])
 
 
 @kernel
-def drain_banks(state: Words, tile: int, lanes: Lanes) -> None:
+def drain_banks(state: Words, cycles: IntArray, tile: int, lanes: Lanes) -> None:
     """Let all products be added."""
     lane = ALL >> (np.uint64(63) - lanes.top)
     for block in range(state.shape[1]):
@@ -338,7 +340,7 @@ def drain_banks(state: Words, tile: int, lanes: Lanes) -> None:
             while left != ZERO:
                 most = max(most, left & lane)
                 left = left >> lanes.top >> ONE
-        state[tile, block, lanes.words] += most
+        cycles[tile, block] += np.int64(most)
 
 
 @kernel
@@ -346,20 +348,21 @@ def is_repeated(state: Words, before: Words, tile: int) -> bool:
     """Whether the same products wait."""
     same = True
     for block in range(state.shape[1]):
-        for word in range(state.shape[2] - 1):
+        for word in range(state.shape[2]):
             same = same and state[tile, block, word] == before[tile, block, word]
     return same
 
 
 @kernel
-def begin_channel(state: Words, before: Words, products: IntArray, tile: int) -> None:
+def begin_channel(progress: Progress, tile: int) -> None:
     """Count from zero, and keep what waits, if there is room."""
+    state, before, cycles, products, _, _, _ = progress
     products[tile, 0] = products[tile, 1] = 0
     for block in range(state.shape[1]):
         if before.size > 0:
-            for word in range(state.shape[2] - 1):
+            for word in range(state.shape[2]):
                 before[tile, block, word] = state[tile, block, word]
-        state[tile, block, state.shape[2] - 1] = ZERO
+        cycles[tile, block] = 0
 
 
 @kernel
@@ -369,8 +372,8 @@ def multiply_channel(
 ) -> None:  # fmt: skip
     """Multiply a channel by places, tile by tile; values: as `Values` of a list."""
     (image, channel), (outer, inner, visits), (start, row_class), (banks, array) = of_image, grid, values, settings
-    axes = (outer, inner)
-    state, before, products, found, pairs, steps = progress
+    axes, made = (outer, inner), (progress.pairs, progress.steps)
+    state, before, spent, products, found, pairs, steps = progress
     at_once, per_step, mode, runs_on = array
     met, _, number = pairs
     ends, lanes, (cycles, total) = steps.ends, banks.lanes, work
@@ -383,7 +386,7 @@ def multiply_channel(
             # What begins as the one before it began goes as that went.
             repeated = channel > 0 and image.shape[0] < channels and is_repeated(state, before, tile)
             if not repeated:
-                begin_channel(state, before, products, tile)
+                begin_channel(progress, tile)
         count = 0 if repeated else gather_values(image, which, grid, visit, found)
         every = (
             (visits[visit, OUTER_PLACES], visits[visit, OUTER_PLACES + 1]),
@@ -403,11 +406,10 @@ def multiply_channel(
                         rows[1] * columns + row[1], columns, per_step, of_value, size, words,
                     )  # fmt: skip
                     list_steps(start, row_class, fetched, pairs, steps)
-                run_steps(per_step, pairs, steps, lanes, state, tile)
+                run_steps(per_step, made, lanes, state, spent, tile)
                 fetched_values, inside = 0, 0
                 for block in range(blocks):
-                    fetched_values += ends[block, VALUES]
-                    state[tile, block, words] += np.uint64(ends[block, CYCLES])
+                    fetched_values += ends[VALUES, block]
                 for pair in range(paired):
                     inside += met[pair, 1] * number[pair]
                 # Where each pair is checked by itself, those that fall outside are not multiplied.
@@ -415,9 +417,9 @@ def multiply_channel(
                 products[tile, 1] += inside
         if visit + 1 == visits.shape[0] or visits[visit + 1, TILE] != tile:
             if channel == channels - 1 or not (runs_on or repeated):
-                drain_banks(state, tile, lanes)
+                drain_banks(state, spent, tile, lanes)
             for block in range(blocks):
-                cycles[block, channel, tile] = state[tile, block, words]
+                cycles[block, channel, tile] = spent[tile, block]
             total[0] += products[tile, 0]
             total[1] += products[tile, 1]
 
@@ -437,8 +439,9 @@ def multiply_image(
     # In each block the last step may not be full, and there may be one before any that has a result.
     most = most // array.per_step + 2 * blocks
     progress = Progress(
-        np.zeros((tiles, blocks, words + 1), dtype=np.uint64),
+        np.zeros((tiles, blocks, words), dtype=np.uint64),
         np.zeros((tiles if image.shape[0] < channels else 0, blocks, words), dtype=np.uint64),
+        np.zeros((tiles, blocks), dtype=np.int64),
         np.zeros((tiles, 2), dtype=np.int64),
         np.empty((image.shape[1] * image.shape[2], 2), dtype=np.int64),
         Pairs(
@@ -448,7 +451,7 @@ def multiply_image(
         ),
         Steps(
             np.empty(KEY + places, dtype=np.int64), np.empty(most, dtype=np.uint32), np.empty(most, dtype=np.uint32),
-            np.empty(most * array.per_step, dtype=np.uint32), np.empty((blocks, 3), dtype=np.int64),
+            np.empty(most * array.per_step, dtype=np.uint32), np.empty((3, blocks), dtype=np.int64),
         ),
     )  # fmt: skip
     # All tiles in turn: they fetch the same.

@@ -311,15 +311,11 @@ def run_steps(
                     state[tile, at, word] += waiting[np.int64(added[slot]) + word]
                 slot += ONE
         if not done:
-            still, waits = room, True
-            while waits:
-                over = ZERO
+            still, over, taken = room + ones, high, taken - 1
+            while over & high != ZERO:
+                still, over, taken = still - ones, ZERO, taken + 1
                 for word in range(words):
                     over |= state[tile, at, word] + still
-                waits = over & high != ZERO
-                if waits:
-                    still -= ones
-                    taken += 1
             # What has more than is taken keeps its highest bit; else it is emptied.
             gone = ones * np.uint64(min(taken, most))
             for word in range(words):
@@ -354,9 +350,8 @@ def is_repeated(state: Words, before: Words, tile: int) -> bool:
 
 
 @kernel
-def begin_channel(progress: Progress, tile: int) -> None:
+def begin_channel(state: Words, before: Words, cycles: IntArray, products: IntArray, tile: int) -> None:
     """Count from zero, and keep what waits, if there is room."""
-    state, before, cycles, products, _, _, _ = progress
     products[tile, 0] = products[tile, 1] = 0
     for block in range(state.shape[1]):
         if before.size > 0:
@@ -386,7 +381,7 @@ def multiply_channel(
             # What begins as the one before it began goes as that went.
             repeated = channel > 0 and image.shape[0] < channels and is_repeated(state, before, tile)
             if not repeated:
-                begin_channel(progress, tile)
+                begin_channel(state, before, spent, products, tile)
         count = 0 if repeated else gather_values(image, which, grid, visit, found)
         every = (
             (visits[visit, OUTER_PLACES], visits[visit, OUTER_PLACES + 1]),

@@ -215,7 +215,7 @@ def pair_group(
 def is_listed(rows: Range, row: Range, count: int, pairs: Pairs, steps: Steps) -> bool:
     """Whether steps are listed for the places that are fetched, and those that meet the group; else make it so."""
     (met, _, _), key = pairs, steps.fetched
-    same = key[4] == count and key[0] == rows[0] and key[1] == rows[1] and key[2] == row[0] and key[3] == row[1]
+    same: bool = key[4] == count and key[0] == rows[0] and key[1] == rows[1] and key[2] == row[0] and key[3] == row[1]
     for pair in range(count):
         same = same and key[KEY + pair] == met[pair, 0]
     if not same:
@@ -317,7 +317,7 @@ def run_steps(
                 for word in range(words):
                     over |= state[tile, at, word] + still
             # What has more than is taken keeps its highest bit; else it is emptied.
-            gone = ones * np.uint64(min(taken, most))
+            gone = ones * np.uint64(taken if taken < most else most)
             for word in range(words):
                 left = (state[tile, at, word] | high) - gone
                 state[tile, at, word] = left & ((left & high) - ((left & high) >> top))

@@ -90,8 +90,8 @@ def cases(draw):
     results = (draw(between(1, 4)), draw(between(1, 4)))
     both = tuple(draw(lines(random, draw(st.sampled_from((1, 2, 3))), results[axis])) for axis in (0, 1))
     channels, rows = draw(between(1, 4)), draw(between(1, 9))
-    # More words of lanes than are held in registers, where the lowest bank is not 0.
-    banks, lowest = draw(between(1, 5)), draw(st.sampled_from((0, 36)))
+    # Banks of the first and of the last of four words of lanes, and of more words.
+    banks, lowest = draw(between(1, 5)), draw(st.sampled_from((0, 27, 36)))
     lists = draw(st.sampled_from((1, channels)))
     places = [line.result.shape[1] for line in both]
     image = random.random((channels, *(len(line.phase) for line in both))) < draw(FULL)
@@ -102,7 +102,7 @@ def cases(draw):
         bank=random.integers(lowest, lowest + banks, (3, 4)), row_class=random.integers(0, 3, rows),
         result_class=random.integers(0, 4, results),
         array=Array(
-            at_once=draw(between(1, 4)), per_step=draw(between(1, 4)),
+            at_once=draw(between(1, 4)), per_step=draw(st.sampled_from((1, 2, 3, 4, 4, 8))),
             fetched=draw(st.sampled_from((EVERY, BETWEEN, EXACT))), runs_on=draw(st.booleans()),
         ),
         # Lanes of 8, 16 and 32 bits.
@@ -231,3 +231,32 @@ def test_channels_that_are_alike_end_as_one_does():
         result_class=np.zeros((1, 1), int), array=Array(2, 1, EXACT, True), block_rows=1,
     )  # fmt: skip
     assert multiplied(case, (1, 12, 1)).cycles.sum() == 12 * 2 == np.sum(twin(case)[0])
+
+
+def test_groups_with_as_many_places_of_others_are_told_apart():
+    """Two values, one after the other, meet a place each, of which only the second one has weights."""
+    both = Line(np.array([[0, -1], [-1, 0]]), np.zeros(2, int), [(0, 1)], [0, 2], [(0, 1)])
+    one = Line(np.zeros((1, 1), int), np.zeros(1, int), [(0, 0)], [0, 1], [(0, 0)])
+    case = Case(
+        lines=(both, one), image=np.ones((1, 2, 1), bool), alike=False,
+        present=np.array([0, 0, 0, 1, 1, 1], bool).reshape(1, 2, 1, 3), bank=np.zeros((1, 1), int), bank_queue=0,
+        row_class=np.zeros(3, int), result_class=np.zeros((1, 1), int), array=Array(1, 4, EVERY, True), block_rows=3,
+    )  # fmt: skip
+    expected = twin(case)
+    assert expected[0] == [[[4]]], "a step in which all falls outside, and three sums for one bank"
+    for found, wanted in zip(multiplied(case, (1, 1, 1)), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_cycles_in_which_all_falls_outside_empty_banks():
+    """Eight products of the last of 32 banks wait; as many cycles as values outside fill let most of them be added."""
+    outside = Line(np.array([[-1, 0, -1], [-1, 0, -1]]), np.zeros(2, int), [(0, 2)], [0, 2], [(0, 2)])
+    one = Line(np.zeros((1, 1), int), np.zeros(1, int), [(0, 0)], [0, 1], [(0, 0)])
+    case = Case(
+        lines=(outside, one), image=np.ones((1, 2, 1), bool), alike=False, present=np.ones((1, 3, 1, 8), bool),
+        bank=np.full((1, 1), 31), bank_queue=100, row_class=np.zeros(8, int), result_class=np.zeros((1, 1), int),
+        array=Array(2, 4, EVERY, True), block_rows=8,
+    )  # fmt: skip
+    expected = twin(case)
+    for found, wanted in zip(multiplied(case, (1, 1, 1)), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)

@@ -70,8 +70,8 @@ TWINS = {
     "twins.elastic_buffer_cycles": ["repeat_buffer", "wait_elastically"],
     "twins.pair_cycles": ["wait_for_pairs", "run_row", "wait_for_sets", "open_gates"],
     "oracle_outer.run_pe": [
-        "multiply_image", "multiply_visit", "pair_group", "met_range", "gather_values", "list_values",
-        "list_fetched", "run_steps", "drain_banks", "begin_channel", "is_repeated",
+        "multiply_image", "multiply_channel", "pair_group", "met_range", "gather_values", "list_values",
+        "list_steps", "is_listed", "run_steps", "drain_banks", "begin_channel", "is_repeated",
     ],
     "oracle_packed.run_pool": ["run_folds"],
     "oracle_row_convolution.execute": ["meet_rows"],

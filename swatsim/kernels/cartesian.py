@@ -25,10 +25,13 @@ Range = tuple[int, int]  # the first and the last; empty where it ends before it
 
 # Which places are fetched for a group of values of the image.
 EVERY, BETWEEN, EXACT = 0, 1, 2
-# Columns of runs, of an axis before its results, and of visits.
-BEGIN, END, AT = range(3)
+# Columns of an axis before its results, and of visits.
 PHASE, FIRST_MET, LAST_MET, RESULTS = range(4)
 TILE, OUTER, INNER, OUTER_PHASE, INNER_PHASE, OUTER_PLACES, INNER_PLACES = 0, 1, 3, 5, 6, 7, 9
+KEY = 5  # of `Steps.fetched`, before the places that meet
+# Of `Steps.ends`.
+STEPS, VALUES, CYCLES = range(3)
+FEW = 4  # words and values that are added at once
 ZERO = np.uint64(0)
 
 
@@ -69,7 +72,7 @@ class Lanes(NamedTuple):
 class Banks(NamedTuple):
     """Where a product waits."""
 
-    one: Words  # [class of result, class of row, word]: a one in the lane of the bank
+    one: Words  # [class of result, class of row · words + word]: a one in the lane of the bank
     result_class: IntArray  # [outer, inner coordinate of a result]
     lanes: Lanes
 
@@ -94,8 +97,18 @@ class Pairs(NamedTuple):
     """Places that meet values of a group, in order."""
 
     met: IntArray  # [pair, 2]: the place, and how many values meet it
-    added: Words  # [pair, class of row, word]: what a value there adds to the banks
-    runs: IntArray  # [pair + 1, column]: the first and the end of its values, and how many are fetched before them
+    added: Words  # [((1 + pair) · classes of rows + class) · words + word]: what a value there adds; first, nothing
+    number: IntArray  # [pair]: values of the other operand there, in all blocks
+
+
+class Steps(NamedTuple):
+    """What is fetched for a group, in steps: those with a product in the results, block by block."""
+
+    fetched: IntArray  # what it is listed for: outer and inner range of places, how many places meet the group, these
+    block: NDArray[np.uint32]  # [step]
+    spent: NDArray[np.uint32]  # [step]: cycles until the next one where no bank is waited for
+    added: NDArray[np.uint32]  # [step · values at once + value]: the first word in `Pairs.added`
+    ends: IntArray  # [which, block]: steps so far, values, cycles where no bank is waited for
 
 
 class Fetched(NamedTuple):
@@ -108,6 +121,20 @@ class Fetched(NamedTuple):
     columns: int  # from row to row
     per_step: int
     steps: float  # of a value: 1 / per_step
+    of_pair: int  # words
+    of_class: int
+
+
+class Progress(NamedTuple):
+    """What PEs have done so far, and what is made anew for each visit or group."""
+
+    state: Words  # [tile, block, word]: what waits, in lanes
+    before: Words  # [tile, block, word]: what waited when the channel began, if a channel may be as the one before it
+    cycles: IntArray  # [tile, block]: of the channel
+    products: IntArray  # [tile, 2]: of the channel
+    found: IntArray  # [value, 2]: coordinates of the values of a visit
+    pairs: Pairs
+    steps: Steps
 
 
 @kernel
@@ -136,9 +163,9 @@ def gather_values(image: NDArray[np.uint8], channel: int, grid: Grid, visit: int
     for y in range(visits[visit, OUTER], visits[visit, OUTER + 1]):
         if outer[y, PHASE] == visits[visit, OUTER_PHASE]:
             for x in range(visits[visit, INNER], visits[visit, INNER + 1]):
-                if image[channel, y, x] and inner[x, PHASE] == visits[visit, INNER_PHASE]:
-                    found[count, 0], found[count, 1] = y, x
-                    count += 1
+                # Whether a value is there no branch could foretell: what is not is written over.
+                found[count, 0], found[count, 1] = y, x
+                count += int((image[channel, y, x] != 0) & (inner[x, PHASE] == visits[visit, INNER_PHASE]))
     return count
 
 
@@ -160,22 +187,23 @@ def pair_group(
     pairs: Pairs,
 ) -> int:  # fmt: skip
     """Find the places in two ranges that meet a group; return how many."""
-    outer, inner = axes
-    one, result_class, _ = banks
+    (outer, inner), (one, result_class, _), (outer_places, inner_places) = axes, banks, places
     met, added, _ = pairs
-    count = 0
-    for outer_place in range(places[0][0], places[0][1] + 1):
-        for inner_place in range(places[1][0], places[1][1] + 1):
-            meeting = 0
+    count, size = 0, one.shape[1]
+    for outer_place in range(outer_places[0], outer_places[1] + 1):
+        for inner_place in range(inner_places[0], inner_places[1] + 1):
+            meeting, to = 0, (1 + count) * size
             for value in range(group[0], group[1] + 1):
                 y = outer[found[value, 0], RESULTS + outer_place]
                 x = inner[found[value, 1], RESULTS + inner_place]
                 if y >= 0 and x >= 0:
                     which = result_class[y, x]
-                    for row_class in range(one.shape[1]):
-                        for word in range(one.shape[2]):
-                            waiting = added[count, row_class, word] if meeting > 0 else ZERO
-                            added[count, row_class, word] = waiting + one[which, row_class, word]
+                    if meeting == 0:
+                        for word in range(size):
+                            added[to + word] = one[which, word]
+                    else:
+                        for word in range(size):
+                            added[to + word] += one[which, word]
                     meeting += 1
             if meeting > 0:
                 met[count, 0], met[count, 1] = outer_place * (inner.shape[1] - RESULTS) + inner_place, meeting
@@ -184,149 +212,211 @@ def pair_group(
 
 
 @kernel
-def list_fetched(start: IntArray, block: int, fetched: Fetched, pairs: Pairs) -> tuple[int, int]:
-    """Find each pair's values of a block; return how many are fetched in all, and the products with a result.
-
-    start: as `Values` of a list.
-    """
-    met, _, runs = pairs
-    first, last = fetched.row
-    before, inside = 0, 0
-    for pair in range(fetched.pairs):
-        place = met[pair, 0]
-        begin, end = start[block, place], start[block, place + 1]
-        if fetched.exact:
-            runs[pair, AT] = before
-            before += end - begin
-        else:
-            while place > last:
-                before += start[block, last + 1] - start[block, first]
-                first, last = first + fetched.columns, last + fetched.columns
-            runs[pair, AT] = before + begin - start[block, first]
-        runs[pair, BEGIN], runs[pair, END] = begin, end
-        inside += met[pair, 1] * (end - begin)
-    while last <= fetched.end and not fetched.exact:
-        before += start[block, last + 1] - start[block, first]
-        first, last = first + fetched.columns, last + fetched.columns
-    # After the last pair comes the end of the last step.
-    runs[fetched.pairs, BEGIN], runs[fetched.pairs, END] = 0, 1
-    runs[fetched.pairs, AT] = before + fetched.per_step - 1
-    return before, inside
-
-
-@kernel
-def run_steps(row_class: Classes, block: int, fetched: Fetched, pairs: Pairs, lanes: Lanes, state: Words) -> None:
-    """Multiply a group by what is fetched; row_class: as `Values`.
-
-    state[block] is what waits, in lanes, of which four words are held in registers, and the cycles so far.
-    """
-    _, added, runs = pairs
-    per_step, (queue, words, top, ones, high) = fetched.per_step, lanes
-    a, b, c, d = state[block, 0], state[block, 1], state[block, 2], state[block, 3]
-    # How many values are fetched until the step in hand ends, if there is one.
-    edge, is_open, cycles, most = 0, 0, 0, (1 << int(top)) - 1
-    for pair in range(fetched.pairs + 1):
-        at = runs[pair, AT]
-        for value in range(runs[pair, BEGIN], runs[pair, END]):
-            if at >= edge:
-                # Steps between, whose products all fall outside, take a cycle each.
-                spent = int((at - edge + 0.5) * fetched.steps) if at - edge >= per_step else 0
-                edge += (spent + 1) * per_step
-                spent += is_open
-                room = high - queue - ones
-                while is_open:
-                    over = (a + room) | (b + room) | (c + room) | (d + room)
-                    for word in range(4, words):
-                        over |= state[block, word] + room
-                    if over & high == ZERO:
-                        break
-                    room -= ones
-                    spent += 1
-                cycles += spent
-                is_open = 1
-                # What has more than is taken keeps its highest bit; else it is emptied.
-                gone = ones * np.uint64(min(spent, most))
-                a, b, c, d = (a | high) - gone, (b | high) - gone, (c | high) - gone, (d | high) - gone
-                a, b = a & ((a & high) - ((a & high) >> top)), b & ((b & high) - ((b & high) >> top))
-                c, d = c & ((c & high) - ((c & high) >> top)), d & ((d & high) - ((d & high) >> top))
-                for word in range(4, words):
-                    left = (state[block, word] | high) - gone
-                    state[block, word] = left & ((left & high) - ((left & high) >> top))
-            if pair < fetched.pairs:
-                of = row_class[value]
-                a, b = a + added[pair, of, 0], b + added[pair, of, 1]
-                c, d = c + added[pair, of, 2], d + added[pair, of, 3]
-                for word in range(4, words):
-                    state[block, word] += added[pair, of, word]
-            at += 1
-    state[block, 0], state[block, 1], state[block, 2], state[block, 3] = a, b, c, d
-    state[block, words] += np.uint64(cycles)
-
-
-@kernel
-def multiply_visit(
-    found: tuple[IntArray, int], grid: Grid, visit: int, values: tuple[IntArray, Classes],
-    settings: tuple[Array, Banks, Pairs], work: tuple[Words, IntArray],
-) -> None:  # fmt: skip
-    """Multiply the values found on a visit by places; values: as `Values` of a list; work: state, and products."""
-    (coordinates, count), (outer, inner, visits), (start, row_class) = found, grid, values
-    (array, banks, pairs), (state, products) = settings, work
-    columns, exact, axes = inner.shape[1] - RESULTS, array.fetched == EXACT, (outer, inner)
-    every = (
-        (visits[visit, OUTER_PLACES], visits[visit, OUTER_PLACES + 1]),
-        (visits[visit, INNER_PLACES], visits[visit, INNER_PLACES + 1]),
-    )
-    steps = 1 / array.per_step
-    for first in range(0, count, array.at_once):
-        group = (first, min(first + array.at_once, count) - 1)
-        met = (met_range(outer, coordinates, 0, group, every[0]), met_range(inner, coordinates, 1, group, every[1]))
-        paired = pair_group(axes, coordinates, banks, group, met, pairs)
-        rows, row = every if array.fetched == EVERY else met
-        if rows[0] > rows[1] or row[0] > row[1]:
-            continue
-        fetched = Fetched(
-            paired, exact, (rows[0] * columns + row[0], rows[0] * columns + row[1]), rows[1] * columns + row[1],
-            columns, array.per_step, steps,
-        )  # fmt: skip
-        for block in range(state.shape[0]):
-            number, inside = list_fetched(start, block, fetched, pairs)
-            run_steps(row_class, block, fetched, pairs, banks.lanes, state)
-            # Where each pair is checked by itself, those that fall outside are not multiplied.
-            products[0] += inside if exact else number * (group[1] + 1 - group[0])
-            products[1] += inside
-
-
-@kernel
-def drain_banks(state: Words, lanes: Lanes) -> None:
-    """Let all products be added."""
-    bits = np.int64(lanes.top) + 1
-    for block in range(state.shape[0]):
-        most = ZERO
-        for word in range(lanes.words):
-            for lane in range(0, 64, bits):
-                most = max(most, state[block, word] >> np.uint64(lane) & (ALL >> np.uint64(64 - bits)))
-            state[block, word] = ZERO
-        state[block, lanes.words] += most
-
-
-@kernel
-def is_repeated(state: Words, before: Words) -> bool:
-    """Whether the same products wait."""
-    same = True
-    for block in range(state.shape[0]):
-        for word in range(state.shape[1] - 1):
-            same = same and state[block, word] == before[block, word]
+def is_listed(rows: Range, row: Range, count: int, pairs: Pairs, steps: Steps) -> bool:
+    """Whether steps are listed for the places that are fetched, and those that meet the group; else make it so."""
+    (met, _, _), key = pairs, steps.fetched
+    same: bool = key[4] == count and key[0] == rows[0] and key[1] == rows[1] and key[2] == row[0] and key[3] == row[1]
+    for pair in range(count):
+        same = same and key[KEY + pair] == met[pair, 0]
+    if not same:
+        key[0], key[1], key[2], key[3], key[4] = rows[0], rows[1], row[0], row[1], count
+        for pair in range(count):
+            key[KEY + pair] = met[pair, 0]
     return same
 
 
 @kernel
-def begin_channel(state: Words, before: Words, products: IntArray) -> None:
-    """Count from zero, and keep what waits."""
-    products[:] = 0
-    for block in range(state.shape[0]):
-        for word in range(state.shape[1]):
-            before[block, word] = state[block, word]
-        state[block, state.shape[1] - 1] = ZERO
+def list_steps(start: IntArray, row_class: Classes, fetched: Fetched, pairs: Pairs, steps: Steps) -> None:
+    """List the steps of all blocks; start, row_class: as `Values` of a list."""
+    per_step, (met, _, number) = fetched.per_step, pairs
+    _, of_block, spent, added, ends = steps
+    step, slot = -1, 0  # the one in hand, of which `left` values are to come, and where the next one goes
+    for pair in range(fetched.pairs):
+        number[pair] = 0
+    for block in range(start.shape[0]):
+        (first, last), begun = fetched.row, step
+        left, at, before, cycles = 0, 0, 0, 0
+        for pair in range(fetched.pairs + 1):
+            # After the last pair come the rest of what is fetched, and the end of the last step.
+            is_pair = pair < fetched.pairs
+            place = met[pair, 0] if is_pair else fetched.end + 1
+            begin, end = (start[block, place], start[block, place + 1]) if is_pair else (0, 0)
+            offset = (1 + pair) * fetched.of_pair
+            while (place > last if is_pair else last <= fetched.end) and not fetched.exact:
+                before += start[block, last + 1] - start[block, first]
+                first, last = first + fetched.columns, last + fetched.columns
+            until = at if fetched.exact else before
+            if is_pair:
+                number[pair] += end - begin
+                until += 0 if fetched.exact else begin - start[block, first]
+            else:
+                ends[VALUES, block] = until
+                until += per_step - 1
+            # Products of the values between all fall outside; where they fill steps, these take a cycle each.
+            while at < until and left > 0:
+                added[slot] = 0
+                slot, left, at = slot + 1, left - 1, at + 1
+            if until - at >= per_step:
+                idle = int((until - at + 0.5) * fetched.steps)
+                at, cycles = at + idle * per_step, cycles + idle
+                if step == begun:
+                    step += 1
+                    of_block[step], spent[step] = block, 0
+                    for _ in range(per_step):
+                        added[slot] = 0
+                        slot += 1
+                spent[step] += idle
+            for value in range(begin - (until - at) if is_pair else end, end):
+                if left == 0:
+                    step, left, cycles = step + 1, per_step, cycles + 1
+                    of_block[step], spent[step] = block, 1
+                added[slot] = offset + row_class[value] * fetched.of_class if value >= begin else 0
+                slot, left, at = slot + 1, left - 1, at + 1
+        ends[STEPS, block], ends[CYCLES, block] = step + 1, cycles
+
+
+@kernel
+def run_steps(
+    per_step: int, made: tuple[Pairs, Steps], lanes: Lanes, state: Words, cycles: IntArray, tile: int
+) -> None:
+    """Multiply a group by what is fetched; state, cycles: as `Progress`."""
+    (queue, words, top, ones, high), ((_, waiting, _), (_, of_block, spent, added, ends)) = lanes, made
+    for block in range(state.shape[1]):
+        cycles[tile, block] += ends[CYCLES, block]
+    room, all_but_one, most = high - queue - ones, high - ones, (1 << int(top)) - 1
+    two, three, four, slot = np.uint64(2), np.uint64(3), np.uint64(FEW), ZERO
+    by_four, fours = words == FEW and per_step % FEW == 0, per_step // FEW
+    for step in range(np.uint64(0), np.uint64(ends[STEPS, state.shape[1] - 1])):
+        at, taken, done = np.uint64(of_block[step]), np.int64(spent[step]), False
+        if by_four:
+            a, b, c, d = state[tile, at, 0], state[tile, at, 1], state[tile, at, 2], state[tile, at, 3]
+            for _ in range(fours):
+                p, q = np.uint64(added[slot]), np.uint64(added[slot + ONE])
+                r, s = np.uint64(added[slot + two]), np.uint64(added[slot + three])
+                slot += four
+                a += waiting[p] + waiting[q] + waiting[r] + waiting[s]
+                b += waiting[p + ONE] + waiting[q + ONE] + waiting[r + ONE] + waiting[s + ONE]
+                c += waiting[p + two] + waiting[q + two] + waiting[r + two] + waiting[s + two]
+                d += waiting[p + three] + waiting[q + three] + waiting[r + three] + waiting[s + three]
+            # Where no bank has more than may wait, and no bits of several make it seem so, the others lose one each.
+            if taken == 1 and ((a | b | c | d) + room) & high == ZERO:
+                a, b = a - ((a + all_but_one & high) >> top), b - ((b + all_but_one & high) >> top)
+                c, d = c - ((c + all_but_one & high) >> top), d - ((d + all_but_one & high) >> top)
+                done = True
+            state[tile, at, 0], state[tile, at, 1] = a, b
+            state[tile, at, 2], state[tile, at, 3] = c, d
+        else:
+            for _ in range(per_step):
+                for word in range(words):
+                    state[tile, at, word] += waiting[np.int64(added[slot]) + word]
+                slot += ONE
+        if not done:
+            still, over, taken = room + ones, high, taken - 1
+            while over & high != ZERO:
+                still, over, taken = still - ones, ZERO, taken + 1
+                for word in range(words):
+                    over |= state[tile, at, word] + still
+            # What has more than is taken keeps its highest bit; else it is emptied.
+            gone = ones * np.uint64(taken if taken < most else most)
+            for word in range(words):
+                left = (state[tile, at, word] | high) - gone
+                state[tile, at, word] = left & ((left & high) - ((left & high) >> top))
+            cycles[tile, at] += taken - np.int64(spent[step])
+
+
+@kernel
+def drain_banks(state: Words, cycles: IntArray, tile: int, lanes: Lanes) -> None:
+    """Let all products be added."""
+    lane = ALL >> (np.uint64(63) - lanes.top)
+    for block in range(state.shape[1]):
+        most = ZERO
+        for word in range(lanes.words):
+            left = state[tile, block, word]
+            state[tile, block, word] = ZERO
+            while left != ZERO:
+                most = max(most, left & lane)
+                left = left >> lanes.top >> ONE
+        cycles[tile, block] += np.int64(most)
+
+
+@kernel
+def is_repeated(state: Words, before: Words, tile: int) -> bool:
+    """Whether the same products wait."""
+    same = True
+    for block in range(state.shape[1]):
+        for word in range(state.shape[2]):
+            same = same and state[tile, block, word] == before[tile, block, word]
+    return same
+
+
+@kernel
+def begin_channel(state: Words, before: Words, cycles: IntArray, products: IntArray, tile: int) -> None:
+    """Count from zero, and keep what waits, if there is room."""
+    products[tile, 0] = products[tile, 1] = 0
+    for block in range(state.shape[1]):
+        if before.size > 0:
+            for word in range(state.shape[2]):
+                before[tile, block, word] = state[tile, block, word]
+        cycles[tile, block] = 0
+
+
+@kernel
+def multiply_channel(
+    of_image: tuple[NDArray[np.uint8], int], grid: Grid, values: tuple[IntArray, Classes],
+    settings: tuple[Banks, Array], progress: Progress, work: Work,
+) -> None:  # fmt: skip
+    """Multiply a channel by places, tile by tile; values: as `Values` of a list."""
+    (image, channel), (outer, inner, visits), (start, row_class), (banks, array) = of_image, grid, values, settings
+    axes, made = (outer, inner), (progress.pairs, progress.steps)
+    state, before, spent, products, found, pairs, steps = progress
+    at_once, per_step, mode, runs_on = array
+    met, _, number = pairs
+    ends, lanes, (cycles, total) = steps.ends, banks.lanes, work
+    channels, blocks, words = cycles.shape[1], state.shape[1], lanes.words
+    columns, exact, size, of_value = inner.shape[1] - RESULTS, mode == EXACT, banks.one.shape[1], 1 / per_step
+    which, tile, repeated = min(channel, image.shape[0] - 1), -1, False
+    for visit in range(visits.shape[0]):
+        if visit == 0 or visits[visit, TILE] != tile:
+            tile = visits[visit, TILE]
+            # What begins as the one before it began goes as that went.
+            repeated = channel > 0 and image.shape[0] < channels and is_repeated(state, before, tile)
+            if not repeated:
+                begin_channel(state, before, spent, products, tile)
+        count = 0 if repeated else gather_values(image, which, grid, visit, found)
+        every = (
+            (visits[visit, OUTER_PLACES], visits[visit, OUTER_PLACES + 1]),
+            (visits[visit, INNER_PLACES], visits[visit, INNER_PLACES + 1]),
+        )
+        for first in range(0, count, at_once):
+            group = (first, min(first + at_once, count) - 1)
+            met_outer = met_range(outer, found, 0, group, every[0])
+            met_inner = met_range(inner, found, 1, group, every[1])
+            paired = pair_group(axes, found, banks, group, (met_outer, met_inner), pairs)
+            rows = every[0] if mode == EVERY else met_outer
+            row = every[1] if mode == EVERY else met_inner
+            if rows[0] <= rows[1] and row[0] <= row[1]:
+                if not is_listed(rows, row, paired, pairs, steps):
+                    fetched = Fetched(
+                        paired, exact, (rows[0] * columns + row[0], rows[0] * columns + row[1]),
+                        rows[1] * columns + row[1], columns, per_step, of_value, size, words,
+                    )  # fmt: skip
+                    list_steps(start, row_class, fetched, pairs, steps)
+                run_steps(per_step, made, lanes, state, spent, tile)
+                fetched_values, inside = 0, 0
+                for block in range(blocks):
+                    fetched_values += ends[VALUES, block]
+                for pair in range(paired):
+                    inside += met[pair, 1] * number[pair]
+                # Where each pair is checked by itself, those that fall outside are not multiplied.
+                products[tile, 0] += inside if exact else fetched_values * (group[1] + 1 - group[0])
+                products[tile, 1] += inside
+        if visit + 1 == visits.shape[0] or visits[visit + 1, TILE] != tile:
+            if channel == channels - 1 or not (runs_on or repeated):
+                drain_banks(state, spent, tile, lanes)
+            for block in range(blocks):
+                cycles[block, channel, tile] = spent[tile, block]
+            total[0] += products[tile, 0]
+            total[1] += products[tile, 1]
 
 
 @kernel
@@ -337,34 +427,31 @@ def multiply_image(
 
     An image of a single channel stands for as many that are alike as `work` has. Source: SCNN (ISCA 2017), §3.
     """
-    channels, visits, places, lanes = work.cycles.shape[1], grid.visits, values.start.shape[2] - 1, banks.lanes
-    found = np.empty((image.shape[1] * image.shape[2], 2), dtype=np.int64)
-    pairs = Pairs(
-        np.empty((places, 2), dtype=np.int64),
-        np.empty((places, banks.one.shape[1], lanes.words), dtype=np.uint64),
-        np.empty((places + 1, 3), dtype=np.int64),
-    )
-    state = np.zeros((work.cycles.shape[0], lanes.words + 1), dtype=np.uint64)
-    before, products = np.zeros(state.shape, dtype=np.uint64), np.zeros(2, dtype=np.int64)
-    first = 0
-    while first < visits.shape[0]:
-        tile, last = visits[first, TILE], first
-        while last < visits.shape[0] and visits[last, TILE] == tile:
-            last += 1
-        for channel in range(channels):
-            # What begins as the one before it began goes as that went.
-            if channel == 0 or image.shape[0] == channels or not is_repeated(state, before):
-                begin_channel(state, before, products)
-                of_list = (values.start[min(channel, values.start.shape[0] - 1)], values.row_class)
-                for visit in range(first, last):
-                    count = gather_values(image, min(channel, image.shape[0] - 1), grid, visit, found)
-                    multiply_visit((found, count), grid, visit, of_list, (array, banks, pairs), (state, products))
-                if not array.runs_on or channel == channels - 1:
-                    drain_banks(state, lanes)
-            elif channel == channels - 1:
-                drain_banks(state, lanes)
-            for block in range(state.shape[0]):
-                work.cycles[block, channel, tile] = state[block, lanes.words]
-            work.products[0] += products[0]
-            work.products[1] += products[1]
-        first = last
+    channels, tiles, places, words = *work.cycles.shape[1:], values.start.shape[2] - 1, banks.lanes.words
+    lists, blocks, most = values.start.shape[0], values.start.shape[1], 0
+    for which in range(lists):
+        most = max(most, values.start[which, blocks - 1, places] - values.start[which, 0, 0])
+    # In each block the last step may not be full, and there may be one before any that has a result.
+    most = most // array.per_step + 2 * blocks
+    progress = Progress(
+        np.zeros((tiles, blocks, words), dtype=np.uint64),
+        np.zeros((tiles if image.shape[0] < channels else 0, blocks, words), dtype=np.uint64),
+        np.zeros((tiles, blocks), dtype=np.int64),
+        np.zeros((tiles, 2), dtype=np.int64),
+        np.empty((image.shape[1] * image.shape[2], 2), dtype=np.int64),
+        Pairs(
+            np.empty((places, 2), dtype=np.int64),
+            np.zeros((1 + places) * banks.one.shape[1], dtype=np.uint64),
+            np.empty(places, dtype=np.int64),
+        ),
+        Steps(
+            np.empty(KEY + places, dtype=np.int64), np.empty(most, dtype=np.uint32), np.empty(most, dtype=np.uint32),
+            np.empty(most * array.per_step, dtype=np.uint32), np.empty((3, blocks), dtype=np.int64),
+        ),
+    )  # fmt: skip
+    # All tiles in turn: they fetch the same.
+    for channel in range(channels):
+        if lists > 1 or channel == 0:
+            progress.steps.fetched[KEY - 1] = -1
+        of_list = values.start[min(channel, lists - 1)]
+        multiply_channel((image, channel), grid, (of_list, values.row_class), (banks, array), progress, work)

@@ -50,7 +50,7 @@ def pack_banks(of: IntArray, result_class: IntArray, queue: int, array: Array) -
     np.put_along_axis(one, word[..., None], np.uint64(1) << (lane * bits).astype(np.uint64)[..., None], axis=2)
     ones = np.uint64(sum(1 << lowest for lowest in range(0, 64, bits)))
     return Banks(
-        one,
+        one.reshape(one.shape[0], -1),
         result_class,
         Lanes(np.uint64(queue + 1) * ones, words, np.uint64(bits - 1), ones, ones << np.uint64(bits - 1)),
     )

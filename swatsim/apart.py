@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -13,6 +16,7 @@ from swatsim.errors import SwatsimError
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # done, in all
 _POLL_SECONDS = 0.1
+_PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 def may_fork() -> bool:
@@ -23,6 +27,16 @@ def may_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
+def end_with(parent: int) -> None:
+    """Have this process, forked by `parent`, killed when that one ends, however it does.
+
+    A pool's processes wait for each other's pipes: without this they would wait for ever for work of one that is dead.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if os.getppid() != parent:  # it ended before
+        os._exit(1)
+
+
 class _Inherited:
     counts: Any = None  # shared with the process that began this one
 
@@ -30,10 +44,11 @@ class _Inherited:
 _inherited = _Inherited()
 
 
-def work_apart(work: Callable[[Progress], Result], progress: Progress | None = None) -> Result:
+def work_apart(work: Callable[[Progress], Result], progress: Progress | None = None, *, subject: str) -> Result:
     """Do work in a forked process, here where that is not safe; the process could fork others afterwards as before.
 
     work : a module's function, or a partial of one; it, its result and its errors are pickled. It says what is done.
+    subject : what the work is about, for the error.
 
     Raises SwatsimError where the process dies, and what `work` raises.
     """
@@ -46,16 +61,19 @@ def work_apart(work: Callable[[Progress], Result], progress: Progress | None = N
     context = get_context("fork")
     counts = context.Array("q", 2)
     try:
-        with ProcessPoolExecutor(1, context, _begin, (counts,)) as pool:
+        with ProcessPoolExecutor(1, context, _begin, (counts, os.getpid())) as pool:
             future = pool.submit(partial(_told, work))
             while progress is not None and not wait([future], _POLL_SECONDS).done:
                 progress(*counts[:])
             return future.result()
     except BrokenProcessPool:
-        raise SwatsimError("got a process that ended before its work was done, expected its result") from None
+        raise SwatsimError(
+            f"{subject}: got a process that ended before its work was done, expected its result"
+        ) from None
 
 
-def _begin(counts: Any) -> None:
+def _begin(counts: Any, parent: int) -> None:
+    end_with(parent)
     _inherited.counts = counts
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from swatsim import sharing
-from swatsim.apart import Progress, may_fork
+from swatsim.apart import Progress, end_with, may_fork
 from swatsim.errors import SwatsimError
 from swatsim.profile import Spent, carried, current_profile, profiling
 
@@ -67,7 +67,7 @@ def _in_processes(
     profile = current_profile()
     _inherited.work, _inherited.profiled = work, profile is not None  # type: ignore[assignment]
     try:
-        with ProcessPoolExecutor(workers, get_context("fork"), _begin_process, (workers,)) as pool:
+        with ProcessPoolExecutor(workers, get_context("fork"), _begin_process, (workers, os.getpid())) as pool:
             found = collect([pool.submit(_inherited_work, item) for item in items], pool)
     except BrokenProcessPool:
         raise SwatsimError(
@@ -82,7 +82,8 @@ def _in_processes(
     return [result for result, _ in found]
 
 
-def _begin_process(workers: int) -> None:
+def _begin_process(workers: int, parent: int) -> None:
+    end_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     sharing.help_with(ThreadPoolExecutor(max_workers=workers))
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +99,32 @@ def test_stages_of_all_workers_are_counted(worker_count):
 def test_a_wrong_number_of_workers_is_refused(wrong):
     with pytest.raises(SwatsimError, match="expected an integer from 1"):
         thread_count(wrong)
+
+
+# Says which processes do the work, and waits with them.
+WAITING = """
+import os, time
+from swatsim.workers import in_order
+
+def work(_):
+    os.write(1, f"{os.getpid()}\\n".encode())  # at once: two print
+    time.sleep(600)
+
+in_order(work, [1, 2], 2, None)
+"""
+
+
+@forks
+def test_a_killed_program_leaves_no_process_behind():
+    with subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE, text=True) as program:
+        try:
+            children = [int(program.stdout.readline()) for _ in range(2)]
+        finally:
+            program.kill()
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    left = [child for child in children if Path(f"/proc/{child}").exists()]
+    for child in left:
+        os.kill(child, signal.SIGKILL)
+    assert not left

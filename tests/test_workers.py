@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -101,30 +102,46 @@ def test_a_wrong_number_of_workers_is_refused(wrong):
         thread_count(wrong)
 
 
-# Says which processes do the work, and waits with them.
-WAITING = """
+SLEEPERS = """
 import os, time
+from pathlib import Path
 from swatsim.workers import in_order
 
-def work(_):
-    os.write(1, f"{os.getpid()}\\n".encode())  # at once: two print
-    time.sleep(600)
+def sleep(number):
+    Path({folder!r}, str(os.getpid())).touch()
+    time.sleep(60)
 
-in_order(work, [1, 2], 2, None)
+in_order(sleep, range(6), 2)
 """
 
 
 @forks
-def test_a_killed_program_leaves_no_process_behind():
-    with subprocess.Popen([sys.executable, "-c", WAITING], stdout=subprocess.PIPE, text=True) as program:
+@pytest.mark.parametrize("signals", [(signal.SIGINT, True), (signal.SIGTERM, False)], ids=["Control-C", "killed"])
+def test_nothing_outlives_who_began_it(tmp_path, signals):
+    """Control-C goes to all processes of a terminal, a kill to one."""
+    number, to_all = signals
+    command = [sys.executable, "-c", SLEEPERS.format(folder=str(tmp_path))]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
         try:
-            children = [int(program.stdout.readline()) for _ in range(2)]
+            wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+            (os.killpg if to_all else os.kill)(process.pid, number)
+            said = process.communicate(timeout=10)[1].decode()
+            assert said.count("Traceback") == to_all, said
+            wait_until(lambda: not any(runs(path.name) for path in tmp_path.iterdir()))
         finally:
-            program.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def runs(process):
+    try:
+        return Path("/proc", process, "cmdline").read_bytes() != b""  # nobody may have asked how it ended
+    except OSError:
+        return False
+
+
+def wait_until(holds):
     deadline = time.monotonic() + 30
-    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    left = [child for child in children if Path(f"/proc/{child}").exists()]
-    for child in left:
-        os.kill(child, signal.SIGKILL)
-    assert not left
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

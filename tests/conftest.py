@@ -1,7 +1,6 @@
 """Hypothesis profiles: `ci` repeats the same examples everywhere, `nightly` looks further (HYPOTHESIS_PROFILE).
 
-`mutation` is `ci` that ends at the first failure, without a search for its smallest example. `again` is `ci` with fewer
-examples, for tests that are repeated in another setting.
+`mutation` is `ci` that ends at the first failure, without a search for its smallest example.
 """
 
 import os
@@ -13,7 +12,6 @@ _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, Hea
 
 _CI = {"derandomize": True, "max_examples": 120, "database": None, **_COMMON}
 settings.register_profile("ci", **_CI)
-settings.register_profile("again", **_CI | {"max_examples": 40})
 _FIRST = {"phases": (Phase.explicit, Phase.generate), "report_multiple_bugs": False}
 settings.register_profile("mutation", **_CI, **_FIRST)
 settings.register_profile("nightly", max_examples=5000, print_blob=True, **_COMMON)

@@ -5,6 +5,7 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 # The first example compiles the kernels, so neither a deadline nor a slow start says anything about the code.
@@ -23,3 +24,9 @@ _LONG = ("test_kernels_settings.py", "test_startup.py", "test_sweeping.py", "tes
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in _LONG)
+
+
+def pytest_runtest_setup(item):
+    for mark in item.iter_markers("extra"):
+        for module in mark.args:
+            pytest.importorskip(module, reason=f"needs {module}, which an extra installs")

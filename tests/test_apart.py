@@ -58,5 +58,6 @@ def test_what_ends_as_it_is_waited_for_is_no_error(monkeypatch):
 
 
 def test_a_process_that_dies_is_one_line():
-    with pytest.raises(SwatsimError, match=r"^a: got a process that ended before its work was done, expected its"):
+    message = r"^a: got a process that ended before its work was done, expected its result$"
+    with pytest.raises(SwatsimError, match=message):
         work_apart(dying, "a")

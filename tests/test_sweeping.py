@@ -270,8 +270,9 @@ def test_a_value_that_no_file_holds(trace, tmp_path, value):
 
 
 def test_numbers_of_numpy_are_numbers(trace, tmp_path):
-    found = swatsim.sweep("dadiannao", trace, overrides={"tile.rows": np.array([2, 4])}, folder=tmp_path, workers=1)
-    assert [point["parameters"]["tile.rows"] for point in found.points] == [2, 4]
+    axes = {"tile.rows": np.array([2, 4]), "memory.dram.energy_pj_per_bit": np.array([4.5], np.float32)}
+    found = swatsim.sweep("dadiannao", trace, overrides=axes, folder=tmp_path, workers=1)
+    assert [list(point["parameters"].values())[3:] for point in found.points] == [[2, 4.5], [4, 4.5]]
 
 
 def test_too_many_points(trace):

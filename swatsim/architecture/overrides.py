@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from swatsim.architecture.keys import named_at
@@ -84,11 +84,13 @@ def _meant(around: Path, name: str, names: Mapping[str, object]) -> str:
 
 
 def plain(value: object) -> object:
-    """Lists for tuples, int for numpy's integers, new dicts for mappings: what the file itself could hold."""
+    """Lists for tuples, numbers of Python for numpy's, new dicts for mappings: what the file itself could hold."""
     if isinstance(value, bool):
         return value
     if isinstance(value, Integral):
         return int(value)
+    if isinstance(value, Real):
+        return float(value)
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

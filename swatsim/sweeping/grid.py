@@ -53,9 +53,10 @@ class Grid:
             written = [_written(key, value) for value in values]
             if not written:
                 raise SwatsimError(f"{key}: got no value, expected at least one")
-            twice = next((value for number, value in enumerate(values) if written[number] in written[:number]), None)
-            if len(set(written)) < len(written):
-                raise SwatsimError(f"{key}: got {shown(twice)} twice, expected each value once")
+            first = {text: number for number, text in reversed(list(enumerate(written)))}
+            for number, text in enumerate(written):
+                if first[text] < number:
+                    raise SwatsimError(f"{key}: got {shown(values[number])} twice, expected each value once")
         if len(self) > MOST_POINTS:
             raise SwatsimError(f"grid: got {len(self)} points, expected at most {MOST_POINTS}")
 

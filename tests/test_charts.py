@@ -242,7 +242,7 @@ def test_decades_reach(least, ratio):
     ("value", "unit", "shown"),
     [
         (2.5, "times", "2.5x"), (500_000, "cycles", "500,000"), (2_500_000, "cycles", "2.5M"), (0, "bytes", "0"),
-        (200e6, "bytes", "200 MB"), (5e7, "picojoules", "50 uJ"), (20, "mm2", "20 mm²"), (1e9, "cycles", "1000M"),
+        (200e6, "bytes", "200 MB"), (5e7, "picojoules", "50 µJ"), (20, "mm2", "20 mm²"), (1e9, "cycles", "1000M"),
     ],
 )  # fmt: skip
 def test_ticks_are_short(value, unit, shown):

@@ -335,6 +335,10 @@ def test_the_command_and_its_files(capsys, trace, tmp_path):
     assert all(len(line) <= 100 for line in output.splitlines()[:-1])
     saved = load_saved(tmp_path / "s.json", "sweep").document
     rows = list(csv.DictReader(io.StringIO((tmp_path / "s.csv").read_text())))
+    assert saved["command"] == [
+        "swatsim", "sweep", "--arch", "dadiannao", "--trace", trace, "--set", "tile.rows=2,4",
+        "--output", str(tmp_path / "points"),
+    ]  # fmt: skip
     assert [row["cycles"] for row in rows] == [
         str(total["cycles"]) for point in saved["points"] for total in point["totals"]
     ]

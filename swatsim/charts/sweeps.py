@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from swatsim.charts.colors import in_order
+from swatsim.charts.colors import of_line
 from swatsim.charts.model import Bar, BarChart, Group, Line, LineChart, Series
 from swatsim.charts.names import short_names
 from swatsim.charts.run_rows import Record, outermost_bytes
@@ -50,7 +50,7 @@ def lines(document: Document, metric: str) -> LineChart | None:
     if not found or len(found) > _MOST_LINES:
         return None
     return LineChart(title=f"{title} ({measured(document)})", x_name=key, unit=unit, lines=tuple(
-        Line(name=name, color=in_order(number), points=tuple(sorted(points)))
+        Line(name=name, color=of_line(number), points=tuple(sorted(points)))
         for number, (name, points) in enumerate(found.items())
     ))  # fmt: skip
 

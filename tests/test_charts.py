@@ -192,6 +192,15 @@ def test_sweep_over_a_parameter():
     assert bars.groups[4].missing == "second: forward does not fit"
 
 
+def test_a_long_key_stands_in_the_title():
+    document = sweep_document()
+    for point in document["points"]:
+        point["parameters"]["memory.dram.width_bytes_per_cycle"] = point["parameters"].pop("tile.rows")
+    bars = sweeps.bars(document, "cycles")
+    assert bars.title == "Cycles (step), by memory.dram.width_bytes_per_cycle"
+    assert [group.name for group in bars.groups][:2] == ["dadiannao, 2", "dadiannao, 4"]
+
+
 def test_sweep_without_numbers_has_bars():
     document = sweep_document()
     for point in document["points"]:

@@ -76,6 +76,13 @@ def test_the_command(grid, cluster, tmp_path, capsys):
     assert "2 points, 2 of them computed now" in output
 
 
+def test_workers_that_cannot_are_one_line(grid, cluster, tmp_path, monkeypatch):
+    """As where they lack a package."""
+    monkeypatch.setattr("swatsim.sweeping.cluster._document", lambda *_: 1 / 0)
+    with pytest.raises(SwatsimError, match=r"^--dask .*: got ZeroDivisionError .*, expected workers that compute"):
+        run_grid(grid, tmp_path / "points", dask=cluster[0])
+
+
 def test_nobody_answers(grid, tmp_path, monkeypatch):
     monkeypatch.setattr("swatsim.sweeping.cluster.CONNECT_SECONDS", 1)
     with pytest.raises(SwatsimError, match=r"^--dask tcp://127\.0\.0\.1:9: got no answer .*, expected a scheduler$"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +53,7 @@ IntArray = NDArray[np.int64]
 SHAPES_KEPT = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(NamedTuple):
     """Where an operand is in a machine: on which side, what it is, and in which format each level has it."""
 
     operand: str  # rows or columns
@@ -74,8 +74,7 @@ class Shape:
     totals: IntArray  # likewise of SideTotals
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
+class Demand(NamedTuple):
     """One side of the machine: what the blocks of its cuts ask for in each part of the reduction."""
 
     shape: Shape
@@ -85,19 +84,25 @@ class Demand:
 
 def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     """Measure what the blocks of a side move, for every cut; parts of the reduction one after another."""
-    side, extent = parts.side, place.extent
-    shape = _shape(side.groups, side.vectors, extent, len(hierarchy.names) - 1)
-    residence, path = _path(place.operand, place.formats, hierarchy)
-    residence = residence._replace(
-        other_tiles=place.other_tiles, outer=place.outer, more_room=parts.more_room(place.formats[1])
-    )
-    dealing = Dealing(side.groups, side.vectors, extent.per_tile, extent.at_once, extent.rounds(side.vectors))
+    shape, dealing, residence, path = _dealt(parts.side.groups, parts.side.vectors, place, hierarchy)
+    if parts.present is not None:
+        residence = residence._replace(more_room=parts.more_room(place.formats[1]))
     totals = shape.totals.copy()
     measures = measure_side(
         parts.bytes_of(place.formats), (shape.spans, shape.blocks), (dealing, residence, path),
         (*hierarchy.reading, memory_of(hierarchy.reading)), totals,
     )  # fmt: skip
-    return Demand(shape=shape, measures=measures, totals=SideTotals(totals, hierarchy.resident(place.operand)))
+    return Demand(shape, measures, SideTotals(totals, residence.level))
+
+
+@lru_cache(maxsize=SHAPES_KEPT)
+def _dealt(groups: int, vectors: int, place: Place, hierarchy: Hierarchy) -> tuple[Shape, Dealing, Residence, IntArray]:
+    """All that is the same for the operands of a shape, with their path."""
+    extent = place.extent
+    shape = _shape(groups, vectors, extent, len(hierarchy.names) - 1)
+    residence, path = _path(place.operand, place.formats, hierarchy)
+    residence = residence._replace(other_tiles=place.other_tiles, outer=place.outer)
+    return shape, Dealing(groups, vectors, extent.per_tile, extent.at_once, extent.rounds(vectors)), residence, path
 
 
 @lru_cache(maxsize=SHAPES_KEPT)

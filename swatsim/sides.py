@@ -69,6 +69,11 @@ class Side:
         return self.lines.nonzeros if self.by_line else count_vectors(self.words, self.base, self.reduction.runs)
 
     @cached_property
+    def values(self) -> int:
+        """Elements present in all vectors, each as often as it is in one."""
+        return int(self.by_vector.sum())
+
+    @cached_property
     def by_element(self) -> IntArray:
         """Vectors in which each element of the reduction is present: [group, element]."""
         counts = np.empty((self.groups, self.offset.size), dtype=np.int64)

@@ -147,8 +147,8 @@ def _multiplications(contraction: Contraction, schedule: Schedule) -> int | None
     if schedule.multiplications is None:
         return None
     sample = schedule.rows if schedule.way.transposed else schedule.columns
-    values = int(contraction.columns.by_vector.sum())
-    return schedule.multiplications * values // max(1, int(sample.by_vector.sum()))
+    values = contraction.columns.values
+    return schedule.multiplications * values // max(1, sample.values)
 
 
 def _in_order(by_round: IntArray, *, outer: bool) -> IntArray:

@@ -172,4 +172,4 @@ def pack_side(side: Side, offset: IntArray, shape: ChunkShape, unit_rows: int) -
 
 def values_of_a_vector(side: Side) -> Fraction:
     """Values of one vector, on average."""
-    return Fraction(int(side.by_vector.sum()), side.base.size)
+    return Fraction(side.values, side.base.size)

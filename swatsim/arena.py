@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.caches import bounded_cache
 from swatsim.demand import Place, Shape, demand_of
 from swatsim.dram import transfer_cycles
 from swatsim.held import HeldParts
@@ -168,7 +169,7 @@ def _sums(cycles: Sequence[IntArray]) -> IntArray:
     return sums
 
 
-@lru_cache(maxsize=256)
+@bounded_cache(256)
 def _block_values(rows: Shape, columns: Shape) -> IntArray:
     """Results of a block; kinds of other groups do not meet."""
     return np.asarray((rows.sizes[:, 0] * rows.sizes[:, 1])[:, None] * columns.sizes[:, 1])
@@ -186,7 +187,7 @@ def _results(rows: Shape, columns: Shape, schedule: Schedule, product: Product, 
     )  # fmt: skip
 
 
-@lru_cache(maxsize=256)
+@bounded_cache(256)
 def _store_cycles(
     rows: Shape, columns: Shape, layout: tuple[bool, int, bool], writing: tuple[Pipe, Channel], value_bytes: int
 ) -> IntArray:

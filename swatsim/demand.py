@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.caches import bounded_cache
 from swatsim.cuts import cuts_of
 from swatsim.dram import memory_of
 from swatsim.held import HeldParts, on_chip_formats
@@ -100,7 +101,7 @@ def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     return Demand(shape=shape, measures=measures, totals=SideTotals(totals, hierarchy.resident(place.operand)))
 
 
-@lru_cache(maxsize=SHAPES_KEPT)
+@bounded_cache(SHAPES_KEPT)
 def _shape(groups: int, vectors: int, extent: Extent, levels: int) -> Shape:
     cuts = cuts_of(groups, vectors, extent)
     blocks = np.zeros((cuts.start.size, SIDE_BUSY), dtype=np.int32)

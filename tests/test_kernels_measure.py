@@ -68,7 +68,7 @@ class Side:
             start.append([start[-1][0] + len(tied[-1]), start[-1][1] + len(sums[-1]), 0])
         held = HeldBytes(
             self.bytes_of, np.concatenate(sums), np.concatenate(self.intervals), np.concatenate(tied),
-            self.interval_of, np.array(start),
+            self.interval_of, np.array(start), 1,
         )  # fmt: skip
         totals = np.zeros((len(self.counts), columns.OF_LEVEL + columns.LEVEL_COLUMNS * self.levels), dtype=np.int64)
         totals[:, columns.COUNT], totals[:, columns.FIRST_LOAD] = self.counts, UNKNOWN

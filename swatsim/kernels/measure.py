@@ -62,8 +62,9 @@ class HeldBytes(NamedTuple):
     line_sums: IntArray  # [line, COMING ...]: bytes of all touched lines before it, from 0 on in each part
     intervals: IntArray  # [interval, 2]: the first line that vectors touch, and the one after the last
     tied: IntArray  # [interval, ...]: see `touched.tie_intervals`
-    interval_of_vector: IntArray  # [part, vector]
+    interval_of_vector: IntArray  # [part, vector // of_interval]
     start: IntArray  # [part + 1, column]
+    of_interval: int  # consecutive vectors whose interval is the same: numbers of one group's are a multiple of it
 
 
 class Dealing(NamedTuple):
@@ -179,8 +180,8 @@ def load_bytes(held: HeldBytes, part: int, spans: IntArray, loaded: IntArray) ->
     tied = held.tied[begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]]
     stamp = np.zeros(1 if begin[TIED] == 1 else sums.shape[0] + 1, dtype=np.int64)
     for block in range(spans.shape[0]):
-        first = held.interval_of_vector[part, spans[block, 0]]
-        last = held.interval_of_vector[part, spans[block, 1] - 1]
+        first = held.interval_of_vector[part, spans[block, 0] // held.of_interval]
+        last = held.interval_of_vector[part, (spans[block, 1] - 1) // held.of_interval]
         if begin[TIED] == 1:
             tied_bytes(intervals, sums, tied, (first, last), loaded[block])
         else:

@@ -118,11 +118,8 @@ def only_chosen(arena: Arena, choice: Choice) -> tuple[Arena, Choice]:
 
 def _filled(table: IntArray, side: SideMeasures) -> SideMeasures:
     """A single cut, whose blocks follow from nothing any more."""
-    none = (np.empty((0,) * array.ndim, dtype=array.dtype) for array in (side.blocks, side.loads, side.largest))
-    blocks, loads, sums = none
-    return side._replace(
-        table=table, filled=np.ones(1, dtype=np.int64), blocks=blocks, loads=loads, largest=sums, total=sums
-    )
+    loads, sums = (np.empty((0,) * array.ndim, dtype=array.dtype) for array in (side.loads, side.largest))
+    return side._replace(table=table, filled=np.ones(1, dtype=np.int64), loads=loads, largest=sums, total=sums)
 
 
 def sums_always_fit(arena: Arena) -> bool:

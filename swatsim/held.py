@@ -33,9 +33,7 @@ class HeldSide:
         self._line_bytes: dict[str, IntArray] = {}
         self._touched_bytes: dict[str, IntArray] = {}
         groups, lines = side.lines.start.shape
-        self.touched, self.interval_of_vector, self.intervals = _touched_lines(
-            side.touched_by, groups, lines
-        )
+        self.touched, self.interval_of_vector, self.intervals = _touched_lines(side.touched_by, groups, lines)
 
     def vector_bytes(self, name: str) -> IntArray:
         """Bytes of each vector in the named format."""

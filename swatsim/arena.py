@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.caches import bounded_cache
 from swatsim.demand import Place, Shape, demand_of
 from swatsim.dram import transfer_cycles
 from swatsim.held import HeldParts
@@ -114,11 +115,8 @@ def only_chosen(arena: Arena, choice: Choice) -> tuple[Arena, Choice]:
 
 def _filled(table: IntArray, side: SideMeasures) -> SideMeasures:
     """A single cut, whose blocks follow from nothing any more."""
-    none = (np.empty((0,) * array.ndim, dtype=array.dtype) for array in (side.blocks, side.loads, side.largest))
-    blocks, loads, sums = none
-    return side._replace(
-        table=table, filled=np.ones(1, dtype=np.int64), blocks=blocks, loads=loads, largest=sums, total=sums
-    )
+    loads, sums = (np.empty((0,) * array.ndim, dtype=array.dtype) for array in (side.loads, side.largest))
+    return side._replace(table=table, filled=np.ones(1, dtype=np.int64), loads=loads, largest=sums, total=sums)
 
 
 def sums_always_fit(arena: Arena) -> bool:
@@ -177,7 +175,7 @@ def _layout(schedule: Schedule, product: Product) -> tuple[bool, int, bool]:
     return rows_together, 0 if product.tensor == "weight" else schedule.groups, product.scattered
 
 
-@lru_cache(maxsize=256)
+@bounded_cache(256)
 def _results(rows: Shape, columns: Shape, layout: tuple[bool, int, bool], hierarchy: Hierarchy) -> Results:
     """What results take; nothing of it is changed.
 

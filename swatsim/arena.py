@@ -166,7 +166,7 @@ def _sums(cycles: Sequence[IntArray]) -> IntArray:
     return sums
 
 
-@bounded_cache(256)
+@bounded_cache
 def _block_values(rows: Shape, columns: Shape) -> IntArray:
     """Results of a block; kinds of other groups do not meet."""
     return np.asarray((rows.sizes[:, 0] * rows.sizes[:, 1])[:, None] * columns.sizes[:, 1])
@@ -184,7 +184,7 @@ def _results(rows: Shape, columns: Shape, schedule: Schedule, product: Product, 
     )  # fmt: skip
 
 
-@bounded_cache(256)
+@bounded_cache
 def _store_cycles(
     rows: Shape, columns: Shape, layout: tuple[bool, int, bool], writing: tuple[Pipe, Channel], value_bytes: int
 ) -> IntArray:

@@ -41,9 +41,6 @@ from swatsim.way import Extent
 
 IntArray = NDArray[np.int64]
 
-# Of so many shapes: those of a layer's passes, each under every split of the tiles.
-SHAPES_KEPT = 64
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -91,7 +88,7 @@ def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     return Demand(shape=shape, measures=measures, totals=SideTotals(totals, hierarchy.resident(place.operand)))
 
 
-@bounded_cache(SHAPES_KEPT)
+@bounded_cache
 def _shape(groups: int, vectors: int, extent: Extent, levels: int) -> Shape:
     cuts = cuts_of(groups, vectors, extent)
     first, end, count = cuts.first, cuts.end, cuts.count

@@ -17,8 +17,6 @@ from swatsim.kernels.touched import COLUMNS, RUNS, sum_lines, tie_intervals
 from swatsim.sides import Side, TouchedBy, fillers_of
 
 IntArray = NDArray[np.int64]
-# Of the sides of so many contractions: those of one shape touch the same lines.
-SIDES_KEPT = 64
 
 
 class HeldSide:
@@ -144,7 +142,7 @@ class TouchedLines(NamedTuple):
     intervals: IntArray  # [interval, 2]: first line, and the one after the last
 
 
-@bounded_cache(SIDES_KEPT)
+@bounded_cache
 def _touched_lines(by: TouchedBy, groups: int, lines: int) -> TouchedLines:
     shift = np.arange(groups)[:, None] * lines
     real = np.broadcast_to(by.first <= by.last, (groups, by.first.size)).reshape(-1)

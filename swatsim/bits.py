@@ -77,7 +77,7 @@ class BitTensor:
     @cached_property
     def digest(self) -> str:
         """Equal where the same elements are present, of tensors of one size."""
-        return "ones" if self.packed is None else hashlib.blake2b(self.packed, digest_size=16).hexdigest()
+        return "ones" if self.packed is None else hashlib.blake2b(self.packed.data, digest_size=16).hexdigest()
 
     @cached_property
     def words(self) -> NDArray[np.uint64]:

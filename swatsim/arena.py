@@ -175,7 +175,7 @@ def _layout(schedule: Schedule, product: Product) -> tuple[bool, int, bool]:
     return rows_together, 0 if product.tensor == "weight" else schedule.groups, product.scattered
 
 
-@bounded_cache(256)
+@bounded_cache
 def _results(rows: Shape, columns: Shape, layout: tuple[bool, int, bool], hierarchy: Hierarchy) -> Results:
     """What results take; nothing of it is changed.
 

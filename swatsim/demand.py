@@ -42,9 +42,6 @@ from swatsim.way import Extent
 
 IntArray = NDArray[np.int64]
 
-# Of so many shapes: those of a layer's passes, each under every split of the tiles.
-SHAPES_KEPT = 64
-
 
 class Place(NamedTuple):
     """Where an operand is in a machine: on which side, what it is, and in which format each level has it."""
@@ -86,7 +83,7 @@ def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     return Demand(shape, measures, SideTotals(totals, residence.level))
 
 
-@lru_cache(maxsize=SHAPES_KEPT)
+@bounded_cache
 def _dealt(groups: int, vectors: int, place: Place, hierarchy: Hierarchy) -> tuple[Shape, Dealing, Residence, IntArray]:
     """All that is the same for the operands of a shape, with their path."""
     extent = place.extent
@@ -96,7 +93,7 @@ def _dealt(groups: int, vectors: int, place: Place, hierarchy: Hierarchy) -> tup
     return shape, Dealing(groups, vectors, extent.per_tile, extent.at_once, extent.rounds(vectors)), residence, path
 
 
-@bounded_cache(SHAPES_KEPT)
+@bounded_cache
 def _shape(groups: int, vectors: int, extent: Extent, levels: int) -> Shape:
     cuts = cuts_of(groups, vectors, extent)
     first, end, count = cuts.first, cuts.end, cuts.count

@@ -15,9 +15,6 @@ from swatsim.layer import Convolution
 from swatsim.layouts import NO_BORDER, Border, channels_last_strides
 from swatsim.sides import IntArray, Order, Reduction, TouchedBy, Windows
 
-# Of the passes of so many layers: those of a network that follow each other have few different shapes.
-SHAPES_KEPT = 32
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Places:
@@ -66,7 +63,7 @@ def image_shape(convolution: Convolution, pass_name: str) -> tuple[int, int, int
     return convolution.images, convolution.filters, convolution.output_height, convolution.output_width
 
 
-@bounded_cache(SHAPES_KEPT)
+@bounded_cache
 def phases(convolution: Convolution, pass_name: str, window_order: str) -> tuple[Phase, ...]:
     """The contractions of forward (one) or input_grad (one for each phase of its stride that has windows)."""
     shape = image_shape(convolution, pass_name)
@@ -88,7 +85,7 @@ def phases(convolution: Convolution, pass_name: str, window_order: str) -> tuple
     )  # fmt: skip
 
 
-@bounded_cache(SHAPES_KEPT)
+@bounded_cache
 def shifts(convolution: Convolution, order: Order) -> Shifts:
     """Of the output gradient's planes, and of the input's with their border and strides apart (`layouts`)."""
     groups, images = convolution.groups, np.arange(convolution.images)[:, None]

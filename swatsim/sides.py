@@ -16,8 +16,6 @@ from swatsim.kernels.gather import count_by_element, count_in_parts, list_runs
 from swatsim.layouts import Block, Border, Ranges, Tensor, Words, channels_last_strides
 
 IntArray = NDArray[np.int64]
-# Of so many operands: those of one shape, and the parts that each is cut into, have theirs at the same places.
-LINES_KEPT = 256
 
 
 class Order(NamedTuple):
@@ -167,7 +165,7 @@ def image_lines(tensor: Tensor, groups: int, border: Border, channels: range, ax
     return Lines(shape=shape, words=tensor.channels_last(border), start=start, runs=runs)
 
 
-@bounded_cache(LINES_KEPT)
+@bounded_cache
 def _image_line_places(
     shape: tuple[int, int, int, int], groups: int, border: Border, channels: range, axis: int
 ) -> tuple[IntArray, IntArray]:
@@ -187,7 +185,7 @@ def channel_lines(block: Block) -> Lines:
     return Lines(shape=(images * height, width), words=block.tensor.planes(), start=start, runs=runs)
 
 
-@bounded_cache(LINES_KEPT)
+@bounded_cache
 def _channel_line_places(shape: tuple[int, int, int, int], groups: int, ranges: Ranges) -> tuple[IntArray, IntArray]:
     (images, _, rows, columns), (_, channels, height, width) = ranges, shape
     start = np.arange(channels).reshape(groups, -1) * (height * width)

@@ -56,9 +56,9 @@ FIRST_INTERVAL, FIRST_SUM, TIED = range(3)
 class HeldBytes(NamedTuple):
     """One operand in its formats, the parts of its reduction one after another."""
 
-    vector_bytes: (
-        IntArray  # [part, depth, group · vectors + vector]: in each on-chip level of its path, outermost first
-    )
+    # [part, format, group · vectors + vector], those of the on-chip levels of its path (`held.on_chip_formats`), or
+    # [part, format, 1] where all vectors take the same.
+    vector_bytes: IntArray
     line_sums: IntArray  # [line, COMING ...]: bytes of all touched lines before it, from 0 on in each part
     intervals: IntArray  # [interval, 2]: the first line that vectors touch, and the one after the last
     tied: IntArray  # [interval, ...]: see `touched.tie_intervals`
@@ -94,8 +94,11 @@ class SideMeasures(NamedTuple):
 
 @kernel
 def sum_rounds(vector_bytes: IntArray, dealing: Dealing, largest: IntArray, total: IntArray) -> None:
-    """Set sums over the rounds from the first one on: of the tile that has most in each, and of all tiles."""
-    number = 0
+    """Set sums over the rounds from the first one on: of the tile that has most in each, and of all tiles.
+
+    Both are one array where a round has a single tile.
+    """
+    number, each = 0, int(vector_bytes.shape[0] > 1)
     largest[0] = total[0] = 0
     for group in range(dealing.groups):
         for turn in range(dealing.rounds):
@@ -104,7 +107,7 @@ def sum_rounds(vector_bytes: IntArray, dealing: Dealing, largest: IntArray, tota
             for first in range(turn * dealing.at_once, stop, dealing.per_tile):
                 of_tile = np.int64(0)
                 for vector in range(first, min(first + dealing.per_tile, stop)):
-                    of_tile += vector_bytes[group * dealing.vectors + vector]
+                    of_tile += vector_bytes[each * (group * dealing.vectors + vector)]
                 most, whole = max(most, of_tile), whole + of_tile
             number += 1
             largest[number] = largest[number - 1] + most
@@ -266,8 +269,8 @@ def measure_side(
     """
     dealing, residence, path = dealt
     parts, forms, count = held.start.shape[0] - 1, held.vector_bytes.shape[1], totals[-1, FIRST] + totals[-1, COUNT]
-    largest = np.empty((parts, forms, dealing.groups * dealing.rounds + 1), dtype=np.int64)
     total = np.empty((parts, forms, dealing.groups * dealing.rounds + 1), dtype=np.int64)
+    largest = total if dealing.per_tile >= dealing.at_once else np.empty_like(total)
     loads = np.empty((parts, count), dtype=np.int64)
     fields = SIDE_BUSY + SIDE_LEVEL_FIELDS * ((totals.shape[1] - OF_LEVEL) // LEVEL_COLUMNS)
     for part in range(parts):

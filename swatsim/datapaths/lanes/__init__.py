@@ -61,7 +61,7 @@ def _fullest_first(side: Side) -> Side:
     return replace(side, base=base, touched_by=touched_by, lines=replace(lines, start=lines.start[group, line_order]))
 
 
-@bounded_cache(64)
+@bounded_cache
 def _line_by_line(touched_by: TouchedBy, count: int) -> tuple[IntArray, TouchedBy]:
     """The vectors of each line (kernel positions of a shifted channel), and what they touch in the order of lines."""
     of_line = np.argsort(touched_by.first, kind="stable").reshape(count, -1)

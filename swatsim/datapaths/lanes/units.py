@@ -133,7 +133,7 @@ def fewest_cycles(steps: int, chunk_steps: int, machine: Machine[Keys]) -> IntAr
     return _fewest_cycles(steps, chunk_steps, machine.datapath.empty_chunk_cycles)
 
 
-@bounded_cache(256)
+@bounded_cache
 def _fewest_cycles(steps: int, chunk_steps: int, empty_chunk_cycles: int) -> IntArray:
     ends = np.minimum(np.arange(chunk_steps, steps + chunk_steps, chunk_steps), steps)
     return np.minimum(np.diff(ends, prepend=0), empty_chunk_cycles)

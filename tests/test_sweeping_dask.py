@@ -15,6 +15,7 @@ from trace_files import small_trace
 
 from swatsim.errors import SwatsimError
 from swatsim.sweeping import Grid
+from swatsim.sweeping.cluster import _told
 from swatsim.sweeping.running import run_grid
 
 distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
@@ -80,3 +81,14 @@ def test_nobody_answers(grid, tmp_path, monkeypatch):
     monkeypatch.setattr("swatsim.sweeping.cluster.CONNECT_SECONDS", 1)
     with pytest.raises(SwatsimError, match=r"^--dask tcp://127\.0\.0\.1:9: got no answer .*, expected a scheduler$"):
         run_grid(grid, tmp_path, dask="tcp://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"), [(distributed.KilledWorker, "workers that ended"), (ConnectionError, "got no answer any more")]
+)
+def test_a_cluster_that_dies_is_one_line(kind, message):
+    with (
+        pytest.raises(SwatsimError, match=rf"^--dask tcp://somewhere: .*{message}"),
+        _told("tcp://somewhere", distributed),
+    ):
+        raise kind.__new__(kind)

@@ -15,7 +15,7 @@ from swatsim.exploring.candidates import Choice, Space, Tried, after_simulating,
 from swatsim.exploring.optimizing import AT_ONCE, Optimizer
 from swatsim.exploring.result import Exploration
 from swatsim.sweeping.grid import ARCH, Grid, as_names
-from swatsim.sweeping.point import plan_point
+from swatsim.sweeping.point import forget_machines, plan_point
 from swatsim.sweeping.running import compute_points
 from swatsim.sweeping.store import Store
 from swatsim.trace import Trace, load_trace
@@ -79,6 +79,7 @@ def search(
     for name, value, least in (("trials", trials, 1), ("seed", seed, 0)):
         if type(value) is not int or not least <= value <= MOST_TRIALS:
             raise SwatsimError(f"{name}: got {value!r}, expected an integer from {least} to {MOST_TRIALS}")
+    forget_machines()
     traces = {name: load_trace(name) for name in space.traces}
     exhausted = len(space) <= trials
     with ExitStack() as stack:

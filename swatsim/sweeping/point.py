@@ -47,7 +47,7 @@ class Point:
         error, totals = self.refused, None
         if error is None:
             assert self.trace is not None, "a point that can be computed has a trace"
-            architecture = machine_of(self.parameters)
+            architecture = self._planned_machine()
             try:
                 trace = load_trace(self.parameters[TRACE], digest=self.trace["digest"])
             except TraceError as changed:
@@ -63,6 +63,25 @@ class Point:
             "key": self.key, "parameters": dict(self.parameters), "architecture": self.architecture,
             "trace": self.trace, "totals": totals, "error": error,
         }  # fmt: skip
+
+    def _planned_machine(self) -> Architecture:
+        """The machine that the key was made of; raises SwatsimError where its file has changed."""
+        for remembered in (True, False):  # by a worker that was there before the file was as it is now
+            if not remembered:
+                forget_machines()
+            machine = machine_of(self.parameters)
+            if _described(machine.model_dump(mode="json")) == self.architecture:
+                return machine
+        raise SwatsimError(f"{self.parameters[ARCH]}: got another machine than when the sweep began: begin again")
+
+
+def forget_machines() -> None:
+    """Read the files of machines anew: they may have changed."""
+    _machine.cache_clear()
+
+
+def _described(machine: Mapping[str, Any]) -> dict[str, str]:
+    return {"name": machine["name"], "digest": _digest(machine)}
 
 
 def machine_of(parameters: Mapping[str, Any]) -> Architecture:
@@ -84,7 +103,7 @@ def plan_point(parameters: Mapping[str, Any], layers: str, traces: Mapping[str, 
         machine = machine_of(parameters).model_dump(mode="json")
     except SwatsimError as error:
         refused = str(error)
-    described = None if machine is None else {"name": machine["name"], "digest": _digest(machine)}
+    described = None if machine is None else _described(machine)
     decides = [sources_digest(), machine or refused, trace.digest, parameters[OBJECTIVE], layers]
     return Point(
         key=_digest(decides)[:32], parameters=parameters, layers=layers, architecture=described,

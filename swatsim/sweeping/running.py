@@ -11,7 +11,7 @@ from typing import Any
 from swatsim.apart import Progress
 from swatsim.errors import SwatsimError
 from swatsim.sweeping.grid import Grid, as_names
-from swatsim.sweeping.point import Point, plan_point
+from swatsim.sweeping.point import Point, forget_machines, plan_point
 from swatsim.sweeping.result import Sweep
 from swatsim.sweeping.store import Store
 from swatsim.trace import load_trace
@@ -93,6 +93,7 @@ def compute_points(
 
 def plan(grid: Grid) -> list[Point]:
     """All points, in order; raises SwatsimError where a trace cannot be read."""
+    forget_machines()
     traces = {name: load_trace(name) for name in grid.trace}
     return [plan_point(parameters, grid.layers, traces) for parameters in grid.points()]
 

@@ -40,7 +40,7 @@ class CacheFiles:
 
     def save(self, key: Any, value: Any) -> None:
         """Keep what is compiled, if that is possible: without it the next program compiles anew."""
-        data = dumps((key, value))
+        data: bytes = dumps((key, value))  # type: ignore[no-untyped-call]
         file = self._file(key)
         partial = file.with_name(f"{file.name}.{secrets.token_hex(8)}.partial")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
@@ -65,6 +66,8 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
     outputs = {"json": json_file, "csv": csv_file, "html": html_file, "parquet": parquet_file}
     refuse_two_printed({"--json": json_file, "--csv": csv_file, "--html": html_file})
     check_outputs({f"--{kind}": path for kind, path in outputs.items()})
+    if parquet_file is not None and find_spec("pyarrow") is None:
+        raise SwatsimError("--parquet needs pyarrow: pip install 'swatsim[parquet]'")
     given = machines or traces or axes or objectives or layers != "*"
     if grid_file is not None and given:
         raise click.UsageError("a grid file says all of --arch, --trace, --set, --objective and --layers")

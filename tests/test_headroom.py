@@ -76,7 +76,7 @@ def test_a_large_layer_takes_the_cycles_of_the_closed_form():
 
 
 def test_energy_that_does_not_fit_is_refused():
-    machine = swatsim.load_architecture("dadiannao", overrides={"energy.mac_pj": 1_000_000})
+    machine = swatsim.load_architecture("dadiannao", overrides={"energy.mac_pj": 1e6, "energy.mac_high_pj": 1e6})
     with pytest.raises(swatsim.SwatsimError, match="multiplications, expected at most"):
         check_layer(linear(SIDE, SIDE, SIDE), hierarchy_of(machine, None))
 

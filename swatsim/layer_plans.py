@@ -10,6 +10,7 @@ import numpy as np
 from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction, contract, parts_of
 from swatsim.datapaths import arranged
+from swatsim.headroom import check_energy, check_layer
 from swatsim.hierarchy import Hierarchy, hierarchy_of
 from swatsim.kernels.blocks import COMPUTE, Blocks
 from swatsim.layer import Layer, LayerSpec
@@ -93,7 +94,11 @@ def shape_of(spec: LayerSpec) -> LayerSpec:
 
 
 def plan_layer(node: Node, layer: Layer, passes: Sequence[str]) -> LayerPlans:
-    """Plan those of the passes that a training step makes through the layer."""
+    """Plan those of the passes that a training step makes through the layer.
+
+    Raises SwatsimError where its counts may not fit 64 bits, or it fits the machine in no way.
+    """
+    check_layer(layer.spec, node.actual)
     plans: list[PassPlans] = []
     copies: dict[tuple[str, str], Copy] = {}
     for name in layer.computed:
@@ -147,7 +152,9 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
             each.multiplications(found.arena.pieces.schedules) for each, found in zip(schedules, mapped, strict=True)
         )
         least = _compulsory(schedules, mapped, hierarchy)
-        return plan_pass(mapped, RESULTS[pass_name], multiplications, least, hierarchy), mapped
+        planned = plan_pass(mapped, RESULTS[pass_name], multiplications, least, hierarchy)
+        check_energy(work.name, planned, hierarchy)
+        return planned, mapped
 
     actual, mapped = plan(node.actual, dense=False)
     scheduled, losses, error = _scheduled(schedules, mapped, pass_name), _losses(mapped), _error(mapped)

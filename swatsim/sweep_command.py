@@ -8,6 +8,7 @@ import click
 
 from swatsim.command_output import check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
+from swatsim.exit_codes import INCOMPLETE
 from swatsim.grid_option import (
     OBJECTIVES,
     folder_option,
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from swatsim.sweeping import Sweep
-
-SOME_FAILED = 3
 
 
 @click.command()
@@ -96,7 +95,7 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
     if "-" not in outputs.values():
         say(_summary(found, folder))
     if found.failed:
-        raise SystemExit(SOME_FAILED)
+        raise SystemExit(INCOMPLETE)
 
 
 def parse_shard(text: str) -> tuple[int, int]:

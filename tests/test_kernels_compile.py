@@ -82,7 +82,7 @@ COMPILERS = {"jit", "njit", "vectorize", "guvectorize", "stencil", "cfunc", "jit
 
 def kernel_functions():
     for source in SOURCES:
-        if source.stem not in ("__init__", "compile"):
+        if source.stem not in ("__init__", "cache_files", "compile"):
             module = importlib.import_module(f"swatsim.kernels.{source.stem}")
             for node in ast.parse(source.read_text()).body:
                 if isinstance(node, ast.FunctionDef):

@@ -30,7 +30,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 RUN = ("sh", "python")
-LIMIT_SECONDS = 300
+LIMIT_SECONDS = 600
 _FENCE = re.compile(r"```([a-z]*)")
 _COMMENT = re.compile(r"<!-- (.*) -->")
 _PAGE_NOT_RUN = re.compile(r"^<!-- page not run: (.+) -->$", re.MULTILINE)

@@ -105,10 +105,11 @@ def shifts(convolution: Convolution, order: Order) -> Shifts:
         for axis, size in enumerate((convolution.height, convolution.width))
     ]
     strides, shifted = convolution.stride, [tap * convolution.dilation[axis] for axis, tap in enumerate(taps)]
-    part = -(-bordered[inner] // strides[inner])
-    line = part * strides[inner]
+    apart = min(strides[inner], bordered[inner])  # as in the layout
+    part = -(-bordered[inner] // apart)
+    line = part * apart
     channel = bordered[outer] * line
-    inside = shifted[inner] % strides[inner] * part + shifted[inner] // strides[inner]
+    inside = shifted[inner] % apart * part + shifted[inner] // apart
     positions = np.arange(sizes[outer])[:, None] * (strides[outer] * line) + np.arange(sizes[inner])
     columns = Places(
         base=(group * channels + c) * channel + shifted[outer] * line + inside,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from swatsim.errors import SwatsimError
+from swatsim.errors import ProcessError
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -77,7 +77,7 @@ def work_apart(work: Callable[[Progress], Result], where: str, progress: Progres
     work : a module's function, or a partial of one; it, its result and its errors are pickled. It says what is done.
     where : what the work is about, for the error.
 
-    Raises SwatsimError where the process dies, and what `work` raises.
+    Raises ProcessError where the process dies, and what `work` raises.
     """
     if not may_fork():
         return work(progress or (lambda done, total: None))
@@ -93,7 +93,7 @@ def work_apart(work: Callable[[Progress], Result], where: str, progress: Progres
                 progress(*counts[:])
             return future.result()
     except BrokenProcessPool:
-        raise SwatsimError(f"{where}: got a process that ended before its work was done, expected its result") from None
+        raise ProcessError(f"{where}: got a process that ended before its work was done, expected its result") from None
 
 
 def _inherit(counts: Any) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.caches import bounded_cache
 from swatsim.formats import Pieces, needs_fillers, stored_bytes
 from swatsim.kernels.measure import FIRST_INTERVAL, FIRST_SUM, TIED, HeldBytes
 from swatsim.kernels.touched import COLUMNS, RUNS, sum_lines, tie_intervals
@@ -33,9 +33,7 @@ class HeldSide:
         self._line_bytes: dict[str, IntArray] = {}
         self._touched_bytes: dict[str, IntArray] = {}
         groups, lines = side.lines.start.shape
-        self.touched, self.interval_of_vector, self.intervals = _touched_lines(
-            side.touched_by, groups, lines, side.vectors
-        )
+        self.touched, self.interval_of_vector, self.intervals = _touched_lines(side.touched_by, groups, lines)
 
     def vector_bytes(self, name: str) -> IntArray:
         """Bytes of each vector in the named format."""
@@ -117,6 +115,7 @@ def _bytes_of(parts: Sequence[HeldSide], formats: tuple[str, ...], present: NDAr
         line_sums=sums, tied=tied, start=start,
         intervals=parts[0].intervals if alone else np.concatenate([part.intervals for part in parts]),
         interval_of_vector=np.array([part.interval_of_vector for part in parts]),
+        of_interval=parts[0].side.touched_by.vectors,
     )  # fmt: skip
 
 
@@ -127,14 +126,14 @@ class TouchedLines(NamedTuple):
     """
 
     touched: NDArray[np.bool_]  # [group · line]: whether a vector touches it
-    interval_of_vector: IntArray  # [group · vector]
+    interval_of_vector: IntArray  # [group · vector // vectors that touch the same lines]
     intervals: IntArray  # [interval, 2]: first line, and the one after the last
 
 
-@lru_cache(maxsize=SIDES_KEPT)
-def _touched_lines(by: TouchedBy, groups: int, lines: int, vectors: int) -> TouchedLines:
+@bounded_cache(SIDES_KEPT)
+def _touched_lines(by: TouchedBy, groups: int, lines: int) -> TouchedLines:
     shift = np.arange(groups)[:, None] * lines
-    real = np.broadcast_to(by.first <= by.last, (groups, vectors)).reshape(-1)
+    real = np.broadcast_to(by.first <= by.last, (groups, by.first.size)).reshape(-1)
     first, stop = (by.first + shift).reshape(-1), (by.last + shift).reshape(-1) + 1
     edges = np.bincount(first[real], minlength=groups * lines + 1) - np.bincount(
         stop[real], minlength=groups * lines + 1

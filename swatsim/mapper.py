@@ -128,7 +128,7 @@ def _best(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) 
     best: Mapped | None = None
     pieces_of_ways = [_pieces((way,), held) for way in ways]
     for pieces in pieces_of_ways:
-        best = _better(best, pieces, work.product(number, pieces.schedules), hierarchy, goal)
+        best = _better(best, pieces, (work, number), hierarchy, goal)
     most = min(way.compute_cycles for way in work.schedules[number].dense)
     least = _least(work, number, held, hierarchy, goal)
     parts = FIRST_PARTS
@@ -140,7 +140,7 @@ def _best(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) 
         bounded = goal == CYCLES and best is not None
         for pieces in pieces_of_ways:
             if not bounded or pieces.compute_cycles <= most:
-                best = _better(best, pieces, work.product(number, pieces.schedules), hierarchy, goal)
+                best = _better(best, pieces, (work, number), hierarchy, goal)
         parts *= 2
     if best is None:
         arena = arena_of(pieces_of_ways[0], work.product(number, [ways[0]]), hierarchy)
@@ -182,11 +182,14 @@ def _in_parts(parts: Sequence[Contraction], ways: Sequence[Schedule], hierarchy:
     return [_pieces(of_way, held) for of_way in zip(*scheduled, strict=True)]
 
 
-def _better(best: Mapped | None, pieces: Pieces, product: Product, hierarchy: Hierarchy, goal: int) -> Mapped | None:
-    """The best mapping so far, or a better one of these pieces."""
+def _better(
+    best: Mapped | None, pieces: Pieces, contraction: tuple[Work, int], hierarchy: Hierarchy, goal: int
+) -> Mapped | None:
+    """The best mapping so far, or a better one of these pieces of a contraction, which is given by its number."""
     if best is not None and goal == CYCLES and pieces.compute_cycles >= best.choice.cycles:
         return best
-    arena = arena_of(pieces, product, hierarchy)
+    work, number = contraction
+    arena = arena_of(pieces, work.product(number, pieces.schedules), hierarchy)
     # Sums that wait on chip whatever the blocks are need not go off chip.
     spills = len(pieces.schedules) > 1 and not sums_always_fit(arena)
     for each in (arena, with_spills(arena, hierarchy)) if spills else (arena,):
@@ -206,7 +209,7 @@ def _together(work: Work, held: Sequence[Held], hierarchy: Hierarchy, goal: int)
         kept = HeldParts(columns.parts, present)
         for way in work.ways(number):
             if not way.way.transposed:
-                best = _better(best, _pieces((way,), (rows, kept)), work.product(number, [way]), hierarchy, goal)
+                best = _better(best, _pieces((way,), (rows, kept)), (work, number), hierarchy, goal)
         if best is None:
             return None
         found.append(best)

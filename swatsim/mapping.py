@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.caches import bounded_cache
 from swatsim.contraction import Contraction
 from swatsim.kernels.gather import count_in_parts, list_runs
 from swatsim.keys.machine import Machine
@@ -114,7 +115,7 @@ def _dealing(machine: Machine[Any]) -> _Dealing:
     return _Dealing(machine.tile.lanes, keys.step_order, keys.flatten == "auto", keys.lane_channels == "blocked")
 
 
-@lru_cache(maxsize=STEPS_KEPT)
+@bounded_cache(STEPS_KEPT)
 def _steps(reduction: Reduction, taps: tuple[int, int] | None, dealing: _Dealing) -> NDArray[np.int64]:
     offset, lanes = reduction.offset, dealing.lanes
     if taps is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction
@@ -14,7 +15,7 @@ from swatsim.sampling import SampledContraction
 from swatsim.way import Schedule, Way
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedules:
     """The ways in which one contraction can be scheduled, on the machine as it is and with skipping off.
 
@@ -27,7 +28,7 @@ class Schedules:
     skips: frozenset[tuple[str, ...]]  # the sides that the machine may skip by, in each of its ways
     macs: int
 
-    @property
+    @cached_property
     def effectual_macs(self) -> int:
         """Multiply positions at which both operands are present."""
         return count_met(self.contraction.rows, self.contraction.columns)
@@ -50,7 +51,7 @@ class Schedules:
             return self.macs
         rows, columns = self.contraction.rows, self.contraction.columns
         side, other = (rows, columns) if skips[0] == "rows" else (columns, rows)
-        return int(side.by_vector.sum()) * other.vectors
+        return side.values * other.vectors
 
 
 @stage("scheduling")

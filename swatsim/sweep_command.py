@@ -64,14 +64,18 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
     code is 3 where a point could not be simulated.
     """
     outputs = {"json": json_file, "csv": csv_file, "html": html_file, "parquet": parquet_file}
-    refuse_two_printed({"--json": json_file, "--csv": csv_file, "--html": html_file})
-    check_outputs({f"--{kind}": path for kind, path in outputs.items()})
+    by_option = {f"--{kind}": path for kind, path in outputs.items()}
+    refuse_two_printed(by_option)
+    check_outputs(by_option)
     given = machines or traces or axes or objectives or layers != "*"
     if grid_file is not None and given:
         raise click.UsageError("a grid file says all of --arch, --trace, --set, --objective and --layers")
     share = None if shard is None else parse_shard(shard)
+    from swatsim.sweeping.result import check_parquet
     from swatsim.sweeping.running import run_grid
 
+    if parquet_file is not None:
+        check_parquet()
     grid = grid_of(grid_file, (machines, traces, axes, objectives), layers)
     with progress_bar("sweeping", "points") as progress:
         found = run_grid(grid, folder, shard=share, dask=dask, workers=workers, progress=progress)

@@ -45,7 +45,8 @@ def test_bytes_and_touched_lines(layer, form, step_order, window_order):
             numbers = [key for key in keys if key in touched]
             assert held.line_bytes(form).tolist() == [stored_size(twin.lines[key], form) for key in numbers]
             per_vector = [keys for group in twin.touched for keys in group]
-            for interval, own in zip(held.interval_of_vector, per_vector, strict=True):
+            intervals = np.repeat(held.interval_of_vector, held.side.touched_by.vectors)
+            for interval, own in zip(intervals, per_vector, strict=True):
                 assert numbers[slice(*held.intervals[interval].tolist())] == own
             assert held.side.full == bool(twin.full)
 

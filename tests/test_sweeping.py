@@ -12,13 +12,15 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+import yaml
 from command_line import in_process
 from trace_files import small_trace
 
 import swatsim
 from swatsim import grid_option, sweep_command
-from swatsim.errors import SwatsimError
+from swatsim.errors import ProcessError, SwatsimError, TraceError
 from swatsim.mapper import OBJECTIVES
 from swatsim.saved import load_saved
 from swatsim.sweeping import Grid, read_grid
@@ -143,6 +145,42 @@ def test_what_one_point_cannot_do_stops_no_other(trace, tmp_path):
     assert all("tile.rows: got 0, expected an integer from 1" in error for error in errors[2:])
 
 
+def test_an_edited_machine_is_another_one(trace, tmp_path):
+    machine = tmp_path / "own.yaml"
+    text = yaml.safe_dump(swatsim.load_architecture("dadiannao").model_dump(mode="json"), sort_keys=False)
+    machine.write_text(text)
+    before = swatsim.sweep(str(machine), trace, folder=tmp_path / "points", workers=1)
+    planned = plan(Grid(arch=[str(machine)], trace=[trace], objective=["energy"]))
+    other = yaml.safe_load(text)
+    other["tile"]["rows"] = 2
+    machine.write_text(yaml.safe_dump(other, sort_keys=False))
+    # What was planned is the machine of then.
+    assert planned[0].document()["totals"][0]["cycles"] == before.points[0]["totals"][0]["cycles"]
+    after = swatsim.sweep(str(machine), trace, folder=tmp_path / "points", workers=1)
+    assert after.computed == 1
+    assert after.points[0]["totals"][0]["cycles"] != before.points[0]["totals"][0]["cycles"]
+
+
+def test_what_another_run_may_not_meet_is_not_kept(tmp_path, monkeypatch):
+    trace = small_trace(tmp_path / "trace")
+    tensor = next((trace / "tensors").iterdir())
+    whole, given = tensor.read_bytes(), {"folder": tmp_path / "points", "workers": 1}
+    tensor.write_bytes(bytes(len(whole)))
+    with pytest.raises(TraceError, match="damaged zstd frame"):
+        swatsim.sweep("dadiannao", str(trace), **given)
+    tensor.write_bytes(whole)
+
+    def dying(*_, **__):
+        raise ProcessError("workers: got a process that ended")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("swatsim.sweeping.point.simulate", dying)
+        with pytest.raises(ProcessError):
+            swatsim.sweep("dadiannao", str(trace), **given)
+    found = swatsim.sweep("dadiannao", str(trace), **given)
+    assert (found.computed, found.failed) == (1, ())
+
+
 # ------------------------------------------------------------------------------------------------------- stopped
 
 
@@ -206,7 +244,8 @@ def test_a_grid_from_a_file(tmp_path, trace):
     ("arch: x\ntrace: y\nobjective: speed\n", "objective: got 'speed', expected one of cycles"),
     ("arch: x\ntrace: y\nset: 4\n", "set: got 4, expected keys of the architecture"),
     ("arch: x\ntrace: y\nset: {tile.rows: []}\n", "tile.rows: got no value, expected at least one"),
-    ("arch: x\ntrace: y\nset: {tile.rows: [4, 4]}\n", "tile.rows: got a value twice"),
+    ("arch: x\ntrace: y\nset: {tile.rows: [4, 4]}\n", "tile.rows: got 4 twice, expected each value once"),
+    ("arch: x\ntrace: y\nset: {arch: [4]}\n", "set: got 'arch', expected a key of the architecture"),
     ("arch: x\narch: y\n", "arch"), ("arch: [x\n", "grid.yaml:"),
     ("arch: x\ntrace: 5\n", "trace: got [5], expected at least one name"),
     ("arch: x\ntrace: [[y]]\n", "trace: got [['y']], expected at least one name"),
@@ -222,6 +261,18 @@ def test_mistakes_of_a_grid_file(tmp_path, text, expected):
     assert expected in str(raised.value)
     assert str(raised.value).startswith(str(path))
     assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("value", [1 << 70, float("nan"), {1, 2}])
+def test_a_value_that_no_file_holds(trace, tmp_path, value):
+    with pytest.raises(SwatsimError, match=r"^tile\.rows: got .*, expected a value that JSON can have, of few digits$"):
+        swatsim.sweep("dadiannao", trace, overrides={"tile.rows": [4, value]}, folder=tmp_path)
+
+
+def test_numbers_of_numpy_are_numbers(trace, tmp_path):
+    axes = {"tile.rows": np.array([2, 4]), "memory.dram.energy_pj_per_bit": np.array([4.5], np.float32)}
+    found = swatsim.sweep("dadiannao", trace, overrides=axes, folder=tmp_path, workers=1)
+    assert [list(point["parameters"].values())[3:] for point in found.points] == [[2, 4.5], [4, 4.5]]
 
 
 def test_too_many_points(trace):
@@ -288,7 +339,12 @@ def test_a_failed_point_is_said_by_the_exit_code(capsys, trace, tmp_path):
 @pytest.mark.parametrize(("arguments", "expected"), [
     (("--shard", "3/2"), "shard: got 3/2"), (("--shard", "x"), "--shard x: got no I/N"),
     (("--set", "tile.lanes"), "--set tile.lanes: got no '='"), (("--set", "tile.rows=1"), "got it twice"),
-    (("--json", "-", "--csv", "-"), "cannot both write"),
+    (("--json", "-", "--csv", "-"), "cannot both write"), (("--parquet", "-", "--csv", "-"), "cannot both write"),
+    (("--arch", "none.yaml"), "none.yaml: cannot be read: No such file or directory"),
+    (("--set", "trace=a,b"), "set: got 'trace', expected a key of the architecture"),
+    (("--set", "tile.row=4,8"), "--set tile.row=4: tile.row: unknown key, did you mean tile.rows?"),
+    (("--layers", "none*"), "layers: got 'none*', which matches no layer of"),
+    (("-o", ""), "--output: got an empty name, expected a folder"),
 ])  # fmt: skip
 def test_mistakes_on_the_command_line(capsys, trace, tmp_path, arguments, expected):
     code, _, error = command(capsys, trace, tmp_path / "points", *arguments)
@@ -311,6 +367,34 @@ def test_parquet(grid, tmp_path):
         return
     table = pyarrow.parquet.read_table(io.BytesIO(found.to_parquet()))
     assert table.column("cycles").to_pylist() == [row["cycles"] for row in found.rows()]
+
+
+def test_parquet_of_parameters_of_several_types(trace, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    values = (4, "many", [1], True, 1 << 63, None)
+    found = swatsim.sweep("dadiannao", trace, overrides={"tile.rows": values}, folder=tmp_path, workers=1)
+    table = parquet.read_table(io.BytesIO(found.to_parquet()))
+    assert set(table.column("tile.rows").to_pylist()) == {"4", "many", "[1]", "True", str(1 << 63), None}
+
+
+def test_a_missing_extra_is_said_before_anything_is_computed(capsys, trace, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    code, _, error = command(capsys, trace, tmp_path / "points", "--parquet", tmp_path / "a.parquet")
+    assert (code, error) == (2, "Parquet needs pyarrow: pip install 'swatsim[parquet]'\n")
+    assert not (tmp_path / "points").exists()
+
+
+def test_a_synthetic_trace_is_marked(capsys, trace, tmp_path):
+    other = tmp_path / "other"
+    with swatsim.TraceWriter(
+        str(other), metadata=swatsim.TraceMetadata(name="other", provenance={"source": "synthetic"})
+    ) as writer:
+        writer.add(next(iter(swatsim.load_trace(trace))))
+    code, output, _ = command(capsys, trace, tmp_path / "points", "--trace", other, "--csv", tmp_path / "s.csv")
+    assert code == 0
+    assert "A trace is synthetic: its masks were drawn at random" in output
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "s.csv").read_text())))
+    assert {(row["trace"], row["trace_source"]) for row in rows} == {(trace, ""), (str(other), "synthetic")}
 
 
 def test_from_python(trace):

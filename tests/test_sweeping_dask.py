@@ -57,6 +57,13 @@ def test_the_command(grid, cluster, tmp_path, capsys):
     assert "2 points, 2 of them computed now" in output
 
 
+def test_workers_that_cannot_are_one_line(grid, cluster, tmp_path, monkeypatch):
+    """As where they lack a package."""
+    monkeypatch.setattr("swatsim.sweeping.cluster._document", lambda *_: 1 / 0)
+    with pytest.raises(SwatsimError, match=r"^--dask .*: got ZeroDivisionError .*, expected workers that compute"):
+        run_grid(grid, tmp_path / "points", dask=cluster[0])
+
+
 def test_a_killed_worker_loses_nothing_and_the_bytes_are_the_local_ones(grid, cluster, tmp_path):
     address, workers = cluster
     folder, killed = tmp_path / "points", threading.Event()
@@ -74,13 +81,6 @@ def test_a_killed_worker_loses_nothing_and_the_bytes_are_the_local_ones(grid, cl
     assert (found.computed, found.failed) == (60, ())
     assert found.to_json() == run_grid(grid, tmp_path / "local").to_json()
     assert run_grid(grid, folder, dask=address).computed == 0
-
-
-def test_workers_that_cannot_are_one_line(grid, cluster, tmp_path, monkeypatch):
-    """As where they lack a package."""
-    monkeypatch.setattr("swatsim.sweeping.cluster._document", lambda *_: 1 / 0)
-    with pytest.raises(SwatsimError, match=r"^--dask .*: got ZeroDivisionError .*, expected workers that compute"):
-        run_grid(grid, tmp_path / "points", dask=cluster[0])
 
 
 def test_nobody_answers(grid, tmp_path, monkeypatch):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import click
 
+from swatsim.command_options import command_line
 from swatsim.command_output import check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
 from swatsim.exit_codes import INCOMPLETE
@@ -78,6 +80,13 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
     grid = grid_of(grid_file, (machines, traces, axes, objectives), layers)
     with progress_bar("sweeping", "points") as progress:
         found = run_grid(grid, folder, shard=share, dask=dask, workers=workers, progress=progress)
+    # Whoever computes the points, the document is the same.
+    decides = {
+        "--arch": machines, "--trace": traces, "--set": axes, "--objective": objectives, "--layers": layers,
+        "--shard": shard, "--output": folder,
+    }  # fmt: skip
+    name = ("sweep",) if grid_file is None else ("sweep", grid_file)
+    found = dataclasses.replace(found, command=command_line(name, decides, {"--layers": "*"}))
 
     def render(kind: str, _: str) -> bytes:
         if kind == "html":

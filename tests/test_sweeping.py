@@ -27,6 +27,7 @@ from swatsim.saved import load_saved
 from swatsim.sweeping import Grid, read_grid
 from swatsim.sweeping.grid import matching, parse_axis
 from swatsim.sweeping.running import plan, run_grid, shard_of
+from swatsim.sweeping.store import Store
 
 MACHINES = ("dadiannao", "cnvlutin")
 ROWS = (2, 4, 8)
@@ -217,8 +218,25 @@ def test_nothing_is_lost_and_nothing_computed_twice_after_ten_kills(trace, tmp_p
     assert all((folder / name).stat().st_mtime_ns == moment for name, moment in seen.items())
     found = run_grid(read_grid(str(grid_file)), folder)
     assert (found.computed, len(found.points)) == (0, 60)
-    # Beside the points there is nothing but what kills have left of files that never came to be.
-    assert {path.name for path in folder.glob("[!.]*.json")} == {f"{point['key']}.json" for point in found.points}
+    # What kills left of files that never came to be is gone.
+    assert {path.name for path in folder.iterdir()} == {f"{point['key']}.json" for point in found.points}
+
+
+def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
+    left = tmp_path / f".{'0a' * 16}.json.{'0f' * 8}.partial"
+    others = [tmp_path / ".own.json.0123456789abcdef.partial", tmp_path / f"{'0a' * 16}.json"]
+    for path in (left, *others):
+        path.touch()
+    Store(tmp_path).make()
+    assert set(tmp_path.iterdir()) == set(others)
+
+
+def test_a_point_is_kept_while_another_run_begins(tmp_path, monkeypatch):
+    store, sync, begun = Store(tmp_path), os.fsync, iter([Store(tmp_path).make])
+    monkeypatch.setattr("os.fsync", lambda file: (next(begun, lambda: None)(), sync(file)))
+    store.write({"key": "0a" * 16})
+    assert [path.name for path in tmp_path.iterdir()] == [f"{'0a' * 16}.json"]
+    assert next(begun, None) is None
 
 
 # ------------------------------------------------------------------------------------------------------- grids
@@ -318,6 +336,10 @@ def test_the_command_and_its_files(capsys, trace, tmp_path):
     assert all(len(line) <= 100 for line in output.splitlines()[:-1])
     saved = load_saved(tmp_path / "s.json", "sweep").document
     rows = list(csv.DictReader(io.StringIO((tmp_path / "s.csv").read_text())))
+    assert saved["command"] == [
+        "swatsim", "sweep", "--arch", "dadiannao", "--trace", trace, "--set", "tile.rows=2,4",
+        "--output", str(tmp_path / "points"),
+    ]  # fmt: skip
     assert [row["cycles"] for row in rows] == [
         str(total["cycles"]) for point in saved["points"] for total in point["totals"]
     ]

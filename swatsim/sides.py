@@ -73,8 +73,13 @@ class Side:
         return int(self.by_vector.sum())
 
     @cached_property
+    def met(self) -> dict[Side, int]:
+        """How many values are present together with those of another side, where that was counted (`presence`)."""
+        return {}
+
+    @property
     def by_element(self) -> IntArray:
-        """Vectors in which each element of the reduction is present: [group, element]."""
+        """Vectors in which each element of the reduction is present: [group, element]; counted anew each time."""
         counts = np.empty((self.groups, self.offset.size), dtype=np.int64)
         for group in range(self.groups):
             count_by_element(self.words, self.base[group], self.reduction.runs, self.vectors, counts[group : group + 1])

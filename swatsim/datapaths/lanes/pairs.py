@@ -148,5 +148,5 @@ def _wait(packed: Packed, dealing: PairDealing) -> tuple[IntArray, IntArray]:
         return cycles.reshape(sets, groups, -1, inner), busy
 
     found = share([partial(piece, first) for first in range(0, row_rounds, rounds)])
-    cycles = np.concatenate([cycles for cycles, _ in found], axis=2)
+    cycles = found[0][0] if len(found) == 1 else np.concatenate([cycles for cycles, _ in found], axis=2)
     return cycles.reshape(sets, -1, inner), np.sum([busy for _, busy in found], axis=0)

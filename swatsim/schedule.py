@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction
@@ -15,7 +14,7 @@ from swatsim.sampling import SampledContraction
 from swatsim.way import Schedule, Way
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedules:
     """The ways in which one contraction can be scheduled, on the machine as it is and with skipping off.
 
@@ -28,7 +27,7 @@ class Schedules:
     skips: frozenset[tuple[str, ...]]  # the sides that the machine may skip by, in each of its ways
     macs: int
 
-    @cached_property
+    @property
     def effectual_macs(self) -> int:
         """Multiply positions at which both operands are present."""
         return count_met(self.contraction.rows, self.contraction.columns)

@@ -19,6 +19,7 @@ ROOT = FOLDER.parent
 MODULES = {
     "architecture.md": "swatsim.architecture.documentation",
     "comparison.md": "swatsim.comparison.documentation",
+    "exit_codes.md": "swatsim.exit_codes",
     "dram.md": "benchmarks.dram",
     "networks.md": "benchmarks.networks",
     "reliability.md": "fuzz.page",

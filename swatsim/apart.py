@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # done, in all
 _POLL_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
+_LARGE_ARRAY_BYTES = 4 << 20
 
 
 def may_fork() -> bool:
@@ -62,6 +64,19 @@ def _begin_process(parent: int, begin: Callable[[], None]) -> None:
     if os.getppid() != parent:
         os._exit(1)
     begin()
+
+
+def give_back_large_arrays() -> None:
+    """Let this process, a forked one, give the memory of large arrays back as soon as they are not needed.
+
+    The C library would keep it, in pieces between what is needed for longer.
+    """
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_ARRAY_BYTES)
+        library.mallopt(_M_TRIM_THRESHOLD, 4 * _LARGE_ARRAY_BYTES)
 
 
 class _Inherited:

@@ -11,12 +11,11 @@ import click
 
 from swatsim.command_output import check_outputs, refuse_two_printed, write_documents
 from swatsim.errors import SwatsimError
+from swatsim.exit_codes import CHECK_FAILED
 from swatsim.progress import progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-CHANGED = 1
 
 
 @click.command()
@@ -81,7 +80,7 @@ def check(  # noqa: PLR0913, PLR0917  each is an option of the command
 
     write_documents({"json": json_file, "csv": csv_file}, render, table)
     if not found.passed:
-        sys.exit(CHANGED)
+        sys.exit(CHECK_FAILED)
 
 
 def parse_tolerance(text: str) -> Fraction:

@@ -7,8 +7,8 @@ import gc
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -30,7 +30,6 @@ from swatsim import (
 )
 from swatsim.command_options import command_line, unique
 from swatsim.command_output import (
-    USER_ERROR,
     check_folder,
     check_outputs,
     refuse_two_printed,
@@ -40,6 +39,7 @@ from swatsim.command_output import (
 )
 from swatsim.completion import complete_values
 from swatsim.errors import SwatsimError
+from swatsim.exit_codes import BROKEN_PIPE, INTERRUPTED, USER_ERROR, summary
 from swatsim.passes import PASSES
 from swatsim.progress import progress_bar
 from swatsim.trace_option import density_option, open_trace, trace_option
@@ -54,10 +54,9 @@ if TYPE_CHECKING:
 # As swatsim.mapper and swatsim.report.table have them, which load too slowly for --help; a test compares.
 OBJECTIVES = ("cycles", "dram_bytes", "energy")
 SHOWN = ("cycles", "losses", "stalls", "traffic", "energy", "roofline", "mapping", "other", "footprint", "area")
-INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=summary())
 @click.version_option(__version__, message="swatsim %(version)s")
 def cli() -> None:
     """Cycles, memory traffic and speedup of sparse training on zero-skipping accelerators."""
@@ -260,17 +259,37 @@ complete_values(cli)
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line; a user's mistake is one message on standard error and exit code 2."""
+    """Run the command line; a user's mistake is one message on standard error and exit code 2 (`exit_codes`)."""
+    output = sys.stdout
     try:
         cli.main(args=arguments, prog_name="swatsim", standalone_mode=False)
+    except SystemExit as end:
+        # Where nobody reads its --help click puts something quiet in place of standard output, and ends with 1.
+        if end.code == 1 and sys.stdout is not output:
+            sys.exit(BROKEN_PIPE)
+        raise
     except SwatsimError as error:
-        click.echo(str(error), err=True)
-        sys.exit(USER_ERROR)
+        _refuse(str(error))
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         sys.exit(USER_ERROR)
     except MemoryError:
-        click.echo("memory: got less than the largest layer needs, expected more, or fewer --workers", err=True)
-        sys.exit(USER_ERROR)
-    except (click.Abort, KeyboardInterrupt):
+        _refuse("memory: got less than the largest layer needs, expected more, or fewer --workers")
+    except OSError as error:  # what the machine lacks where no step expects it: processes, open files, room
+        _refuse(f"{error.filename or 'system'}: got an error ({error.strerror or error}), expected none")
+    except (click.Abort, KeyboardInterrupt) as end:
+        if isinstance(end.__cause__, EOFError):  # which click takes for Control-C, but is a damaged installation
+            raise end.__cause__ from None
         sys.exit(INTERRUPTED)
+
+
+def _refuse(message: str) -> NoReturn:
+    with suppress(OSError):  # nobody reads standard error, or it is full
+        click.echo(message, err=True)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        sys.stdout = None  # the interpreter would try again, and say so
+    sys.exit(USER_ERROR)

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from swatsim.errors import SwatsimError
+from swatsim.exit_codes import BROKEN_PIPE
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-USER_ERROR = 2
-BROKEN_PIPE = 141
 
 
 def check_outputs(outputs: Mapping[str, str | None]) -> None:

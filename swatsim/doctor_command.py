@@ -8,9 +8,9 @@ import sys
 import click
 
 from swatsim.command_output import check_outputs, say, write_document, write_out
+from swatsim.exit_codes import CHECK_FAILED
 
 FORMAT, VERSION = "swatsim-doctor", 1
-FAILED = 1
 
 
 @click.command()
@@ -26,7 +26,7 @@ def doctor(json_file: str | None) -> None:
         from swatsim.doctor import BAD, examine
     except ImportError as error:
         say(f"FAILED  import        {error}: pip install --upgrade --force-reinstall swatsim")
-        sys.exit(FAILED)
+        sys.exit(CHECK_FAILED)
     results = []
     for result in examine():
         results.append(result)
@@ -43,4 +43,4 @@ def doctor(json_file: str | None) -> None:
     if json_file != "-":
         say(f"\nNot working: {', '.join(failed)}." if failed else "\nswatsim works.")
     if failed:
-        sys.exit(FAILED)
+        sys.exit(CHECK_FAILED)

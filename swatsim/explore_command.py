@@ -10,6 +10,7 @@ import click
 from swatsim.command_options import command_line, unique
 from swatsim.command_output import check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
+from swatsim.exit_codes import INCOMPLETE
 from swatsim.grid_option import (
     OBJECTIVES,
     folder_option,
@@ -29,7 +30,6 @@ MEASURES = (
     "cycles", "seconds", "energy_j", "edp", "ed2p", "power_w", "traffic_bytes", "area_mm2", "on_chip_bytes",
     "macs_per_cycle",
 )  # fmt: skip
-NONE_WITHIN = 3
 DEFAULTS = {"--trials": "100", "--seed": "0", "--mapping": OBJECTIVES[0], "--layers": "*"}
 
 
@@ -122,7 +122,7 @@ def explore(  # noqa: PLR0913, PLR0917  each is an option of the command
     if "-" not in by_option.values():
         say(f"{found.computed} simulations computed now; all are kept in {folder}.")
     if not found.front:
-        raise SystemExit(NONE_WITHIN)
+        raise SystemExit(INCOMPLETE)
 
 
 def parse_budget(text: str) -> tuple[str, float]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 _CHUNK_BYTES = 1 << 20
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <stdio.h> of Linux
 
 
 def cache_root() -> Path:
@@ -136,13 +138,28 @@ def _move_into_place(partial: Path, target: Path) -> None:
         partial.rename(target)
         sync_directory(target.parent)
         return
-    # A directory cannot replace a full one in one step: for an instant neither has the name.
-    old = _sibling(target)
-    target.rename(old)
+    old = partial
+    if not _exchange(partial, target):
+        # Elsewhere a directory cannot replace a full one in one step: for an instant neither has the name.
+        old = _sibling(target)
+        target.rename(old)
+        try:
+            partial.rename(target)
+        except BaseException:
+            old.rename(target)
+            raise
     try:
-        partial.rename(target)
-    except BaseException:
-        old.rename(target)
-        raise
-    sync_directory(target.parent)
-    shutil.rmtree(old, ignore_errors=True)
+        sync_directory(target.parent)
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange the names of two directories in one step, as Linux can on most file systems; False where it cannot."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    paths = os.fsencode(one), os.fsencode(other)
+    return rename is not None and rename(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0

@@ -10,6 +10,7 @@ import numpy as np
 from swatsim.architecture import Architecture
 from swatsim.contraction import Contraction, contract, parts_of
 from swatsim.datapaths import arranged
+from swatsim.headroom import check_energy, check_layer
 from swatsim.hierarchy import Hierarchy, hierarchy_of
 from swatsim.kernels.blocks import COMPUTE, Blocks
 from swatsim.layer import Layer, LayerSpec
@@ -22,7 +23,7 @@ from swatsim.reduction import WHOLE, Part
 from swatsim.sampling import EXACT, Estimate, SampledContraction, SampledSchedule, Sampling, Shared, combined
 from swatsim.schedule import Schedules, schedule
 from swatsim.sides import Order
-from swatsim.stored import StoredSizes, stored_sizes
+from swatsim.stored import Copy, StoredSizes, stored_copies
 from swatsim.way import NO_LOSSES, Losses
 
 
@@ -93,12 +94,25 @@ def shape_of(spec: LayerSpec) -> LayerSpec:
 
 
 def plan_layer(node: Node, layer: Layer, passes: Sequence[str]) -> LayerPlans:
-    """Plan those of the passes that a training step makes through the layer."""
+    """Plan those of the passes that a training step makes through the layer.
+
+    Raises SwatsimError where its counts may not fit 64 bits, or it fits the machine in no way.
+    """
+    check_layer(layer.spec, node.actual)
+    plans: list[PassPlans] = []
+    copies: dict[tuple[str, str], Copy] = {}
+    for name in layer.computed:
+        if name in passes:
+            plans.append(_plan(node, layer, name))
+        copies |= stored_copies(layer, name, node.architecture, node.formats)
+        # No other pass reads its operands in the same order.
+        for operand in layer.passes[name].operands.values():
+            operand.bits.laid_out.clear()
     return LayerPlans(
         layer=layer.spec.name,
-        passes=tuple(_plan(node, layer, name) for name in layer.computed if name in passes),
+        passes=tuple(plans),
         uncomputed_paper_macs=_uncomputed(layer) if "input_grad" in passes else 0,
-        sizes=stored_sizes(layer, node.architecture, node.formats),
+        sizes=StoredSizes(spec=layer.spec, copies=copies),
     )
 
 
@@ -138,9 +152,13 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
             each.multiplications(found.arena.pieces.schedules) for each, found in zip(schedules, mapped, strict=True)
         )
         least = _compulsory(schedules, mapped, hierarchy)
-        return plan_pass(mapped, RESULTS[pass_name], multiplications, least, hierarchy), mapped
+        planned = plan_pass(mapped, RESULTS[pass_name], multiplications, least, hierarchy)
+        check_energy(work.name, planned, hierarchy)
+        return planned, mapped
 
     actual, mapped = plan(node.actual, dense=False)
+    scheduled, losses, error = _scheduled(schedules, mapped, pass_name), _losses(mapped), _error(mapped)
+    del mapped  # its arrays, before those of the dense machine come
     shape = (shape_of(layer.spec), pass_name)
     if shape not in node.dense_plans:
         node.dense_plans[shape] = plan(node.dense, dense=True)[0]
@@ -148,7 +166,7 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         pass_name=pass_name, actual=actual, dense=node.dense_plans[shape],
         unskippable_macs=sum(each.ideal_positions for each in schedules), macs=sum(each.macs for each in schedules),
         effectual_macs=sum(each.effectual_macs for each in schedules), paper_macs=_paper_macs(layer, pass_name),
-        scheduled=_scheduled(schedules, mapped, pass_name), losses=_losses(mapped), error=_error(mapped),
+        scheduled=scheduled, losses=losses, error=error,
         densities={role: operand.bits.density for role, operand in layer.passes[pass_name].operands.items()},
     )  # fmt: skip
 

@@ -129,7 +129,7 @@ def _best(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) 
     pieces_of_ways = [_pieces((way,), held) for way in ways]
     tried = list(pieces_of_ways)
     for pieces in pieces_of_ways:
-        best = _better(best, pieces, work.product(number, pieces.schedules), hierarchy, goal)
+        best = _better(best, pieces, (work, number), hierarchy, goal)
     most = min(way.compute_cycles for way in work.schedules[number].dense)
     least = _least(work, number, held, hierarchy, goal)
     parts = FIRST_PARTS
@@ -142,7 +142,7 @@ def _best(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) 
         tried = tried + pieces_of_ways if best is None else []
         for pieces in pieces_of_ways:
             if not bounded or pieces.compute_cycles <= most:
-                best = _better(best, pieces, work.product(number, pieces.schedules), hierarchy, goal)
+                best = _better(best, pieces, (work, number), hierarchy, goal)
         parts *= 2
     if best is None:
         arenas = (_arenas(pieces, work.product(number, pieces.schedules), hierarchy) for pieces in tried)
@@ -184,11 +184,14 @@ def _in_parts(parts: Sequence[Contraction], ways: Sequence[Schedule], hierarchy:
     return [_pieces(of_way, held) for of_way in zip(*scheduled, strict=True)]
 
 
-def _better(best: Mapped | None, pieces: Pieces, product: Product, hierarchy: Hierarchy, goal: int) -> Mapped | None:
-    """The best mapping so far, or a better one of these pieces."""
+def _better(
+    best: Mapped | None, pieces: Pieces, contraction: tuple[Work, int], hierarchy: Hierarchy, goal: int
+) -> Mapped | None:
+    """The best mapping so far, or a better one of these pieces of a contraction, which is given by its number."""
     if best is not None and goal == CYCLES and pieces.compute_cycles >= best.choice.cycles:
         return best
-    for each in _arenas(pieces, product, hierarchy):
+    work, number = contraction
+    for each in _arenas(pieces, work.product(number, pieces.schedules), hierarchy):
         score = Score(_WORST, _WORST) if best is None else best.score(goal)
         choice = search(each.sides, each.totals, each.work, each.rest, hierarchy.timing, (goal, *score))
         if choice.row_cut >= 0:
@@ -212,7 +215,7 @@ def _together(work: Work, held: Sequence[Held], hierarchy: Hierarchy, goal: int)
         kept = HeldParts(columns.parts, present)
         for way in work.ways(number):
             if not way.way.transposed:
-                best = _better(best, _pieces((way,), (rows, kept)), work.product(number, [way]), hierarchy, goal)
+                best = _better(best, _pieces((way,), (rows, kept)), (work, number), hierarchy, goal)
         if best is None:
             return None
         found.append(best)

@@ -50,7 +50,7 @@ class Schedules:
             return self.macs
         rows, columns = self.contraction.rows, self.contraction.columns
         side, other = (rows, columns) if skips[0] == "rows" else (columns, rows)
-        return int(side.by_vector.sum()) * other.vectors
+        return side.values * other.vectors
 
 
 @stage("scheduling")

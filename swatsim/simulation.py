@@ -183,6 +183,7 @@ class _Work:
     passes: Mapping[Key, PassPlans]
     streams: Mapping[Key, StreamOperation]
     order: Sequence[Key]
+    keep_spans: bool  # of the machine as it is: for its timeline
 
     @stage("timeline")
     def place(self, *, dense: bool, end: int = 0) -> tuple[Mapping[Key, Plan], Mapping[Key, PlacedPass]]:
@@ -194,7 +195,8 @@ class _Work:
             Scheduled(layer=key[0], pass_name=key[1], plan=plans[key], made_before=_made_before(key, previous))
             for key, previous in zip(self.order, before, strict=True)
         ]
-        return plans, dict(zip(self.order, place_passes(scheduled, hierarchy), strict=True))
+        placed = place_passes(scheduled, hierarchy, keep_spans=self.keep_spans and not dense and end == 0)
+        return plans, dict(zip(self.order, placed, strict=True))
 
     def intervals(self, placed: Mapping[Key, PlacedPass]) -> Mapping[Key, Interval] | None:
         """Of the cycles of each pass and stream; None where all is simulated."""
@@ -234,7 +236,7 @@ def _report(node: Node, trace: Trace, options: Options, planned: Sequence[LayerP
     passes = {(each.layer, found.pass_name): found for each in planned for found in each.passes}
     streams = {(each.name, each.pass_name): each for each in operations}
     order = [key for key in step_order(trace.specs, trace.graph, operations) if key in passes or key in streams]
-    work = _Work(node=node, passes=passes, streams=streams, order=order)
+    work = _Work(node=node, passes=passes, streams=streams, order=order, keep_spans=options.keep_timeline)
     (plans, placed), (dense_plans, dense_placed) = work.place(dense=False), work.place(dense=True)
     machine, intervals = machine_of(node.architecture), work.intervals(placed)
     rows = [pass_row(found, placed[key], dense_placed[key], machine) for key, found in passes.items()]

@@ -10,6 +10,7 @@ import click
 from swatsim.command_options import command_line
 from swatsim.command_output import check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
+from swatsim.exit_codes import INCOMPLETE
 from swatsim.grid_option import (
     OBJECTIVES,
     folder_option,
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from swatsim.sweeping import Sweep
-
-SOME_FAILED = 3
 
 
 @click.command()
@@ -105,7 +104,7 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
     if "-" not in outputs.values():
         say(_summary(found, folder))
     if found.failed:
-        raise SystemExit(SOME_FAILED)
+        raise SystemExit(INCOMPLETE)
 
 
 def parse_shard(text: str) -> tuple[int, int]:

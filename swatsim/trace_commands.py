@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swatsim.command_output import USER_ERROR, check_outputs, refuse_two_printed, say, write_documents
+from swatsim.command_output import check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
+from swatsim.exit_codes import USER_ERROR
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -25,7 +25,8 @@ _EXAMPLE = "--density 0.2, or --density weight=0.2 --density input=0.5 --density
 
 trace_option = click.option(
     "--trace", "trace_path", required=True, metavar="DIR|ADDRESS|FILE.csv",
-    help="Trace: a directory with a manifest.json, here or at an address, or a SCALE-Sim topology, with --density.",
+    help="Trace: a directory with a manifest.json, here or at an address, the name of a shipped one (smallcnn), or a "
+    "SCALE-Sim topology, with --density.",
 )  # fmt: skip
 density_option = click.option(
     "--density", "densities", multiple=True, metavar="[OPERAND=]PART",

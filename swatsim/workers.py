@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from swatsim import sharing
-from swatsim.apart import Progress, forked_pool, may_fork
+from swatsim.apart import Progress, forked_pool, give_back_large_arrays, may_fork
 from swatsim.errors import ProcessError, SwatsimError
 from swatsim.profile import Spent, carried, current_profile, profiling
 
@@ -85,6 +85,7 @@ def _in_processes(
 
 
 def _begin_process(workers: int) -> None:
+    give_back_large_arrays()
     sharing.help_with(ThreadPoolExecutor(max_workers=workers))
 
 

@@ -16,10 +16,15 @@ settings.register_profile("ci", **_CI)
 _FIRST = {"phases": (Phase.explicit, Phase.generate), "report_multiple_bugs": False}
 settings.register_profile("mutation", **_CI, **_FIRST)
 settings.register_profile("nightly", max_examples=5000, print_blob=True, **_COMMON)
+# Of benchmarks/differential.py, which gives the seed and the number.
+_DRAWN = {"max_examples": int(os.environ.get("SWATSIM_EXAMPLES", "1000")), "database": None, "print_blob": True}
+settings.register_profile("differential", **_DRAWN, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 # Files with tests of a minute and more: begun first, they do not leave one worker at work alone at the end.
-_LONG = ("test_kernels_settings.py", "test_startup.py", "test_sweeping.py", "test_sampling.py")
+_LONG = (
+    "test_kernels_settings.py", "test_startup.py", "test_sweeping.py", "test_sampling.py", "test_sweeping_dask.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):

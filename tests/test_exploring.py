@@ -17,6 +17,7 @@ import swatsim
 from swatsim import explore_command
 from swatsim.area import area_of
 from swatsim.charts.explorations import pareto
+from swatsim.exit_codes import INCOMPLETE
 from swatsim.exploring.measures import MEASURES, OF_MACHINE
 from swatsim.pages.page import page_of
 
@@ -112,7 +113,7 @@ def test_nothing_within_the_budgets(trace, points, tmp_path, capsys):
         capsys, "explore", "--arch", "dadiannao", "--trace", trace, "--set", "tiles=1,2", "--budget", "area_mm2=1",
         "--write-arch", tmp_path / "a.yaml", "-o", points, "--workers", "1",
     )  # fmt: skip
-    assert code == explore_command.NONE_WITHIN
+    assert code == INCOMPLETE
     assert "No machine is within the budgets." in out
     assert not (tmp_path / "a.yaml").exists()
 

@@ -189,7 +189,10 @@ def test_a_directory_made_meanwhile_is_not_replaced(tmp_path):
     assert names(tmp_path / "t") == []
 
 
-def test_overwriting_replaces_the_whole_directory(tmp_path):
+@pytest.mark.parametrize("in_one_step", [True, False])
+def test_overwriting_replaces_the_whole_directory(tmp_path, monkeypatch, in_one_step):
+    if not in_one_step:
+        monkeypatch.setattr(files, "_exchange", lambda *_: False)
     fill(tmp_path / "t", b"one", overwrite=True)
     (tmp_path / "t" / "old").write_bytes(b"")
     fill(tmp_path / "t", b"two", overwrite=True)
@@ -207,6 +210,7 @@ def test_a_failed_overwriting_keeps_the_earlier_directory(tmp_path, monkeypatch)
             raise OSError(errno.EIO, "Input/output error")
         return real(path, target)
 
+    monkeypatch.setattr(files, "_exchange", lambda *_: False)
     monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises(OSError, match="Input/output"):
         fill(tmp_path / "t", b"two", overwrite=True)

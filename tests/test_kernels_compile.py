@@ -59,7 +59,7 @@ TWINS = {
     "twins_memory.carry_out": ["moved_bytes", "energy_of"],
     "twins_memory.loads_of": ["touched_bytes", "tied_bytes", "tie_intervals", "sum_lines", "load_bytes"],
     "twins_memory.Operand": [
-        "measure_side", "measure_part", "begin_row", "fill_cut", "add_streams", "sum_rounds", "stays"
+        "measure_side", "measure_part", "lines_of", "fill_cut", "add_streams", "sum_rounds", "stays", "cut_block"
     ],
     "twins_memory.fits": ["fits", "room_needed", "result_sizes"],
     "twins.united": ["unite_rows"],
@@ -82,7 +82,7 @@ COMPILERS = {"jit", "njit", "vectorize", "guvectorize", "stencil", "cfunc", "jit
 
 def kernel_functions():
     for source in SOURCES:
-        if source.stem not in ("__init__", "compile"):
+        if source.stem not in ("__init__", "cache_files", "compile"):
             module = importlib.import_module(f"swatsim.kernels.{source.stem}")
             for node in ast.parse(source.read_text()).body:
                 if isinstance(node, ast.FunctionDef):

@@ -211,7 +211,7 @@ def shuffled(blocks, totals, random):
     places = np.concatenate([np.arange(first, first + count) for first, count in table[:, [FIRST, COUNT]]])
     table[:, FIRST] = np.cumsum([0, *table[:-1, COUNT]])
     shuffled = blocks._replace(
-        filled=np.zeros_like(blocks.filled), table=np.zeros_like(blocks.table), blocks=blocks.blocks[places],
+        filled=np.zeros_like(blocks.filled), table=np.zeros_like(blocks.table),
         loads=np.ascontiguousarray(blocks.loads[:, places]),
     )  # fmt: skip
     return shuffled, totals._replace(table=table)

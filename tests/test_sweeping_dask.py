@@ -28,10 +28,10 @@ def grid(tmp_path):
     return Grid(arch=["dadiannao", "cnvlutin"], trace=[trace], overrides={"tile.rows": tuple(range(1, 31))})
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    """(address, worker processes)."""
-    file, processes = tmp_path / "scheduler.json", []
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """(address, worker processes), of which a test may end the first."""
+    file, processes = tmp_path_factory.mktemp("cluster") / "scheduler.json", []
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
     scheduler = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
     worker = ["worker", "--scheduler-file", str(file), "--no-nanny", "--nthreads", "1", "--no-dashboard"]
@@ -48,6 +48,20 @@ def cluster(tmp_path):
         for process in processes:
             process.kill()
             process.wait()
+
+
+def test_the_command(grid, cluster, tmp_path, capsys):
+    command = ("sweep", "--arch", "dadiannao", "--trace", grid.trace[0], "--set", "tile.rows=2,4", "-o", tmp_path / "p")
+    code, output, _ = in_process(capsys, *command, "--dask", cluster[0])
+    assert code == 0
+    assert "2 points, 2 of them computed now" in output
+
+
+def test_workers_that_cannot_are_one_line(grid, cluster, tmp_path, monkeypatch):
+    """As where they lack a package."""
+    monkeypatch.setattr("swatsim.sweeping.cluster._document", lambda *_: 1 / 0)
+    with pytest.raises(SwatsimError, match=r"^--dask .*: got ZeroDivisionError .*, expected workers that compute"):
+        run_grid(grid, tmp_path / "points", dask=cluster[0])
 
 
 def test_a_killed_worker_loses_nothing_and_the_bytes_are_the_local_ones(grid, cluster, tmp_path):
@@ -67,20 +81,6 @@ def test_a_killed_worker_loses_nothing_and_the_bytes_are_the_local_ones(grid, cl
     assert (found.computed, found.failed) == (60, ())
     assert found.to_json() == run_grid(grid, tmp_path / "local").to_json()
     assert run_grid(grid, folder, dask=address).computed == 0
-
-
-def test_the_command(grid, cluster, tmp_path, capsys):
-    command = ("sweep", "--arch", "dadiannao", "--trace", grid.trace[0], "--set", "tile.rows=2,4", "-o", tmp_path / "p")
-    code, output, _ = in_process(capsys, *command, "--dask", cluster[0])
-    assert code == 0
-    assert "2 points, 2 of them computed now" in output
-
-
-def test_workers_that_cannot_are_one_line(grid, cluster, tmp_path, monkeypatch):
-    """As where they lack a package."""
-    monkeypatch.setattr("swatsim.sweeping.cluster._document", lambda *_: 1 / 0)
-    with pytest.raises(SwatsimError, match=r"^--dask .*: got ZeroDivisionError .*, expected workers that compute"):
-        run_grid(grid, tmp_path / "points", dask=cluster[0])
 
 
 def test_nobody_answers(grid, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar, cast
 
+import llvmlite
 import numba
 from numba.core import caching, config, environment
 from numba.core.compiler_lock import global_compiler_lock
@@ -20,6 +21,7 @@ from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
 
 from swatsim.files import cache_root
+from swatsim.kernels.cache_files import SUFFIX, CacheFiles
 
 try:
     import fcntl
@@ -38,7 +40,7 @@ def cache_folder() -> Path:
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    settings = [numba.__version__, platform.python_version()]
+    settings = [numba.__version__, llvmlite.__version__, platform.python_version()]
     settings += [str(getattr(config, name)) for name in ("BOUNDSCHECK", "OPT", "CPU_NAME", "CPU_FEATURES")]
     digest.update(repr(settings).encode())
     return cache_root() / "kernels" / digest.hexdigest()[:16]
@@ -63,7 +65,7 @@ def is_cached() -> bool:
 
 def cached_kernels() -> int:
     """Number of kernels in the cache; one counts once for each type of its arguments."""
-    return sum(1 for _ in _FOLDER.glob("*.nbc"))
+    return sum(1 for _ in _FOLDER.glob(f"*{SUFFIX}"))
 
 
 def _module(name: str) -> ModuleType:
@@ -107,6 +109,9 @@ class _Locator(caching._CacheLocator):
     def get_disambiguator(self) -> str:
         return str(self._line)
 
+    def ensure_cache_path(self) -> None:
+        """Numba's own raises where the disk is full, which is no reason to end a run."""
+
 
 class _Entries(caching.CompileResultCacheImpl):
     _locator_classes: list[type[object]] = [_Locator]  # noqa: RUF012  as numba has it
@@ -120,6 +125,11 @@ class _Cache(caching.FunctionCache):
     """
 
     _impl_class = _Entries
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        numba_cache: Any = self  # which has no types
+        numba_cache._cache_file = CacheFiles(_FOLDER, numba_cache._impl.filename_base)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled kernel, or None."""
@@ -158,13 +168,18 @@ class _Turn:
         """
         if fcntl is None or not self._held or any(file in locks for locks in self._held):
             return False
-        descriptor = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        except OSError:  # no room for another file: what is compiled twice is only slower
+            return False
         self._held[-1][file] = descriptor
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if self.interpreting and signed else 0))
         except BlockingIOError:
             self._taken = True
             raise
+        except OSError:  # a file system without locks
+            return False
         return True
 
     def gives_up(self) -> bool:

@@ -12,7 +12,7 @@ from swatsim.contraction import Contraction
 from swatsim.sampling.design import Draw, FloatArray, Groups, IntArray, cut_into_groups, draw
 from swatsim.sampling.errors import Estimate, slowest_set_error, spread_of_sets
 from swatsim.sampling.imputed import scaled_losses
-from swatsim.sides import Side
+from swatsim.sides import Side, TouchedBy
 from swatsim.way import Schedule
 
 # Of so many cycles at most each inner round is kept (`datapaths.lanes.pairs`): 32 MiB.
@@ -66,7 +66,7 @@ def _chosen_windows(side: Side, kept: IntArray) -> Side:
     touched = side.touched_by
     return replace(
         side, base=np.ascontiguousarray(side.base[:, kept]),
-        touched_by=replace(touched, first=touched.first[kept], last=touched.last[kept]),
+        touched_by=TouchedBy(first=touched.first[kept // touched.vectors], last=touched.last[kept // touched.vectors]),
     )  # fmt: skip
 
 
@@ -147,8 +147,8 @@ def _multiplications(contraction: Contraction, schedule: Schedule) -> int | None
     if schedule.multiplications is None:
         return None
     sample = schedule.rows if schedule.way.transposed else schedule.columns
-    values = int(contraction.columns.by_vector.sum())
-    return schedule.multiplications * values // max(1, int(sample.by_vector.sum()))
+    values = contraction.columns.values
+    return schedule.multiplications * values // max(1, sample.values)
 
 
 def _in_order(by_round: IntArray, *, outer: bool) -> IntArray:

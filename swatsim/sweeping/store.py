@@ -1,7 +1,8 @@
-"""Finished points in a folder: each a file of its own that appears whole, named by the point's key."""
+"""Finished points in a folder: each a file of its own that appears whole, named by its key, and says its SHA-256."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from swatsim.files import read_at_most, remove_partial_files, write_file
 from swatsim.saved import point_of_sweep
 
 LARGEST_POINT_BYTES = 1 << 24
+_DIGEST = "sha256"
 _TRIES = 100
 
 
@@ -36,7 +38,7 @@ class Store:
     def read(self, key: str) -> dict[str, Any] | None:
         """The point's document; None where it is not finished. What is damaged is not: it is computed anew.
 
-        Damaged is what is no point by the schema of a sweep.
+        Damaged is what is no point by the schema of a sweep, or not the one that was written.
         """
         try:
             with self._file(key).open("rb") as file:
@@ -47,11 +49,13 @@ class Store:
             found = point_of_sweep(data, "point") if len(data) <= LARGEST_POINT_BYTES else None
         except SwatsimError:
             return None
-        return found if found is not None and found["key"] == key else None
+        if found is None or found.pop(_DIGEST, None) != _digest(found):
+            return None
+        return found if found["key"] == key else None
 
     def write(self, document: Mapping[str, Any]) -> None:
         """Keep a finished point; raises SwatsimError."""
-        text = json.dumps(document, allow_nan=False) + "\n"
+        text = json.dumps({_DIGEST: _digest(document), **document}, allow_nan=False) + "\n"
         try:
             _write(self._file(document["key"]), text.encode())
         except OSError as error:
@@ -62,6 +66,10 @@ class Store:
 
     def _file(self, key: str) -> Path:
         return self.folder / f"{key}.json"
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document).encode()).hexdigest()
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -21,6 +21,7 @@ from swatsim.trace.records import (
     TraceMetadata,
 )
 from swatsim.trace.remote import fetched
+from swatsim.trace.shipped import shipped_trace
 
 
 class Trace:
@@ -127,6 +128,8 @@ def load_trace(
 ) -> StoredTrace:
     """Open the trace in the directory `path`, or at an address such as https://example.org/traces/resnet50.
 
+    A bare name that is no directory here is that of a trace that comes with swatsim, such as smallcnn.
+
     The manifest is checked whole, and every tensor file must be there with a possible size; the tensors
     themselves are read and checked by `Trace.layer`. What is at an address is fetched and kept (docs/remote_traces.md).
 
@@ -140,7 +143,7 @@ def load_trace(
         directory, data = fetched(address, digest, progress)
         trace = StoredTrace(directory, parse_manifest(data, f"{address}/{MANIFEST_NAME}"), data)
     else:
-        trace = _in_directory(Path(path))
+        trace = _in_directory(shipped_trace(Path(path)))
     if digest not in (None, trace.digest):
         raise TraceError(f"{os.fspath(path)}: got a trace of digest {trace.digest}, expected {digest}")
     return trace

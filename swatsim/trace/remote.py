@@ -133,6 +133,10 @@ def _named(where: str) -> Iterator[None]:
         yield
     except TraceError:
         raise
+    except ImportError as error:
+        got = " ".join(str(error).split())[:300]
+        expected = "what fetches from there, such as the extra: pip install 'swatsim[remote]'"
+        raise TraceError(f"{where}: got an address and no module for it ({got}), expected {expected}") from None
     except Exception as error:  # each file system has errors of its own
         cause: BaseException = error
         while isinstance(cause, FileNotFoundError) and cause.__cause__ is not None:

@@ -68,7 +68,9 @@ def _caches() -> dict[str, Any]:
         for module_name, module in list(sys.modules.items())
         if module_name.startswith("swatsim.")
         for value in vars(module).values()
-        if hasattr(value, "cache_parameters") and value.cache_parameters()["maxsize"] is not None
+        if not isinstance(value, type)
+        and hasattr(value, "cache_parameters")
+        and value.cache_parameters()["maxsize"] is not None
     }
 
 

@@ -68,7 +68,7 @@ class PassPlans:
 
     def bound(self, end: int) -> Plan:
         """The plan as it is (0), or with its compute cycles at the lower (-1) or upper (1) end of their interval."""
-        plan, table = self.actual, self.actual.blocks.table.copy()
+        plan, table = self.actual, np.array(self.actual.table)
         cycles = plan.compute_cycles
         if end == 0 or self.error.variance == 0 or cycles == 0:
             return plan

@@ -87,10 +87,11 @@ def _run(
     plan: Plan, credit: int, hierarchy: Hierarchy, waits: np.ndarray[tuple[int], np.dtype[np.int64]]
 ) -> tuple[int, tuple[int, int], Spans]:
     """Run a plan: cycles, from when to when the channel rests at the end, and when each engine works on each block."""
-    spans, first, cycles, rest = Spans.empty(plan.blocks.compute.size), 0, 0, (0, 0)
+    table = plan.table
+    spans, first, cycles, rest = Spans.empty(table.shape[0]), 0, 0, (0, 0)
     for count in plan.runs:
         part = slice(first, first + count)
-        own, blocks = Spans(spans.table[part]), plan.blocks.table[part]
+        own, blocks = Spans(spans.table[part]), table[part]
         taken, rest_start, rest_end = run_blocks(
             blocks, credit if first == 0 else 0, hierarchy.timing, own.table, waits
         )
@@ -118,7 +119,7 @@ def _prefetchable(each: Scheduled, room: np.ndarray[tuple[int], np.dtype[np.int6
 
 def _bound_by(plan: Plan, hierarchy: Hierarchy) -> str:
     occupied = np.zeros(len(hierarchy.names) + 1, dtype=np.int64)
-    occupied_cycles(plan.blocks.table, hierarchy.timing, occupied)
+    occupied_cycles(plan.table, hierarchy.timing, occupied)
     names = (COMPUTE, *hierarchy.names)
     cycles = (occupied[-1], *occupied[:-1])
     return names[int(np.argmax(cycles))]

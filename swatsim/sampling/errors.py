@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from swatsim.sampling.design import Draw, FloatArray
+from swatsim.sampling.design import DRAWN_IN_STRATUM, Draw, FloatArray
 
 CONFIDENCE = 0.95
+MOST_REPLICATES = 32
 _NORMAL = 1.959963984540054  # two-sided quantile of the normal distribution
 
 
@@ -20,24 +21,29 @@ class Estimate:
 
     variance: float = 0.0
     freedom: float = math.inf
+    bias: float = 0.0  # that it may have in either direction
     drawn: int = 0  # groups that were simulated
     groups: int = 0  # in all
 
     @property
     def half_width(self) -> float:
         """Half of the width of the interval."""
-        return student_quantile(self.freedom) * math.sqrt(self.variance) if self.variance else 0.0
+        return self.bias + (student_quantile(self.freedom) * math.sqrt(self.variance) if self.variance else 0.0)
 
 
 EXACT = Estimate()
 
 
 def combined(estimates: Sequence[Estimate]) -> Estimate:
-    """The error of a sum of numbers that were estimated independently (F. E. Satterthwaite, Biometrics, 1946)."""
+    """The error of a sum of numbers that were estimated independently (F. E. Satterthwaite, Biometrics, 1946).
+
+    Chance evens out in a sum, biases do not: all maxima are biased in one direction.
+    """
     variance = math.fsum(each.variance for each in estimates)
     spread = math.fsum(each.variance**2 / each.freedom for each in estimates)
     return Estimate(
         variance=variance, freedom=variance**2 / spread if spread else math.inf,
+        bias=math.fsum(each.bias for each in estimates),
         drawn=sum(each.drawn for each in estimates), groups=sum(each.groups for each in estimates),
     )  # fmt: skip
 
@@ -77,45 +83,51 @@ def _two_degrees(tail: float) -> float:
     return math.sqrt(2 / (tail * (2 - tail)) - 2)
 
 
-def slowest_set_error(by_group: FloatArray, rest: FloatArray, draw: Draw, spread: float = 1.0) -> Estimate:
-    """The error of the slowest barrier set's cycles, estimated from the cycles of the groups drawn.
+def replicate_weights(draw: Draw) -> FloatArray:
+    """Weights [replicate, drawn] of balanced repeated replication: one of each pair weighs more, the other less.
+
+    How much follows from the part of the stratum that is drawn, so that a whole one has no error (J. N. K. Rao and
+    J. Shao, "Modified Balanced Repeated Replication for Complex Survey Data", Biometrika, 1999).
+    """
+    signs = np.ones((1, 1))
+    while signs.shape[0] <= min(draw.sizes.size, MOST_REPLICATES - 1):
+        signs = np.block([[signs, signs], [signs, -signs]])
+    # The first column of a Hadamard matrix of this kind is constant; strata beyond the last share one.
+    of_stratum = signs[:, 1 + np.arange(draw.sizes.size) % (signs.shape[0] - 1)]
+    by = np.sqrt(1 - DRAWN_IN_STRATUM / draw.sizes)
+    first = np.zeros(draw.drawn.size)
+    for number in range(draw.sizes.size):
+        one, other = np.flatnonzero(draw.stratum == number)
+        first[one], first[other] = 1, -1
+    return np.asarray(draw.weights * (1 + (of_stratum * by)[:, draw.stratum] * first))
+
+
+def replicated_error(estimate: float, replicates: FloatArray, by_group: FloatArray, draw: Draw) -> Estimate:
+    """The error of an estimate, of which `replicates` were made with `replicate_weights`.
 
     Parameters
     ----------
-    by_group : cycles [drawn, set].
-    rest : cycles [set] of what is in no group.
-    spread : what deviations between sets are multiplied by (`spread_factor`).
+    by_group : cycles [drawn] that a line fitted through the sample does not explain: it takes a degree of freedom.
 
-    The cycles are those that a line fitted through the sample does not explain: its slope takes a degree of freedom.
-
-    The variance is the jackknife's over strata, with the finite population correction (J. Shao and D. Tu, "The
-    Jackknife and Bootstrap", 1995, §6.2); of a single set it is the stratified mean's (Cochran, 1977, §5.6). Added to
-    it is what the draw of those groups adds that stand for one more than others.
+    The variance is that of the replicates. They have the noise of the sample a second time, so that what they are off
+    on average is what the first time may have added, to a maximum say. Added is what the draw of those groups adds that
+    stand for one more than the other of their stratum.
     """
-    counts = np.bincount(draw.stratum)
-    means = np.stack([by_group[draw.stratum == number].mean(axis=0) for number in range(counts.size)])
-    totals = rest + draw.sizes @ means
-    variance = 0.0
-    for number, count in enumerate(counts):
-        own, size = by_group[draw.stratum == number], int(draw.sizes[number])
-        # Without one of them, the others stand for the stratum.
-        without = totals + size * ((means[number] * count - own) / (count - 1) - means[number])
-        slowest = _slowest(without, spread)
-        apart = float(np.square(slowest - slowest.mean()).sum())
-        variance += (1 - count / size) * (count - 1) / count * apart
-        more = size % count
-        by_one = float(np.square(own.mean(axis=1) - own.mean()).sum()) / (count - 1)
-        variance += more * (1 - more / count) * by_one
-    freedom = draw.drawn.size - counts.size
+    freedom = min(draw.sizes.size, replicates.size - 1)
+    variance = float(np.square(replicates - replicates.mean()).mean())
+    for number, size in enumerate(draw.sizes):
+        one, other = by_group[draw.stratum == number]
+        variance += size % 2 * float((one - other) ** 2) / 4
     return Estimate(
-        variance=variance * freedom / (freedom - 1), freedom=float(freedom - 1), drawn=draw.drawn.size,
-        groups=draw.donor.size,
+        variance=variance * freedom / (freedom - 1), freedom=float(freedom - 1),
+        bias=abs(float(replicates.mean()) - estimate), drawn=draw.drawn.size, groups=draw.donor.size,
     )  # fmt: skip
 
 
-def _slowest(totals: FloatArray, spread: float) -> FloatArray:
-    mean = totals.mean(axis=-1)
-    return np.asarray(mean + spread * (totals.max(axis=-1) - mean))
+def slowest(known: FloatArray, residual: FloatArray, spread: float) -> FloatArray:
+    """Cycles [...] of the slowest barrier set, where residuals [..., set] differ `spread` times as much as they do."""
+    mean = residual.mean(axis=-1, keepdims=True)
+    return np.asarray((known + mean + spread * (residual - mean)).max(axis=-1))
 
 
 def spread_factor(chance: float, means: float, drawn: int, groups: float) -> float:

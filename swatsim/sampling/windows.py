@@ -95,8 +95,8 @@ def _imputed(
     spread = spread_of_sets(by_group, groups.count)
     wanted = wanted * _evened(wanted, explained, spread)[:, None, None]
     full = _in_order(_with_sums(by_round, source, wanted), outer=outer)
-    estimate = slowest_set_error(by_group, explained.sum(axis=(1, 2)), chosen, spread)
     cycles = int(full.sum(axis=(1, 2)).max())
+    known = explained.sum(axis=(1, 2)) + (wanted_rest := (found - explained[..., simulated])[..., by_group.shape[0] * rounds :].sum(axis=(1, 2)))
     return replace(
         schedule, rows=contraction.columns if windows_on_rows else schedule.rows,
         columns=schedule.columns if windows_on_rows else contraction.columns, cycles=full,

@@ -59,6 +59,7 @@ TESTS = (
     _kernels("bits", "test_kernels_bits.py"),
     _kernels("blocks", "test_kernels_blocks.py", "test_kernels_search.py"),
     _kernels("cartesian", "test_kernels_cartesian.py"),
+    _kernels("cartesian_steps", "test_kernels_cartesian.py"),
     _kernels("dram", "test_kernels_dram.py"),
     _kernels("elastic", "test_kernels_elastic.py"),
     _kernels("engines", "test_kernels_engines.py"),

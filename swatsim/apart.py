@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from swatsim.errors import SwatsimError
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # done, in all
 _POLL_SECONDS = 0.1
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def may_fork() -> bool:
@@ -23,6 +30,40 @@ def may_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1
 
 
+@contextmanager
+def forked_pool(processes: int, begin: Callable[[], None]) -> Iterator[ProcessPoolExecutor]:
+    """A pool of forked processes that do not outlive this one, nor a Control-C here; errors wait for what is begun.
+
+    begin : what each of them does first.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import active_children, get_context
+
+    others = active_children()
+    pool = ProcessPoolExecutor(processes, get_context("fork"), _begin_process, (os.getpid(), begin))
+    try:
+        yield pool
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            for process in active_children():
+                if process not in others:
+                    process.kill()
+        pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _begin_process(parent: int, begin: Callable[[], None]) -> None:
+    import ctypes
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    # A parent that is killed cannot, and its queue would be waited for without end.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    begin()
+
+
 class _Inherited:
     counts: Any = None  # shared with the process that began this one
 
@@ -30,32 +71,32 @@ class _Inherited:
 _inherited = _Inherited()
 
 
-def work_apart(work: Callable[[Progress], Result], progress: Progress | None = None) -> Result:
+def work_apart(work: Callable[[Progress], Result], where: str, progress: Progress | None = None) -> Result:
     """Do work in a forked process, here where that is not safe; the process could fork others afterwards as before.
 
     work : a module's function, or a partial of one; it, its result and its errors are pickled. It says what is done.
+    where : what the work is about, for the error.
 
     Raises SwatsimError where the process dies, and what `work` raises.
     """
     if not may_fork():
         return work(progress or (lambda done, total: None))
-    from concurrent.futures import ProcessPoolExecutor, wait
+    from concurrent.futures import wait
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
-    context = get_context("fork")
-    counts = context.Array("q", 2)
+    counts = get_context("fork").Array("q", 2)
     try:
-        with ProcessPoolExecutor(1, context, _begin, (counts,)) as pool:
+        with forked_pool(1, partial(_inherit, counts)) as pool:
             future = pool.submit(partial(_told, work))
             while progress is not None and not wait([future], _POLL_SECONDS).done:
                 progress(*counts[:])
             return future.result()
     except BrokenProcessPool:
-        raise SwatsimError("got a process that ended before its work was done, expected its result") from None
+        raise SwatsimError(f"{where}: got a process that ended before its work was done, expected its result") from None
 
 
-def _begin(counts: Any) -> None:
+def _inherit(counts: Any) -> None:
     _inherited.counts = counts
 
 

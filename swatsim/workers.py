@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any, TypeVar
 
 from swatsim import sharing
-from swatsim.apart import Progress, may_fork
+from swatsim.apart import Progress, forked_pool, may_fork
 from swatsim.errors import SwatsimError
 from swatsim.profile import Spent, carried, current_profile, profiling
 
@@ -55,20 +54,23 @@ def in_order(
     if processes > 1 and may_fork():
         return _in_processes(work, items, processes, collect)
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        return collect([pool.submit(sharing.work_for, pool, carried(work), item) for item in items], pool)
+        try:
+            return collect([pool.submit(sharing.work_for, pool, carried(work), item) for item in items])
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _in_processes(
     work: Callable[[Item], Result], items: Sequence[Item], workers: int, collect: Callable[..., list[Any]]
 ) -> list[Result]:
-    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
-    from multiprocessing import get_context
+    from concurrent.futures.process import BrokenProcessPool
 
     profile = current_profile()
     _inherited.work, _inherited.profiled = work, profile is not None  # type: ignore[assignment]
     try:
-        with ProcessPoolExecutor(workers, get_context("fork"), _begin_process, (workers,)) as pool:
-            found = collect([pool.submit(_inherited_work, item) for item in items], pool)
+        with forked_pool(workers, partial(_begin_process, workers)) as pool:
+            found = collect([pool.submit(_inherited_work, item) for item in items])
     except BrokenProcessPool:
         raise SwatsimError(
             "workers: got a process that ended before its work was done, as where memory runs out, expected room for "
@@ -83,7 +85,6 @@ def _in_processes(
 
 
 def _begin_process(workers: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     sharing.help_with(ThreadPoolExecutor(max_workers=workers))
 
 
@@ -94,20 +95,14 @@ def _inherited_work(item: object) -> tuple[object, tuple[Spent, ...]]:
     return result, () if profile is None else profile.spent
 
 
-def _collect(
-    futures: Sequence[Future[Result]], pool: Executor, *, sizes: Sequence[int], progress: Progress | None
-) -> list[Result]:
+def _collect(futures: Sequence[Future[Result]], *, sizes: Sequence[int], progress: Progress | None) -> list[Result]:
     size_of = dict(zip(futures, sizes, strict=True))
-    try:
-        pending = set(futures)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
-            if progress is not None:
-                left = sum(size_of[future] for future in pending)
-                progress(sum(sizes) - left, sum(sizes))
-    except BaseException:
-        pool.shutdown(cancel_futures=True)
-        raise
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+        if progress is not None:
+            left = sum(size_of[future] for future in pending)
+            progress(sum(sizes) - left, sum(sizes))
     return [future.result() for future in futures]

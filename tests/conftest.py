@@ -5,6 +5,7 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 # The first example compiles the kernels, so neither a deadline nor a slow start says anything about the code.
@@ -16,3 +17,16 @@ _FIRST = {"phases": (Phase.explicit, Phase.generate), "report_multiple_bugs": Fa
 settings.register_profile("mutation", **_CI, **_FIRST)
 settings.register_profile("nightly", max_examples=5000, print_blob=True, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# Files with tests of a minute and more: begun first, they do not leave one worker at work alone at the end.
+_LONG = ("test_kernels_settings.py", "test_startup.py", "test_sweeping.py", "test_sampling.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in _LONG)
+
+
+def pytest_runtest_setup(item):
+    for mark in item.iter_markers("extra"):
+        for module in mark.args:
+            pytest.importorskip(module, reason=f"needs {module}, which an extra installs")

@@ -29,7 +29,7 @@ def dying(_):
 
 def test_what_is_done_is_told_and_the_result_given():
     told = []
-    assert work_apart(partial(slow, 3), lambda done, total: told.append((done, total))) != os.getpid()
+    assert work_apart(partial(slow, 3), "a", lambda done, total: told.append((done, total))) != os.getpid()
     assert told
     assert set(told) <= {(0, 0), (0, 3), (1, 3), (2, 3)}
     assert told == sorted(told)
@@ -40,16 +40,17 @@ def test_what_is_done_is_told_and_the_result_given():
 @pytest.mark.parametrize("error", [TraceError("a: got b, expected c"), TimeoutError("late")])
 def test_errors_are_those_of_the_work(error, progress):
     with pytest.raises(type(error), match=str(error)):
-        work_apart(partial(failing, error), progress)
+        work_apart(partial(failing, error), "a", progress)
 
 
 def test_what_ends_as_it_is_waited_for_is_no_error(monkeypatch):
     """Each wait is over at once: some are when the work ends."""
     monkeypatch.setattr("swatsim.apart._POLL_SECONDS", 0)
     for _ in range(3):
-        assert work_apart(partial(slow, 1), lambda done, total: None)
+        assert work_apart(partial(slow, 1), "a", lambda done, total: None)
 
 
 def test_a_process_that_dies_is_one_line():
-    with pytest.raises(SwatsimError, match="got a process that ended before its work was done, expected its result"):
-        work_apart(dying)
+    message = r"^a: got a process that ended before its work was done, expected its result$"
+    with pytest.raises(SwatsimError, match=message):
+        work_apart(dying, "a")

@@ -223,9 +223,9 @@ def test_the_extra_is_named(trace, points, monkeypatch):
         explore(trace, points, objective="cycles", trials=3)
 
 
+@pytest.mark.extra("optuna")
 @pytest.mark.parametrize("objective", ["edp", ["cycles", "area_mm2"]])
 def test_chosen_machines_are_the_same_whatever_the_workers(objective, trace, points, tmp_path):
-    pytest.importorskip("optuna")
     found = [
         explore(trace, folder, objective=objective, budget={"macs_per_cycle": 512}, trials=10, seed=3, workers=workers)
         for folder, workers in ((points, 1), (tmp_path / "a", 2), (points, 1))
@@ -239,16 +239,16 @@ def test_chosen_machines_are_the_same_whatever_the_workers(objective, trace, poi
     assert [choice_of(each) for each in other.tried[1:]] != choices
 
 
+@pytest.mark.extra("optuna")
 def test_an_optimizer_finds_the_best_of_a_larger_space(trace, points, everything):
     """Nearly all are tried: it must not end before, nor miss what is told of infeasible ones."""
-    pytest.importorskip("optuna")
     found = explore(trace, points, objective="cycles", budget={"macs_per_cycle": 128}, trials=len(everything) - 1)
     within = [values["cycles"] for values in everything.values() if values["macs_per_cycle"] <= 128]
     assert sorted(within)[0] <= found.best.values["cycles"] <= sorted(within)[1]
 
 
+@pytest.mark.extra("optuna")
 def test_a_killed_exploration_computes_nothing_twice(trace, tmp_path):
-    pytest.importorskip("optuna")
     command = [
         sys.executable, "-m", "swatsim", "explore", "--arch", "dadiannao", "--trace", trace,
         "--set", "tile.rows=1,2,4,8", "--set", "tiles=1,2,4,8", "--trials", "12", "--json", "-",

@@ -61,7 +61,8 @@ GEOMETRIES = (
 
 def torch_results(layer: OracleLayer) -> tuple[np.ndarray, ...]:
     """Output, input gradient and weight gradient by PyTorch's own operations and autograd."""
-    torch = pytest.importorskip("torch", reason="compares the definition with PyTorch, which the extra installs")
+    import torch
+
     functional = torch.nn.functional
     x, w, g = (torch.tensor(tensor, dtype=torch.float64) for tensor in (layer.input, layer.weight, layer.output_grad))
     x.requires_grad_()
@@ -83,6 +84,7 @@ def torch_results(layer: OracleLayer) -> tuple[np.ndarray, ...]:
     return tuple(tensor.detach().numpy() for tensor in (y, x.grad, w.grad))
 
 
+@pytest.mark.extra("torch")
 @pytest.mark.parametrize("case", GEOMETRIES, ids=lambda case: case[0])
 def test_definition_is_pytorchs(case):
     kind, shapes, stride, padding, dilation, groups = case
@@ -91,6 +93,7 @@ def test_definition_is_pytorchs(case):
         np.testing.assert_array_equal(definition(layer, pass_name), expected)
 
 
+@pytest.mark.extra("torch")
 @pytest.mark.parametrize("case", GEOMETRIES, ids=lambda case: case[0])
 def test_executed_schedule_is_pytorchs(case):
     kind, shapes, stride, padding, dilation, groups = case

@@ -61,8 +61,8 @@ def test_the_python_example_runs(capsys, monkeypatch):
     assert "weight_grad" in capsys.readouterr().out
 
 
+@pytest.mark.extra("torch")
 def test_the_torch_example_runs(tmp_path, monkeypatch):
-    pytest.importorskip("torch", reason="the extra torch is not installed")
     import swatsim
 
     monkeypatch.chdir(tmp_path)
@@ -77,8 +77,8 @@ def test_every_file_that_the_readme_links_exists():
         assert (ROOT / target).exists(), target
 
 
+@pytest.mark.extra("torch")
 def test_the_sparse_training_example_runs(tmp_path, monkeypatch):
-    pytest.importorskip("torch", reason="sparse training needs the extra: pip install 'swatsim[torch]'")
     import swatsim
 
     monkeypatch.chdir(tmp_path)

@@ -12,7 +12,6 @@ import numba
 import pytest
 from trace_files import small_trace
 
-from swatsim.cli import cli
 from swatsim.datapaths import datapaths
 
 HEAVY = {"llvmlite", "multiprocessing", "numba", "numpy", "pandas", "pydantic", "rich", "yaml", "zstandard"}
@@ -159,26 +158,30 @@ def test_what_another_process_compiles_is_interpreted_meanwhile(tmp_path):
     modules_after(code, SWATSIM_CACHE_DIR=str(tmp_path))
 
 
-@compiles
-def test_a_warm_up_leaves_the_same_kernels_whoever_compiles_them(tmp_path):
-    """Whatever is compiled alone or by processes that leave kernels to one another, a run finds all it needs."""
-    kept = {}
-    for workers in ("1", "3"):
-        environment = {**os.environ, "SWATSIM_CACHE_DIR": str(tmp_path / workers)}
-        command = [sys.executable, "-m", "swatsim", "warmup", "--arch", "systolic", "--workers", workers]
-        subprocess.run(command, check=True, env=environment, capture_output=True)
-        kept[workers] = {file.name.split("-")[0] for file in (tmp_path / workers).rglob("*.nbi")}
-    assert kept["1"] <= kept["3"]
-
-
-@compiles
-def test_after_a_warm_up_a_run_compiles_nothing(trace, capfd):
-    cli.main(["warmup", "--arch", "systolic", "--workers", "2"], standalone_mode=False)
-    assert re.fullmatch(
-        r"\d+ kernels compiled for 1 machine in [\d.]+ s by 2 processes\.\n\d+ kernels are kept in .*\n",
-        capfd.readouterr().out,
+def warm_up(folder, workers):
+    """(kernels compiled, processes) of a warm-up, and the names of what is in the cache then, a name for each type."""
+    environment = {**os.environ, "SWATSIM_CACHE_DIR": str(folder)}
+    command = [sys.executable, "-m", "swatsim", "warmup", "--arch", "systolic", "--workers", str(workers)]
+    done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+    told = re.fullmatch(
+        r"(\d+) kernels compiled for 1 machine in [\d.]+ s by (\d+) process(?:es)?\.\n(\d+) kernels are kept in .*\n",
+        done.stdout,
     )
-    assert COMPILER not in after_command("run", "--arch", "systolic", "--trace", str(trace))
+    kept = {file.name for file in folder.rglob("*.nbc")}
+    assert int(told[3]) == len(kept)
+    return (int(told[1]), int(told[2])), kept
+
+
+@compiles
+def test_after_a_warm_up_by_processes_that_leave_kernels_to_one_another_nothing_is_compiled(trace, tmp_path):
+    (compiled, processes), kept = warm_up(tmp_path, 3)
+    assert (compiled, processes) == (len(kept), 3)
+    assert compiled > 20
+    # Nor does one that does all the work itself.
+    assert warm_up(tmp_path, 1) == ((0, 1), kept)
+    command = ["run", "--arch", "systolic", "--trace", str(trace)]
+    code = f"from swatsim.cli import cli; cli.main({command!r}, standalone_mode=False)"
+    assert COMPILER not in modules_after(code, SWATSIM_CACHE_DIR=str(tmp_path))
 
 
 @pytest.mark.parametrize("setting", [{"SWATSIM_CACHE_DIR": "/dev/null"}, {"NUMBA_DISABLE_JIT": "1"}])

@@ -300,6 +300,7 @@ def test_the_command_knows_the_objectives():
     assert tuple(OBJECTIVES) == grid_option.OBJECTIVES
 
 
+@pytest.mark.extra
 def test_parquet(grid, tmp_path):
     found = run_grid(grid, tmp_path, workers=2)
     try:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +100,48 @@ def test_stages_of_all_workers_are_counted(worker_count):
 def test_a_wrong_number_of_workers_is_refused(wrong):
     with pytest.raises(SwatsimError, match="expected an integer from 1"):
         thread_count(wrong)
+
+
+SLEEPERS = """
+import os, time
+from pathlib import Path
+from swatsim.workers import in_order
+
+def sleep(number):
+    Path({folder!r}, str(os.getpid())).touch()
+    time.sleep(60)
+
+in_order(sleep, range(6), 2)
+"""
+
+
+@forks
+@pytest.mark.parametrize("signals", [(signal.SIGINT, True), (signal.SIGTERM, False)], ids=["Control-C", "killed"])
+def test_nothing_outlives_who_began_it(tmp_path, signals):
+    """Control-C goes to all processes of a terminal, a kill to one."""
+    number, to_all = signals
+    command = [sys.executable, "-c", SLEEPERS.format(folder=str(tmp_path))]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+            (os.killpg if to_all else os.kill)(process.pid, number)
+            said = process.communicate(timeout=10)[1].decode()
+            assert said.count("Traceback") == to_all, said
+            wait_until(lambda: not any(runs(path.name) for path in tmp_path.iterdir()))
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def runs(process):
+    try:
+        return Path("/proc", process, "cmdline").read_bytes() != b""  # nobody may have asked how it ended
+    except OSError:
+        return False
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -18,8 +18,6 @@ from swatsim.trace import load_trace
 from swatsim.workers import in_order, thread_count
 
 Shard = tuple[int, int]  # its number, from 1, and how many there are
-# Computes points and calls back with each that is finished.
-Engine = Callable[[Sequence[Point], Callable[[Mapping[str, object]], None]], None]
 
 
 def sweep(  # noqa: PLR0913  each is a keyword of its own

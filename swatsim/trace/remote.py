@@ -33,7 +33,7 @@ def fetched(address: str, digest: str | None, progress: Progress | None) -> tupl
     kept = None if digest is None else _kept_manifest(folder, digest)
     if kept is not None and not _missing(folder, parse_manifest(kept, address)):
         return folder, kept
-    return folder, work_apart(partial(_fetch, address, str(folder)), progress)
+    return folder, work_apart(partial(_fetch, address, str(folder)), address, progress)
 
 
 def _fetch(address: str, to: str, tell: Progress) -> bytes:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.kernels.cartesian import Array, Banks, Grid, Lanes
+from swatsim.kernels.cartesian import Array, Grid
+from swatsim.kernels.cartesian_steps import Banks, Lanes
 
 IntArray = NDArray[np.int64]
 

@@ -21,7 +21,6 @@ from swatsim.kernels.cartesian import (
     EXACT,
     TILE,
     Array,
-    Banks,
     Grid,
     Operand,
     Values,
@@ -29,6 +28,7 @@ from swatsim.kernels.cartesian import (
     list_values,
     multiply_image,
 )
+from swatsim.kernels.cartesian_steps import Banks
 from swatsim.keys.machine import Machine
 from swatsim.sharing import share
 

@@ -5,7 +5,6 @@ W. G. Cochran, "Sampling Techniques", 3rd edition, 1977, chapters 5 and 5A.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +20,10 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 # Fewer groups would leave the variance itself too uncertain: a t quantile of few degrees of freedom.
-FEWEST_DRAWN = 16
+FEWEST_DRAWN = 32
 DRAWN_IN_STRATUM = 2
+# Of all groups: where the fewest are more, and more than what is asked for, a sample saves too little.
+MOST_DRAWN = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,34 +86,25 @@ def cut_into_groups(units: int, granule: int, usual: int, fraction: float) -> Gr
     most = int(granules * fraction / FEWEST_DRAWN)
     size = granule * max(1, min(usual // granule, most))
     count = units // size
-    return Groups(size=size, count=count, units=units) if _drawn(count, fraction) < count else None
+    if FEWEST_DRAWN > count * max(fraction, MOST_DRAWN) or _drawn(count, fraction) >= count:
+        return None
+    return Groups(size=size, count=count, units=units)
 
 
 def _drawn(groups: int, fraction: float) -> int:
-    pairs = math.ceil(groups * fraction / DRAWN_IN_STRATUM)
-    return max(FEWEST_DRAWN, DRAWN_IN_STRATUM * pairs)
-
-
-def _strata(auxiliary: FloatArray, count: int) -> list[IntArray]:
-    """Groups in the order of `auxiliary`, cut where so many parts of its sum end: groups with much work are few."""
-    order = np.argsort(auxiliary, kind="stable")
-    sums = np.cumsum(np.maximum(auxiliary[order], 0))
-    ends = np.searchsorted(sums, sums[-1] * np.arange(1, count) / count, side="right")
-    # Every stratum has the groups that are drawn from it, however little work they have.
-    least = DRAWN_IN_STRATUM * np.arange(1, count)
-    spare = np.minimum(np.maximum.accumulate(np.maximum(ends - least, 0)), order.size - DRAWN_IN_STRATUM * count)
-    return np.split(order, spare + least)
+    return max(FEWEST_DRAWN, round(groups * fraction))
 
 
 def draw(auxiliary: FloatArray, fraction: float, random: Random) -> Draw:
-    """Draw two from each stratum of about equal work, made of groups with a like `auxiliary` [group].
+    """Draw from strata of about equal size, made of groups with a like `auxiliary` [group].
 
     Groups that are not drawn are dealt to those drawn in their stratum as evenly as can be.
     """
     groups = auxiliary.size
     drawn = _drawn(groups, fraction)
-    strata = _strata(auxiliary, drawn // DRAWN_IN_STRATUM)
-    members = [sorted(random.sample(each.tolist(), DRAWN_IN_STRATUM)) for each in strata]
+    strata = np.array_split(np.argsort(auxiliary, kind="stable"), drawn // DRAWN_IN_STRATUM)
+    shares = np.bincount(np.arange(drawn) % len(strata), minlength=len(strata))
+    members = [sorted(random.sample(each.tolist(), int(share))) for each, share in zip(strata, shares, strict=True)]
     numbers = np.array(sorted(group for each in members for group in each), dtype=np.int64)
     donor, stratum = np.empty(groups, dtype=np.int64), np.empty(drawn, dtype=np.int64)
     for number, (each, chosen) in enumerate(zip(strata, members, strict=True)):

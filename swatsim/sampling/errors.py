@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from swatsim.sampling.design import DRAWN_IN_STRATUM, Draw, FloatArray
+from swatsim.sampling.design import Draw, FloatArray
 
 CONFIDENCE = 0.95
-MOST_REPLICATES = 32
 _NORMAL = 1.959963984540054  # two-sided quantile of the normal distribution
 
 
@@ -21,7 +20,7 @@ class Estimate:
 
     variance: float = 0.0
     freedom: float = math.inf
-    bias: float = 0.0  # that it may have in either direction
+    bias: float = 0.0  # at most, in either direction
     drawn: int = 0  # groups that were simulated
     groups: int = 0  # in all
 
@@ -37,14 +36,14 @@ EXACT = Estimate()
 def combined(estimates: Sequence[Estimate]) -> Estimate:
     """The error of a sum of numbers that were estimated independently (F. E. Satterthwaite, Biometrics, 1946).
 
-    Chance evens out in a sum, biases do not: all maxima are biased in one direction.
+    Chance evens out in a sum, biases may not.
     """
     variance = math.fsum(each.variance for each in estimates)
     spread = math.fsum(each.variance**2 / each.freedom for each in estimates)
     return Estimate(
         variance=variance, freedom=variance**2 / spread if spread else math.inf,
-        bias=math.fsum(each.bias for each in estimates),
-        drawn=sum(each.drawn for each in estimates), groups=sum(each.groups for each in estimates),
+        bias=math.fsum(each.bias for each in estimates), drawn=sum(each.drawn for each in estimates),
+        groups=sum(each.groups for each in estimates),
     )  # fmt: skip
 
 
@@ -83,73 +82,39 @@ def _two_degrees(tail: float) -> float:
     return math.sqrt(2 / (tail * (2 - tail)) - 2)
 
 
-def replicate_weights(draw: Draw) -> FloatArray:
-    """Weights [replicate, drawn] of balanced repeated replication: one of each pair weighs more, the other less.
-
-    How much follows from the part of the stratum that is drawn, so that a whole one has no error (J. N. K. Rao and
-    J. Shao, "Modified Balanced Repeated Replication for Complex Survey Data", Biometrika, 1999).
-    """
-    signs = np.ones((1, 1))
-    while signs.shape[0] <= min(draw.sizes.size, MOST_REPLICATES - 1):
-        signs = np.block([[signs, signs], [signs, -signs]])
-    # The first column of a Hadamard matrix of this kind is constant; strata beyond the last share one.
-    of_stratum = signs[:, 1 + np.arange(draw.sizes.size) % (signs.shape[0] - 1)]
-    by = np.sqrt(1 - DRAWN_IN_STRATUM / draw.sizes)
-    first = np.zeros(draw.drawn.size)
-    for number in range(draw.sizes.size):
-        one, other = np.flatnonzero(draw.stratum == number)
-        first[one], first[other] = 1, -1
-    return np.asarray(draw.weights * (1 + (of_stratum * by)[:, draw.stratum] * first))
-
-
-def replicated_error(estimate: float, replicates: FloatArray, by_group: FloatArray, draw: Draw) -> Estimate:
-    """The error of an estimate, of which `replicates` were made with `replicate_weights`.
+def slowest_set(known: FloatArray, by_group: FloatArray, draw: Draw) -> tuple[FloatArray, Estimate]:
+    """Cycles [set] of barrier sets, and the error of the most of them.
 
     Parameters
     ----------
-    by_group : cycles [drawn] that a line fitted through the sample does not explain: it takes a degree of freedom.
+    known : cycles [set] that need no estimate.
+    by_group : cycles [drawn, set] of which each stands for those of the groups of its stratum that are not drawn; a line
+        was fitted to them, which takes a degree of freedom.
 
-    The variance is that of the replicates. They have the noise of the sample a second time, so that what they are off
-    on average is what the first time may have added, to a maximum say. Added is what the draw of those groups adds that
-    stand for one more than the other of their stratum.
+    A maximum of sums that were scaled up is too large, since they have more chance in them than the sums of all; that of
+    sums that differ by nothing but what is known is too small (J. L. W. V. Jensen, 1906: the mean of a maximum is not
+    below the maximum of the means). The estimate is halfway, and half of what is between is its bias at most.
     """
-    freedom = min(draw.sizes.size, replicates.size - 1)
-    variance = float(np.square(replicates - replicates.mean()).mean())
-    for number, size in enumerate(draw.sizes):
-        one, other = by_group[draw.stratum == number]
-        variance += size % 2 * float((one - other) ** 2) / 4
+    common = by_group.mean(axis=1)
+    alike, apart = known + draw.weights @ common, known + draw.weights @ by_group
+    least, most = float(alike.max()), float(apart.max())
+    cycles = (alike + apart) / 2
+    error = stratified_error((common + by_group[:, apart.argmax()]) / 2, draw)
+    return cycles + (least + most) / 2 - cycles.max(), replace(error, bias=abs(most - least) / 2)
+
+
+def stratified_error(by_group: FloatArray, draw: Draw) -> Estimate:
+    """The error of the sum over all groups, from `by_group` [drawn], to which a line was fitted (Cochran, 1977, §5.6).
+
+    Added is what the draw of those groups adds that stand for one more than others.
+    """
+    variance, counts = 0.0, np.bincount(draw.stratum)
+    for number, count in enumerate(counts):
+        own, size = by_group[draw.stratum == number], int(draw.sizes[number])
+        apart, more = float(own.var(ddof=1)), size % count
+        variance += (size * (size - count) / count + more * (1 - more / count)) * apart
+    freedom = draw.drawn.size - counts.size
     return Estimate(
-        variance=variance * freedom / (freedom - 1), freedom=float(freedom - 1),
-        bias=abs(float(replicates.mean()) - estimate), drawn=draw.drawn.size, groups=draw.donor.size,
+        variance=variance * freedom / (freedom - 1), freedom=float(freedom - 1), drawn=draw.drawn.size,
+        groups=draw.donor.size,
     )  # fmt: skip
-
-
-def slowest(known: FloatArray, residual: FloatArray, spread: float) -> FloatArray:
-    """Cycles [...] of the slowest barrier set, where residuals [..., set] differ `spread` times as much as they do."""
-    mean = residual.mean(axis=-1, keepdims=True)
-    return np.asarray((known + mean + spread * (residual - mean)).max(axis=-1))
-
-
-def spread_factor(chance: float, means: float, drawn: int, groups: float) -> float:
-    """What the deviations of places that wait for each other are to be multiplied by, once they are scaled up.
-
-    Parameters
-    ----------
-    chance : variance of the deviations of one group, summed over the places.
-    means : squares of the mean deviations of the groups drawn, summed over the places.
-
-    The sums of a sample, scaled up, differ more than the sums of the whole: chance evens out with the square root of
-    the groups, only what differs in each of them stays. The factor gives the imputed sums the spread that those of the
-    whole have (T. A. Louis, "Estimating a Population of Parameter Values Using Bayes and Empirical Bayes Methods",
-    JASA, 1984), so that their maximum is not too large.
-    """
-    lasting = max(0.0, means - chance / drawn)
-    seen = lasting + chance / drawn
-    return math.sqrt((lasting + chance / groups) / seen) if seen else 1.0
-
-
-def spread_of_sets(by_group: FloatArray, groups: int) -> float:
-    """`spread_factor` of barrier sets, from the cycles [drawn, set] of the groups drawn."""
-    apart = by_group - by_group.mean(axis=1, keepdims=True)
-    chance, means = float(apart.var(axis=0, ddof=1).sum()), float(np.square(apart.mean(axis=0)).sum())
-    return spread_factor(chance, means, by_group.shape[0], groups)

@@ -21,6 +21,8 @@ FloatArray = NDArray[np.float64]
 
 # Fewer groups would leave the variance itself too uncertain: a t quantile of few degrees of freedom.
 FEWEST_DRAWN = 32
+# So many are drawn where groups may be as small: few that are unlike all others do not decide then.
+MANY_DRAWN = 128
 DRAWN_IN_STRATUM = 2
 # Of all groups: where the fewest are more, and more than what is asked for, a sample saves too little.
 MOST_DRAWN = 0.25
@@ -82,8 +84,7 @@ class Draw:
 def cut_into_groups(units: int, granule: int, usual: int, fraction: float) -> Groups | None:
     """Cut units into groups of whole granules, `usual` units each or fewer; None: too few groups to draw from."""
     granules = units // granule
-    # As many as the fraction needs for the fewest that may be drawn.
-    most = int(granules * fraction / FEWEST_DRAWN)
+    most = int(granules * fraction / MANY_DRAWN)
     size = granule * max(1, min(usual // granule, most))
     count = units // size
     if FEWEST_DRAWN > count * max(fraction, MOST_DRAWN) or _drawn(count, fraction) >= count:

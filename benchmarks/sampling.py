@@ -17,6 +17,7 @@ import numpy as np
 from swatsim.architecture import load_architecture
 from swatsim.bits import BitTensor
 from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
+from swatsim.passes import PASSES
 from swatsim.report.records import Row
 from swatsim.report.report import Report
 from swatsim.simulation import simulate
@@ -27,8 +28,11 @@ TRACES = Path(__file__).parent.parent / "traces"
 NETWORKS = {
     "resnet18-cifar/swat-erk-90-end": ("layer1.0.conv1", "layer2.0.conv1", "layer2.1.conv1", "layer3.1.conv2"),
     "resnet50": ("layer2.1.conv3", "layer3.1.conv2", "layer4.1.conv2"),
+    "vgg16-cifar/rigl-90-end": ("features.3", "features.10", "features.20"),
 }
-MACHINES = ("dadiannao", "tensordash", "cnvlutin", "sparten")
+# What is ever sampled; the whole step takes longer.
+SAMPLED = ("forward", "input_grad")
+MACHINES = ("cambricon-s", "cnvlutin", "sparten", "tensordash")
 LARGEST_SHIFT = 4  # of 16 parts of a map
 MOST_THINNED = 0.4  # of an image's values
 
@@ -135,17 +139,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--machine", action="append", choices=MACHINES)
     parser.add_argument("--network", action="append", choices=tuple(NETWORKS))
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--step", action="store_true", help="all passes, in their places in the step")
     asked = parser.parse_args()
+    passes = PASSES if asked.step else SAMPLED
     for network in asked.network or NETWORKS:
         trace = batch(load_trace(TRACES / network), NETWORKS[network], asked.images)
         for machine in asked.machine or MACHINES:
             architecture = load_architecture(machine)
             times = [time.process_time()]
-            exact = simulate(architecture, trace, workers=1)
+            exact = simulate(architecture, trace, passes=passes, workers=1)
             times.append(time.process_time())
             found = [
-                simulate(architecture, trace, sample=asked.sample, seed=seed, workers=1)
-                for seed in range(asked.seeds)
+                simulate(architecture, trace, passes=passes, sample=asked.sample, seed=seed, workers=1)
+                for seed in range(asked.first_seed, asked.first_seed + asked.seeds)
             ]  # fmt: skip
             times.append(time.process_time())
             exactly, sampled = times[1] - times[0], (times[2] - times[1]) / asked.seeds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -117,6 +118,8 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
             SampledContraction.of(each, node.sampling, f"{name} {number}") for number, each in enumerate(found)
         )
 
+    # Both machines have the same parts, of which much is counted.
+    @cache
     def cut(parts: int) -> list[tuple[Contraction, ...]]:
         return [contracted(part) for part in parts_of(layer, pass_name, architecture.tile.lanes, order, parts)]
 

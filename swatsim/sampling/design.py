@@ -87,7 +87,7 @@ def cut_into_groups(units: int, granule: int, usual: int, fraction: float) -> Gr
     most = int(granules * fraction / MANY_DRAWN)
     size = granule * max(1, min(usual // granule, most))
     count = units // size
-    if FEWEST_DRAWN > count * max(fraction, MOST_DRAWN) or _drawn(count, fraction) >= count:
+    if count * max(fraction, MOST_DRAWN) < FEWEST_DRAWN or _drawn(count, fraction) >= count:
         return None
     return Groups(size=size, count=count, units=units)
 

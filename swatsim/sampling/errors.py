@@ -88,12 +88,12 @@ def slowest_set(known: FloatArray, by_group: FloatArray, draw: Draw) -> tuple[Fl
     Parameters
     ----------
     known : cycles [set] that need no estimate.
-    by_group : cycles [drawn, set] of which each stands for those of the groups of its stratum that are not drawn; a line
-        was fitted to them, which takes a degree of freedom.
+    by_group : cycles [drawn, set] of which each stands for those of the groups of its stratum that are not drawn; a
+        line was fitted to them, which takes a degree of freedom.
 
-    A maximum of sums that were scaled up is too large, since they have more chance in them than the sums of all; that of
-    sums that differ by nothing but what is known is too small (J. L. W. V. Jensen, 1906: the mean of a maximum is not
-    below the maximum of the means). The estimate is halfway, and half of what is between is its bias at most.
+    The maximum of sums that were scaled up is too large: they have more chance in them than the sums of all. That of
+    sums that differ by nothing but what is known is too small: the mean of a maximum is not below the maximum of the
+    means (Jensen's inequality, both times). The estimate is halfway, and half of what is between its bias at most.
     """
     common = by_group.mean(axis=1)
     alike, apart = known + draw.weights @ common, known + draw.weights @ by_group

@@ -16,7 +16,7 @@ from swatsim.errors import SwatsimError
 from swatsim.report.document import to_json
 from swatsim.sampling import student_quantile
 from swatsim.sampling.design import cut_into_groups, draw
-from swatsim.sampling.errors import Estimate, combined, slowest_set_error
+from swatsim.sampling.errors import Estimate, combined, slowest_set, stratified_error
 
 SEEDS = 200
 FRACTION = 0.1
@@ -52,34 +52,39 @@ def run(name="tensordash", images=64, **keywords):
 
 
 @cache
-def truths_and_intervals():
+def truths_and_intervals(name, seeds, passes):
     """By pass: the cycles of the whole batch, and of each seed's report those that it gives and their interval."""
-    exact = run()
-    rows = {(row.layer, row.pass_name): (row.cycles, []) for row in exact.records}
-    for seed in range(SEEDS):
-        for row in run(sample=FRACTION, seed=seed).records:
+    rows = {(row.layer, row.pass_name): (row.cycles, []) for row in run(name, passes=passes).records}
+    for seed in range(seeds):
+        for row in run(name, passes=passes, sample=FRACTION, seed=seed).records:
             rows[row.layer, row.pass_name][1].append((row.interval.low, row.cycles, row.interval.high))
     return rows
 
 
-@pytest.mark.parametrize("key", [
-    ("conv", "forward"), ("conv", "input_grad"), ("conv", "weight_grad"), ("total", "backward"), ("total", "step"),
-])  # fmt: skip
-def test_intervals_hold_the_truth_nearly_always_and_not_always(key):
-    """95 % of them: of 200, 90 to 99 %."""
-    truth, found = truths_and_intervals()[key]
-    inside = sum(low <= truth <= high for low, _, high in found) / SEEDS
-    assert 0.90 <= inside <= 0.99
+# All shipped machines of which schedules are sampled, and what: sparse weights leave the others nothing to estimate.
+SAMPLED = {
+    "cambricon-s": ("forward", "input_grad"), "cnvlutin": ("forward", "input_grad"),
+    "sparten": ("forward", "input_grad"), "tensordash": ("forward", "input_grad"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("key", [("conv", "forward"), ("conv", "input_grad"), ("conv", "weight_grad")])
-def test_estimates_have_no_bias_and_narrow_intervals(key):
-    truth, found = truths_and_intervals()[key]
+@pytest.mark.parametrize(("name", "pass_name"), [(name, each) for name, passes in SAMPLED.items() for each in passes])
+def test_intervals_hold_the_truth_nearly_always_and_are_narrow(name, pass_name):
+    """95 % of them, more where tiles wait for the slowest: 90 to 100 %."""
+    truth, found = truths_and_intervals(name, SEEDS, SAMPLED[name])["conv", pass_name]
     errors = [cycles / truth - 1 for _, cycles, _ in found]
     widths = [(high - low) / truth for low, _, high in found]
-    assert abs(np.mean(errors)) < 0.2 * np.mean(widths)
-    assert np.mean(widths) < 0.05
+    assert sum(low <= truth <= high for low, _, high in found) >= 0.90 * SEEDS
+    assert abs(np.mean(errors)) < 0.25 * np.mean(widths)
+    assert 0 < np.mean(widths) < 0.04
     assert np.std(errors) > 0, "a sample that is always the same is none"
+
+
+@pytest.mark.parametrize("name", ["cambricon-s", "cnvlutin"])
+def test_where_nothing_waits_intervals_miss_the_truth_at_times(name):
+    rows = truths_and_intervals(name, SEEDS, SAMPLED[name])
+    missed = sum(not low <= truth <= high for truth, found in rows.values() for low, _, high in found)
+    assert 0 < missed / SEEDS / len(rows) <= 0.10
 
 
 def test_what_is_no_estimate_has_an_interval_of_nothing():
@@ -152,7 +157,7 @@ def test_quantiles_of_student(freedom, quantile):
 def test_every_group_is_stood_for_by_one_of_its_stratum():
     random = Random(0)
     auxiliary = np.array([random.random() for _ in range(150)])
-    chosen = draw(auxiliary, 0.2, random)
+    chosen = draw(auxiliary, 30, random)
     assert chosen.drawn.size == 30
     assert chosen.weights.sum() == auxiliary.size
     assert chosen.donor[chosen.drawn].tolist() == list(range(30))
@@ -163,30 +168,54 @@ def test_every_group_is_stood_for_by_one_of_its_stratum():
 
 
 def test_groups_are_whole_granules():
-    groups = cut_into_groups(units=1003, granule=4, usual=20, fraction=0.5)
+    groups = cut_into_groups(units=10003, granule=4, usual=20, fraction=0.1)
     assert groups.size % 4 == 0
-    assert groups.size * groups.count + len(groups.rest) == 1003
+    assert groups.size * groups.count + len(groups.rest) == 10003
     assert cut_into_groups(units=60, granule=4, usual=20, fraction=0.05) is None
 
 
+def test_more_than_a_quarter_is_drawn_only_where_it_is_asked_for():
+    # 100 groups, of which the 32 that are drawn at least are more than a quarter.
+    assert cut_into_groups(units=400, granule=4, usual=4, fraction=0.05) is None
+    assert cut_into_groups(units=400, granule=4, usual=4, fraction=0.5).count == 100
+
+
 def test_the_variance_of_a_stratified_mean():
-    """Of one barrier set it is the textbook's (Cochran, 1977, §5.6): by enumeration of all samples of two of six."""
+    """It is the textbook's (Cochran, 1977, §5.6): by enumeration of all samples of two of six."""
     strata, size = 8, 6
     cycles = np.random.default_rng(0).uniform(0, 9, strata * size) + np.repeat(100 * np.arange(strata), size)
     # Two are drawn of each stratum of six.
     exact = sum(size * (size / 2 - 1) * own.var(ddof=1) for own in cycles.reshape(strata, size))
     found = []
     for seed in range(1000):
-        chosen = draw(np.repeat(np.arange(strata), size).astype(float), 2 / size, Random(seed))
-        estimate = slowest_set_error(cycles[chosen.drawn][:, None], np.zeros(1), chosen)
+        chosen = draw(np.repeat(np.arange(strata), size).astype(float), 2 * strata, Random(seed))
+        estimate = stratified_error(cycles[chosen.drawn], chosen)
         # One degree of freedom goes to the slope.
         found.append(estimate.variance * estimate.freedom / (estimate.freedom + 1))
     assert np.mean(found) == pytest.approx(exact, rel=0.05)
 
 
+def test_the_slowest_of_many_sets_is_between_the_bounds():
+    """Sets that differ by chance alone: a maximum that was scaled up is too large, one without chance too small."""
+    groups, sets = 400, 32
+    cycles = np.random.default_rng(0).uniform(50, 150, (groups, sets))
+    truth, inside, most = cycles.sum(axis=0).max(), 0, 0.0
+    for seed in range(SEEDS):
+        chosen = draw(np.arange(groups, dtype=float), 40, Random(seed))
+        drawn = cycles[chosen.drawn]
+        found, error = slowest_set(np.zeros(sets), drawn, chosen)
+        assert found.max() - error.bias <= (chosen.weights @ drawn).max() <= found.max() + error.bias + 1e-6
+        inside += abs(found.max() - truth) <= error.half_width
+        most += (chosen.weights @ drawn).max() / SEEDS
+    assert inside >= 0.9 * SEEDS
+    assert most > 1.02 * truth
+
+
 def test_independent_errors_add_up():
-    both = combined([Estimate(variance=4.0, freedom=5.0, drawn=6, groups=9), Estimate(variance=4.0, freedom=5.0)])
-    assert (both.variance, both.freedom, both.drawn, both.groups) == (8.0, 10.0, 6, 9)
+    both = combined([
+        Estimate(variance=4.0, freedom=5.0, bias=1.0, drawn=6, groups=9), Estimate(variance=4.0, freedom=5.0, bias=2.0),
+    ])  # fmt: skip
+    assert (both.variance, both.freedom, both.bias, both.drawn, both.groups) == (8.0, 10.0, 3.0, 6, 9)
 
 
 def test_the_command_says_so(tmp_path, capsys):

@@ -55,6 +55,7 @@ class Groups:
     size: int
     count: int
     units: int
+    drawn: int  # groups that are to be drawn
 
     @property
     def rest(self) -> range:
@@ -87,22 +88,18 @@ def cut_into_groups(units: int, granule: int, usual: int, fraction: float) -> Gr
     most = int(granules * fraction / MANY_DRAWN)
     size = granule * max(1, min(usual // granule, most))
     count = units // size
-    if count * max(fraction, MOST_DRAWN) < FEWEST_DRAWN or _drawn(count, fraction) >= count:
+    drawn = max(FEWEST_DRAWN, round(count * fraction))
+    if count * max(fraction, MOST_DRAWN) < FEWEST_DRAWN or drawn >= count:
         return None
-    return Groups(size=size, count=count, units=units)
+    return Groups(size=size, count=count, units=units, drawn=drawn)
 
 
-def _drawn(groups: int, fraction: float) -> int:
-    return max(FEWEST_DRAWN, round(groups * fraction))
-
-
-def draw(auxiliary: FloatArray, fraction: float, random: Random) -> Draw:
+def draw(auxiliary: FloatArray, drawn: int, random: Random) -> Draw:
     """Draw from strata of about equal size, made of groups with a like `auxiliary` [group].
 
     Groups that are not drawn are dealt to those drawn in their stratum as evenly as can be.
     """
     groups = auxiliary.size
-    drawn = _drawn(groups, fraction)
     strata = np.array_split(np.argsort(auxiliary, kind="stable"), drawn // DRAWN_IN_STRATUM)
     shares = np.bincount(np.arange(drawn) % len(strata), minlength=len(strata))
     members = [sorted(random.sample(each.tolist(), int(share))) for each, share in zip(strata, shares, strict=True)]

@@ -37,7 +37,7 @@ def estimate_windows(
     groups = cut_into_groups(side.vectors, at_once, image, fraction)
     if groups is None:
         return []
-    chosen = draw(_values(side, groups), fraction, random)
+    chosen = draw(_values(side, groups), groups.drawn, random)
     ranges = [groups.of(int(group)) for group in chosen.drawn] + ([groups.rest] if groups.rest else [])
     kept = np.concatenate([np.arange(each.start, each.stop) for each in ranges])
     sample = replace(contraction, columns=_chosen_windows(side, kept))

@@ -99,7 +99,7 @@ def slowest_set(known: FloatArray, by_group: FloatArray, draw: Draw) -> tuple[Fl
     alike, apart = known + draw.weights @ common, known + draw.weights @ by_group
     least, most = float(alike.max()), float(apart.max())
     cycles = (alike + apart) / 2
-    error = stratified_error((common + by_group[:, apart.argmax()]) / 2, draw)
+    error = stratified_error(by_group[:, apart.argmax()], draw)
     return cycles + (least + most) / 2 - cycles.max(), replace(error, bias=abs(most - least) / 2)
 
 

@@ -15,7 +15,7 @@ from swatsim.sampling.windows import estimate_windows
 from swatsim.way import Schedule, Way
 
 # Of the cycles: an interval that is wider on either side says too little, all is simulated then.
-WIDEST = 0.02
+WIDEST = 0.03
 
 
 def schedule_sample(

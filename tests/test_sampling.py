@@ -74,7 +74,7 @@ def truth_and_estimates(name):
         for seed in range(SEEDS)
     ]
     truth = fewest(contraction, name).compute_cycles
-    # What is simulated whole since its interval would be too wide has no error.
+    # What is simulated whole since its slowest set is not known well enough has no error.
     widths = [each.error.half_width if isinstance(each, SampledSchedule) else 0.0 for each in sampled]
     return truth, (np.array([each.compute_cycles for each in sampled]), np.array(widths))
 
@@ -84,8 +84,8 @@ def test_intervals_hold_the_truth_nearly_always_and_are_narrow(name):
     """95 % of them, more where tiles wait for the slowest: 90 to 100 %."""
     truth, (cycles, half_widths) = truth_and_estimates(name)
     assert np.mean(np.abs(cycles - truth) <= half_widths) >= 0.90
-    assert np.mean(half_widths) < 0.025 * truth
-    assert abs(cycles.mean() - truth) < 0.5 * np.mean(half_widths)
+    assert np.mean(half_widths) < 0.05 * truth
+    assert abs(cycles.mean() - truth) < 0.3 * np.mean(half_widths)
     assert cycles.std() > 0, "a sample that is always the same is none"
 
 

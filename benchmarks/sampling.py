@@ -33,6 +33,7 @@ TRACES = Path(__file__).parent.parent / "traces"
 NETWORKS = {
     "resnet18-cifar/swat-erk-90-end": ("layer1.0.conv1", "layer2.0.conv1", "layer2.1.conv1", "layer3.1.conv2"),
     "resnet50": ("layer2.1.conv3", "layer3.1.conv2", "layer4.1.conv2"),
+    "resnet50-dense": ("layer2.1.conv2", "layer3.1.conv2"),
     "vgg16-cifar/rigl-90-end": ("features.3", "features.10", "features.20"),
 }
 # What is ever sampled.

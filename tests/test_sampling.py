@@ -192,9 +192,9 @@ def test_groups_are_whole_granules():
 
 
 def test_more_than_a_quarter_is_drawn_only_where_it_is_asked_for():
-    # 100 groups, of which the 32 that are drawn at least are more than a quarter.
-    assert cut_into_groups(units=400, granule=4, usual=4, fraction=0.05) is None
-    assert cut_into_groups(units=400, granule=4, usual=4, fraction=0.5).count == 100
+    # 200 groups, of which the 64 that are drawn at least are more than a quarter.
+    assert cut_into_groups(units=800, granule=4, usual=4, fraction=0.05) is None
+    assert cut_into_groups(units=800, granule=4, usual=4, fraction=0.5).count == 200
 
 
 def test_the_variance_of_a_stratified_mean():

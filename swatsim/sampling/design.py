@@ -20,7 +20,7 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 # Fewer groups would leave the variance itself too uncertain: a t quantile of few degrees of freedom.
-FEWEST_DRAWN = 32
+FEWEST_DRAWN = 64
 # So many are drawn where groups may be as small: few that are unlike all others do not decide then.
 MANY_DRAWN = 128
 DRAWN_IN_STRATUM = 2

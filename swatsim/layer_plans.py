@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from swatsim.passes import OPERANDS, RESULTS, REVERSED
 from swatsim.plan import Plan, plan_pass
 from swatsim.profile import stage
 from swatsim.reduction import WHOLE, Part
-from swatsim.sampling import EXACT, Estimate, SampledContraction, SampledSchedule, Sampling, Shared, combined
+from swatsim.sampling import EXACT, Estimate, SampledContraction, SampledSchedule, Sampling, combined
 from swatsim.schedule import Schedules, schedule
 from swatsim.sides import Order
 from swatsim.stored import Copy, StoredSizes, stored_copies
@@ -70,7 +71,7 @@ class PassPlans:
         """The plan as it is (0), or with its compute cycles at the lower (-1) or upper (1) end of their interval."""
         plan, table = self.actual, np.array(self.actual.table)
         cycles = plan.compute_cycles
-        if end == 0 or self.error.variance == 0 or cycles == 0:
+        if end == 0 or self.error.half_width == 0 or cycles == 0:
             return plan
         factor = max(0.0, 1 + end * self.error.half_width / cycles)
         done = np.rint(np.cumsum(table[:, COMPUTE]) * factor).astype(np.int64)
@@ -120,7 +121,6 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
     architecture = node.architecture
     order = Order(steps=architecture.mapping.step_order, windows=architecture.mapping.window_order)
     counted = REVERSED[pass_name] if layer.spec.transposed else pass_name
-    shared: Shared = {}
 
     @stage("contraction")
     def contracted(part: Part) -> tuple[Contraction, ...]:
@@ -128,13 +128,12 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         if node.sampling is None:
             return tuple(found)
         name = f"{layer.spec.name} {pass_name} {part}"
-        in_images = part.images is not None and part.rows is None and part.columns is None
-        images = (*part.images, layer.spec.convolution.images) if in_images and part.images is not None else None
         return tuple(
-            SampledContraction.of(each, node.sampling, f"{name} {number}", images, shared)
-            for number, each in enumerate(found)
+            SampledContraction.of(each, node.sampling, f"{name} {number}") for number, each in enumerate(found)
         )
 
+    # Both machines have the same parts, of which much is counted.
+    @cache
     def cut(parts: int) -> list[tuple[Contraction, ...]]:
         return [contracted(part) for part in parts_of(layer, pass_name, architecture.tile.lanes, order, parts)]
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.architecture import Architecture
 from swatsim.arena import Arena, Pieces, Product, arena_of, only_chosen, sums_always_fit, with_spills
 from swatsim.contraction import Contraction
 from swatsim.errors import MappingError
@@ -25,7 +26,7 @@ from swatsim.kernels.search import (
     search,
 )
 from swatsim.kernels.totals import BUNDLE_GROUPS
-from swatsim.schedule import Schedules, schedule_part
+from swatsim.schedule import Schedules, deal_part, dealt_by_split, schedule_part
 from swatsim.way import Schedule
 
 IntArray = NDArray[np.int64]
@@ -42,6 +43,7 @@ _WORST = (1 << 63) - 1
 # The contractions of a pass with their reductions cut into about so many parts: [part][contraction].
 Cutter = Callable[[int], Sequence[Sequence[Contraction]]]
 Held = tuple[HeldParts, HeldParts]  # rows and columns of a contraction
+PartScheduler = Callable[[Contraction, Sequence[Schedule], Architecture], tuple[Schedule, ...]]
 
 
 class Score(NamedTuple):
@@ -137,13 +139,21 @@ def _best(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) 
         cut = work.cut(parts)
         if len(cut) <= len(pieces_of_ways[0].schedules):
             break
-        pieces_of_ways = _in_parts([contractions[number] for contractions in cut], ways, hierarchy)
+        of_parts = [contractions[number] for contractions in cut]
+        held_of_parts = held_parts(of_parts, hierarchy)
+        parts *= 2
+        if best is None and dealt_by_split(hierarchy.architecture):
+            # Whether anything fits is known without the cycles.
+            pieces_of_ways = _in_parts(of_parts, held_of_parts, ways, hierarchy, deal_part)
+            if all(_better(None, pieces, (work, number), hierarchy, goal) is None for pieces in pieces_of_ways):
+                tried += pieces_of_ways
+                continue
+        pieces_of_ways = _in_parts(of_parts, held_of_parts, ways, hierarchy, schedule_part)
         bounded = goal == CYCLES and best is not None
         tried = tried + pieces_of_ways if best is None else []
         for pieces in pieces_of_ways:
             if not bounded or pieces.compute_cycles <= most:
                 best = _better(best, pieces, (work, number), hierarchy, goal)
-        parts *= 2
     if best is None:
         arenas = (_arenas(pieces, work.product(number, pieces.schedules), hierarchy) for pieces in tried)
         raise MappingError(f"{work.name}: {_misfit([each for of_pieces in arenas for each in of_pieces], hierarchy)}")
@@ -177,10 +187,11 @@ def compulsory_bytes(schedules: Schedules, held: Held, hierarchy: Hierarchy) -> 
     return loaded, values * hierarchy.architecture.datapath.value_bytes
 
 
-def _in_parts(parts: Sequence[Contraction], ways: Sequence[Schedule], hierarchy: Hierarchy) -> list[Pieces]:
+def _in_parts(
+    parts: Sequence[Contraction], held: Held, ways: Sequence[Schedule], hierarchy: Hierarchy, run: PartScheduler
+) -> list[Pieces]:
     """The ways with the reduction cut."""
-    held = held_parts(parts, hierarchy)
-    scheduled = [schedule_part(part, ways, hierarchy.architecture) for part in parts]
+    scheduled = [run(part, ways, hierarchy.architecture) for part in parts]
     return [_pieces(of_way, held) for of_way in zip(*scheduled, strict=True)]
 
 

@@ -79,6 +79,17 @@ def schedule_part(part: Contraction, like: Sequence[Schedule], architecture: Arc
     return _run(part, architecture, [each.way for each in like])
 
 
+def dealt_by_split(architecture: Architecture) -> bool:
+    """Whether vectors have the same places whatever is skipped, so that `deal_part` finds them."""
+    return architecture.datapath.kind == "lanes"
+
+
+@stage("scheduling")
+def deal_part(part: Contraction, like: Sequence[Schedule], architecture: Architecture) -> tuple[Schedule, ...]:
+    """A part as `schedule_part` has it, but with cycles that take no time to find: those with skipping off."""
+    return _run(part, architecture, [each.way._replace(skips=()) for each in like])
+
+
 def _run(contraction: Contraction, architecture: Architecture, ways: Sequence[Way]) -> tuple[Schedule, ...]:
     if isinstance(contraction, SampledContraction):
         from swatsim.sampling.schedules import schedule_sample

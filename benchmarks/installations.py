@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 RECORD = Path(__file__).parent / "installations.json"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # Of the tests, some of readers and kernels that take seconds.
-TESTS = ("layer", "trace_round_trip", "architecture_shipped", "kernels_bits")
+TESTS = ("layer", "trace_round_trip", "architecture_reader", "kernels_bits")
 RUN = ("run", "--arch", "dadiannao", "--trace", "smallcnn", "--json", "-")
 # What decides results.
 SHOWN = ("numpy", "numba", "llvmlite", "pandas", "pydantic")
@@ -197,8 +197,8 @@ def _number(version: str) -> tuple[int, ...]:
 
 
 def _installations(at_hand: Mapping[str, str]) -> Iterator[tuple[str, str, list[str]]]:
-    for number, (version, interpreter) in enumerate(at_hand.items()):
-        if number == 0:
+    for version, interpreter in at_hand.items():
+        if version == PYTHONS[0]:
             yield version, interpreter, oldest(version)
         yield version, interpreter, []
 

@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 RECORD = Path(__file__).parent / "installations.json"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # Of the tests, some of readers and kernels that take seconds.
-TESTS = ("layer", "trace_round_trip", "architecture_shipped", "kernels_bits")
+TESTS = ("layer", "trace_round_trip", "architecture_reader", "kernels_bits")
 RUN = ("run", "--arch", "dadiannao", "--trace", "smallcnn", "--json", "-")
 # What decides results.
 SHOWN = ("numpy", "numba", "llvmlite", "pandas", "pydantic")
@@ -159,7 +160,7 @@ def _environment(**changes: str) -> dict[str, str]:
 def main(arguments: Sequence[str]) -> int:
     """Examine all; 1 where reports differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", action="store_true", help="write benchmarks/installations.json")
+    parser.add_argument("--record", action="store_true", help="write into benchmarks/installations.json")
     parser.add_argument("--python", action="append", choices=PYTHONS, help="only this one; may be repeated")
     given = parser.parse_args(arguments)
     at_hand = {version: path for version, path in interpreters().items() if version in (given.python or PYTHONS)}
@@ -169,21 +170,35 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         wheel = build(next(iter(at_hand.values())), Path(folder))
         for version, interpreter, constraints in _installations(at_hand):
-            began = datetime.datetime.now(tz=datetime.UTC)
+            began = time.monotonic()
             found.append(examine(version, interpreter, wheel, constraints))
-            seconds = (datetime.datetime.now(tz=datetime.UTC) - began).seconds
-            print(f"{json.dumps(found[-1])} ({seconds} s)", flush=True)
-    if given.record:
-        untested = [version for version in PYTHONS if version not in at_hand]
-        record = {"date": f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}", "system": _system()}
-        text = json.dumps({**record, "untested": untested, "installations": found}, indent=1)
-        RECORD.write_text(f"{text}\n", encoding="utf-8")
+            print(f"{json.dumps(found[-1])} ({time.monotonic() - began:.0f} s)", flush=True)
+            if given.record:
+                record(found[-1])
     return 0 if len({each["report"] for each in found}) == 1 else 1
 
 
+def record(found: Mapping[str, Any]) -> None:
+    """Keep what was found, in place of what was found before of the same kind, or by a swatsim of other results."""
+    names = ("python", "dependencies")
+    kept = json.loads(RECORD.read_text(encoding="utf-8"))["installations"] if RECORD.exists() else []
+    rows = [each for each in kept if each["report"] == found["report"] and any(each[n] != found[n] for n in names)]
+    rows = sorted([*rows, found], key=lambda each: (_number(each["python"]), each["dependencies"] == "newest"))
+    tested = {each["python"].rpartition(".")[0] for each in rows}
+    text = json.dumps({
+        "date": f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}", "system": _system(),
+        "untested": [version for version in PYTHONS if version not in tested], "installations": rows,
+    }, indent=1)  # fmt: skip
+    RECORD.write_text(f"{text}\n", encoding="utf-8")
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
 def _installations(at_hand: Mapping[str, str]) -> Iterator[tuple[str, str, list[str]]]:
-    for number, (version, interpreter) in enumerate(at_hand.items()):
-        if number == 0:
+    for version, interpreter in at_hand.items():
+        if version == PYTHONS[0]:
             yield version, interpreter, oldest(version)
         yield version, interpreter, []
 
@@ -195,20 +210,20 @@ def _system() -> str:
 @functools.cache
 def section() -> str:
     """The section of docs/reliability.md."""
-    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    kept = json.loads(RECORD.read_text(encoding="utf-8"))
     names = ("python", "dependencies", *SHOWN, "tests")
     lines = [f"| {' | '.join(('Python', *names[1:-1], 'tests passed'))} |", "|---|---|" + "---:|" * (len(names) - 2)]
-    lines += [f"| {' | '.join(str(each[name]) for name in names)} |" for each in record["installations"]]
-    reports = {each["report"] for each in record["installations"]}
+    lines += [f"| {' | '.join(str(each[name]) for name in names)} |" for each in kept["installations"]]
+    reports = {each["report"] for each in kept["installations"]}
     same = "the same bytes in all" if len(reports) == 1 else f"{len(reports)} different ones"
-    untested = "".join(f" Python {version} was not at hand: untested." for version in record["untested"])
+    untested = "".join(f" Untested: Python {version}." for version in kept["untested"])
     text = f"""## On which Pythons, and with which dependencies?
 
 `.ci/matrix --record` builds the wheel, and from the sdist the same wheel again, and installs it in an environment of
 its own for each Python that is at hand: with the newest dependencies, and on the oldest Python also with the oldest
 that `pyproject.toml` admits. Away from the checkout `swatsim doctor` must work, a run of a shipped trace on a shipped
 machine, by their names, must give the same report with kernels compiled, from the cache, and from a cache of which two
-thirds are damaged, and tests of readers and kernels must pass. Last run: {record["date"]}, {record["system"]};
+thirds are damaged, and tests of readers and kernels must pass. Last run: {kept["date"]}, {kept["system"]};
 the report was {same}.{untested}
 
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from benchmarks import differential, installations
 from benchmarks.mutation_page import section
 from fuzz.judging import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, TORCH_MEMORY_LIMIT_BYTES
 from fuzz.targets import TARGETS
@@ -36,8 +37,62 @@ says how far it is reached. Branches are those that libFuzzer counts as `cov` in
 Named tests hold what was found, and what is known to break readers: `tests/test_trace_manifest.py` and
 `tests/test_trace_tensors.py` (limits, digests, links, bombs), `tests/test_sources_masks.py`,
 `tests/test_sources_onnx.py`, `tests/test_architecture_reader.py` (anchors, aliases, tags, nesting),
-`tests/test_saved.py`, `tests/test_sweeping.py`.
+`tests/test_saved.py`, `tests/test_sweeping.py`. `tests/test_hostile_input.py` gives each reader what is known to break
+readers, by name. What is promised of all this is in `SECURITY.md`.
 """
+
+# What goes wrong, what then holds, and the tests of it.
+FAULTS = (
+    (
+        "killed, at each step of what is done with files, or at random instants of a run",
+        "files, folders, traces and kept points are whole, as they were, or absent; a sweep loses and repeats nothing",
+        ("faults", "sweeping"),
+    ),
+    (
+        "a disk that is full at each such step, or behind standard output; a folder that takes no files",
+        "one line and exit code 2, nothing is left; kernels are compiled without being kept",
+        ("faults", "faults_reading", "exit_codes"),
+    ),
+    (
+        "a trace or a machine's file that changes while it is read",
+        "refused, or the old content; a sweep computes a changed machine anew",
+        ("faults_reading",),
+    ),
+    (
+        "two processes at one file, folder, trace, sweep, cache of kernels or of traces",
+        "each output is the whole of one of both",
+        ("faults", "startup", "remote_traces"),
+    ),
+    (
+        "a worker process, or one of a cluster, that dies",
+        "one line and exit code 2, what was kept stays; another worker of the cluster goes on",
+        ("faults", "workers", "sweeping_dask"),
+    ),
+    (
+        "Control-C in each phase, or at a random instant",
+        "exit code 130, nothing is left, no process either",
+        ("faults", "workers"),
+    ),
+    ("a reader of the output that leaves", "exit code 141, no message", ("exit_codes", "cli_process")),
+    (
+        "kept kernels or points of a sweep that are cut or have a changed bit; an edit of a kernel",
+        "made anew: files say their SHA-256, and the folder or the key is a digest of the sources",
+        ("faults_reading", "kernels_compile", "sweeping"),
+    ),
+    ("counts that do not fit 64 bits", "refused before they are counted", ("headroom",)),
+)
+AFTER_FAULTS = """
+`.ci/nightly` sends signals at 100 random instants instead of two. [Exit codes](exit_codes.md) are one list. Where an
+older Python meets a full disk, half of its own bytecode may stay: delete `__pycache__` then.
+"""
+
+
+def faults() -> str:
+    """What goes wrong on the way, as a table."""
+    lines = ["## What if something goes wrong on the way?\n", "| fault | what holds | tests |", "|---|---|---|"]
+    for fault, holds, tests in FAULTS:
+        lines.append(f"| {fault} | {holds} | {', '.join(f'`test_{name}.py`' for name in tests)} |")
+    return "\n".join(lines) + "\n" + AFTER_FAULTS
 
 
 def table() -> str:
@@ -58,4 +113,4 @@ def table() -> str:
 
 def document() -> str:
     """All of docs/reliability.md."""
-    return HEAD + table() + TAIL + "\n" + section()
+    return "\n".join([HEAD + table() + TAIL, faults(), differential.section(), installations.section(), section()])

@@ -31,6 +31,10 @@ KEPT = (
 # A trace's layers are simulated one at a time: six of a kind take no more memory than one, but for their rows.
 MOST_MEMORY_GROWTH = 1.2
 
+# Bytes of peak memory that a window of a further image takes: its address, a bit for each value in each operand, and
+# what a count or two for each round and block of the cuts take.
+MOST_WINDOW_BYTES = {"dadiannao": 230, "sparten": 130}
+
 # Where a call counts, and under which name; kernels and caches are found by themselves.
 WATCHED: tuple[tuple[str, str], ...] = (("swatsim.trace.tensors.read", "tensors read"),)
 
@@ -64,7 +68,9 @@ def _caches() -> dict[str, Any]:
         for module_name, module in list(sys.modules.items())
         if module_name.startswith("swatsim.")
         for value in vars(module).values()
-        if hasattr(value, "cache_parameters") and value.cache_parameters()["maxsize"] is not None
+        if not isinstance(value, type)
+        and hasattr(value, "cache_parameters")
+        and value.cache_parameters()["maxsize"] is not None
     }
 
 
@@ -121,6 +127,19 @@ def memory_growth() -> float:
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
     return peaks[1] / peaks[0]
+
+
+def window_bytes(machine: str) -> float:
+    """Peak memory that each further window of a layer takes, from 4 images to 32."""
+    architecture, peaks = load_architecture(machine), []
+    side = 28
+    for images in (4, 4, 32):  # once without counting
+        trace = Trace("layer", [random_layer("layer", (images, 16, side, side), (16, 16, 3, 3))])
+        tracemalloc.start()
+        simulate(architecture, trace, workers=1)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    return (peaks[2] - peaks[1]) / (28 * side * side)
 
 
 def differences(expected: dict[str, int], found: dict[str, int]) -> list[str]:

@@ -27,7 +27,8 @@ def table() -> str:
     ]
     for name, overrides in MACHINES.items():
         architecture = swatsim.load_architecture("dadiannao", overrides=overrides)
-        reports = {trace: swatsim.simulate(architecture, swatsim.load_trace(TRACES / trace)) for trace, _ in PUBLISHED}
+        traces = dict.fromkeys(trace for trace, _ in PUBLISHED)
+        reports = {trace: swatsim.simulate(architecture, swatsim.load_trace(TRACES / trace)) for trace in traces}
         cells = []
         for trace, pass_name in PUBLISHED:
             total = reports[trace].total(pass_name)

@@ -7,28 +7,38 @@ so that images differ as they do in training, and channels as in the trace.
 from __future__ import annotations
 
 import argparse
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from swatsim.architecture import load_architecture
+from swatsim.architecture import Architecture, load_architecture
 from swatsim.bits import BitTensor
+from swatsim.contraction import Contraction, contract
+from swatsim.datapaths import arranged
 from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
 from swatsim.report.records import Row
-from swatsim.report.report import Report
+from swatsim.sampling import SampledContraction, SampledSchedule, Sampling, combined
+from swatsim.schedule import schedule
+from swatsim.sides import Order
 from swatsim.simulation import simulate
 from swatsim.trace import Trace, load_trace
+from swatsim.way import Schedule
 
 TRACES = Path(__file__).parent.parent / "traces"
 # A trace, and those of its layers that are simulated: maps of several sizes.
 NETWORKS = {
     "resnet18-cifar/swat-erk-90-end": ("layer1.0.conv1", "layer2.0.conv1", "layer2.1.conv1", "layer3.1.conv2"),
     "resnet50": ("layer2.1.conv3", "layer3.1.conv2", "layer4.1.conv2"),
+    "resnet50-dense": ("layer2.1.conv2", "layer3.1.conv2"),
+    "vgg16-cifar/rigl-90-end": ("features.3", "features.10", "features.20"),
 }
-MACHINES = ("dadiannao", "tensordash", "cnvlutin", "sparten")
+# What is ever sampled.
+SAMPLED = ("forward", "input_grad")
+MACHINES = ("cambricon-s", "cnvlutin", "sparten", "tensordash")
 LARGEST_SHIFT = 4  # of 16 parts of a map
 MOST_THINNED = 0.4  # of an image's values
 
@@ -92,6 +102,72 @@ def _many(bits: BitTensor, images: Sequence[Image], random: np.random.Generator)
 
 
 @dataclass(frozen=True, slots=True)
+class Estimated:
+    """A row of a report, or the fewest compute cycles of a pass."""
+
+    name: str
+    low: float
+    cycles: int
+    high: float
+    drawn: int = 0
+    groups: int = 0
+
+
+def computed(trace: Trace, architecture: Architecture) -> Callable[[Sampling | None], list[Estimated]]:
+    """Whole or sampled, the compute cycles of each pass of which schedules are sampled, and those of all together."""
+    order = Order(steps=architecture.mapping.step_order, windows=architecture.mapping.window_order)
+    passes = {
+        f"{trace.specs[index].name} {name}": contract(trace.layer(index), name, order)
+        for index in range(len(trace)) for name in SAMPLED if name in trace.layer(index).passes
+    }  # fmt: skip
+    arranged_passes = {name: [arranged(each, architecture) for each in found] for name, found in passes.items()}
+
+    def run(sampling: Sampling | None) -> list[Estimated]:
+        rows, every = [], []
+        for name, contractions in arranged_passes.items():
+            fewest = [
+                min(schedule(each, architecture).actual, key=lambda found: found.compute_cycles)
+                for each in _asked(contractions, sampling, name)
+            ]
+            every += fewest
+            rows.append(_estimated(name, fewest))
+        return [*rows, _estimated("total", every)]
+
+    return run
+
+
+def _asked(contractions: Sequence[Contraction], sampling: Sampling | None, name: str) -> Sequence[Contraction]:
+    if sampling is None:
+        return contractions
+    return [SampledContraction.of(each, sampling, f"{name} {place}") for place, each in enumerate(contractions)]
+
+
+def _estimated(name: str, schedules: Sequence[Schedule]) -> Estimated:
+    cycles = sum(each.compute_cycles for each in schedules)
+    error = combined([each.error for each in schedules if isinstance(each, SampledSchedule)])
+    width = math.ceil(error.half_width)
+    return Estimated(name, cycles - width, cycles, cycles + width, error.drawn, error.groups)
+
+
+def reported(trace: Trace, architecture: Architecture) -> Callable[[Sampling | None], list[Estimated]]:
+    """Whole or sampled, the cycles of all rows of the report of a step."""
+
+    def run(sampling: Sampling | None) -> list[Estimated]:
+        asked = {} if sampling is None else {"sample": sampling.fraction, "seed": sampling.seed}
+        report = simulate(architecture, trace, workers=1, **asked)
+        return [_row(each) for each in report.records]
+
+    return run
+
+
+def _row(row: Row) -> Estimated:
+    name, found = f"{row.layer} {row.pass_name}", row.interval
+    if found is None:
+        return Estimated(name, row.cycles, row.cycles, row.cycles)
+    return Estimated(name, found.low, row.cycles, found.high, found.drawn, found.groups)
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """Of one row, over the seeds."""
 
@@ -103,29 +179,19 @@ class Coverage:
     groups: str
 
 
-def coverage(exact: Report, sampled: Sequence[Report]) -> Iterator[Coverage]:
-    """Row by row, of what is estimated in any of the reports."""
-    for number, truth in enumerate(exact.records):
-        rows = [report.records[number] for report in sampled]
-        if any(_interval(row)[2] for row in rows):
-            yield _coverage(truth, rows)
-
-
-def _interval(row: Row) -> tuple[int, int, int]:
-    assert row.interval is not None, "a sample was simulated"
-    return row.interval.low, row.interval.high, row.interval.groups
-
-
-def _coverage(truth: Row, rows: Sequence[Row]) -> Coverage:
-    low, high, groups = (np.array(each, dtype=np.float64) for each in zip(*map(_interval, rows), strict=True))
-    errors = np.array([row.cycles for row in rows]) / truth.cycles - 1
-    drawn = np.mean([0 if row.interval is None else row.interval.drawn for row in rows])
-    return Coverage(
-        name=f"{truth.layer} {truth.pass_name}",
-        inside=float(np.mean((low <= truth.cycles) & (truth.cycles <= high))),
-        half_width=float(np.mean(high - low)) / 2 / truth.cycles, bias=float(errors.mean()),
-        error=float(np.sqrt(np.square(errors).mean())), groups=f"{drawn:.0f}/{groups.mean():.0f}",
-    )  # fmt: skip
+def coverage(exact: Sequence[Estimated], sampled: Sequence[Sequence[Estimated]]) -> Iterator[Coverage]:
+    """Row by row, of what is estimated in any of the samples."""
+    for truth, *rows in zip(exact, *sampled, strict=True):
+        if any(row.groups for row in rows):
+            low, cycles, high = (np.array(each) for each in zip(*((row.low, row.cycles, row.high) for row in rows),
+                                                                strict=True))  # fmt: skip
+            errors = cycles / truth.cycles - 1
+            yield Coverage(
+                name=truth.name, inside=float(np.mean((low <= truth.cycles) & (truth.cycles <= high))),
+                half_width=float(np.mean(high - low)) / 2 / truth.cycles, bias=float(errors.mean()),
+                error=float(np.sqrt(np.square(errors).mean())),
+                groups=f"{np.mean([row.drawn for row in rows]):.0f}/{np.mean([row.groups for row in rows]):.0f}",
+            )  # fmt: skip
 
 
 def main() -> None:
@@ -133,20 +199,20 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--sample", type=float, default=0.05)
     parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--machine", action="append", choices=MACHINES)
     parser.add_argument("--network", action="append", choices=tuple(NETWORKS))
+    parser.add_argument("--step", action="store_true", help="cycles of whole steps, in place of compute cycles")
     asked = parser.parse_args()
     for network in asked.network or NETWORKS:
         trace = batch(load_trace(TRACES / network), NETWORKS[network], asked.images)
         for machine in asked.machine or MACHINES:
-            architecture = load_architecture(machine)
+            run = (reported if asked.step else computed)(trace, load_architecture(machine))
             times = [time.process_time()]
-            exact = simulate(architecture, trace, workers=1)
+            exact = run(None)
             times.append(time.process_time())
-            found = [
-                simulate(architecture, trace, sample=asked.sample, seed=seed, workers=1)
-                for seed in range(asked.seeds)
-            ]  # fmt: skip
+            seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
+            found = [run(Sampling(fraction=asked.sample, seed=seed)) for seed in seeds]
             times.append(time.process_time())
             exactly, sampled = times[1] - times[0], (times[2] - times[1]) / asked.seeds
             print(f"\n{machine}, {network}, {asked.images} images, --sample {asked.sample}, {asked.seeds} seeds: "

@@ -9,6 +9,7 @@ import argparse
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -90,7 +91,7 @@ def _stacked(layer: Layer, images: int, own: int) -> Layer:
 
 
 def by_images(sizes: Sequence[int], machine: str, folder: Path) -> list[str]:
-    """The whole command; its memory should hardly grow, since a trace streams."""
+    """The whole command, and the peak memory of its largest process: a trace streams layer by layer."""
     trace = load_trace(MAIN_TRACE)
     paths = {size: write_stacked(folder / f"{size}-images", trace, size) for size in sizes}
     taken: dict[int, list[Taken]] = {size: [] for size in sizes}
@@ -103,7 +104,8 @@ def by_images(sizes: Sequence[int], machine: str, folder: Path) -> list[str]:
     walls = {size: median(each.wall_seconds for each in taken[size][1:]) for size in sizes}
     peaks = {size: max(each.peak_bytes for each in taken[size]) for size in sizes}
     return _lines(f"images, {machine}, whole command", found, [
-        (f"{walls[size]:.2f} s of wall time", f"{peaks[size] / 1e6:,.0f} MB") for size in sizes
+        (f"{walls[size]:.2f} s of wall time", f"{peaks[size] / 1e6:,.0f} MB, {peaks[size] / peaks[before]:.2f} times")
+        for before, size in pairwise([sizes[0], *sizes])
     ])  # fmt: skip
 
 

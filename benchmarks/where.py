@@ -83,7 +83,7 @@ def energy_table(items: Sequence[Spent]) -> str:
             f"{_microjoules(total.low)} to {_microjoules(total.high)}",
             f"{total.value * 1e-12 / seconds:.1f}" if seconds else "-",
         ])  # fmt: skip
-    return _markdown(["", "machine", *levels, "MAC", "all, uJ", "low to high", "W"], rows)
+    return _markdown(["", "machine", *levels, "MAC", "all, µJ", "low to high", "W"], rows)
 
 
 def _microjoules(picojoules: float) -> str:

@@ -1,7 +1,8 @@
 """Run the code blocks of the README and of docs/, so that what they show works: `python -m docs.run_blocks [PAGE...]`.
 
 The `sh` and `python` blocks of a page run in order, each in a process of its own, in one temporary folder that has
-copies of arch/ and links to the traces of the checkout. HTML comments directly before a block say more about it:
+copies of arch/ and links to the traces of the checkout. As many pages run at a time as there are processors.
+HTML comments directly before a block say more about it:
 
 <!-- not run: REASON -->          it is skipped, and counted
 <!-- needs: MODULE -->            where MODULE is not installed, it and the rest of the page are skipped, and counted
@@ -23,12 +24,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 RUN = ("sh", "python")
-LIMIT_SECONDS = 300
+LIMIT_SECONDS = 600
 _FENCE = re.compile(r"```([a-z]*)")
 _COMMENT = re.compile(r"<!-- (.*) -->")
 _PAGE_NOT_RUN = re.compile(r"^<!-- page not run: (.+) -->$", re.MULTILINE)
@@ -177,15 +179,27 @@ def _lines(page: Path, outcome: Outcome, seconds: float) -> Iterator[str]:
         yield f"{name}: {outcome.failure}"
 
 
+def _timed(page: Path) -> tuple[Path, Outcome, float]:
+    began = time.perf_counter()
+    return page, run_page(page), time.perf_counter() - began
+
+
+def _size(page: Path) -> int:
+    """Lines that run."""
+    blocks = blocks_of(page.read_text(encoding="utf-8"))
+    return sum(block.text.count("\n") for block in blocks if block.language in RUN)
+
+
 def main(names: Sequence[str]) -> int:
     """Run the named pages, or all; 1 where a block failed."""
     ran = skipped = failed = 0
-    for page in [Path(name).resolve() for name in names] or pages():
-        began = time.perf_counter()
-        outcome = run_page(page)
-        if outcome.ran or outcome.skipped or outcome.failure:
-            print("\n".join(_lines(page, outcome, time.perf_counter() - began)), flush=True)
-        ran, skipped, failed = ran + outcome.ran, skipped + len(outcome.skipped), failed + bool(outcome.failure)
+    chosen = [Path(name).resolve() for name in names] or pages()
+    with ProcessPoolExecutor(min(len(chosen), os.cpu_count() or 1)) as processes:
+        # The longest first: none is left to run alone at the end.
+        for page, outcome, seconds in processes.map(_timed, sorted(chosen, key=_size, reverse=True)):
+            if outcome.ran or outcome.skipped or outcome.failure:
+                print("\n".join(_lines(page, outcome, seconds)), flush=True)
+            ran, skipped, failed = ran + outcome.ran, skipped + len(outcome.skipped), failed + bool(outcome.failure)
     print(f"{ran} blocks run, {skipped} not run, {failed} pages failed")
     return 1 if failed else 0
 

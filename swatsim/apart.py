@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from swatsim.errors import SwatsimError
+from swatsim.errors import ProcessError
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # done, in all
 _POLL_SECONDS = 0.1
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
+_LARGE_ARRAY_BYTES = 4 << 20
 
 
 def may_fork() -> bool:
@@ -64,6 +66,19 @@ def _begin_process(parent: int, begin: Callable[[], None]) -> None:
     begin()
 
 
+def give_back_large_arrays() -> None:
+    """Let this process, a forked one, give the memory of large arrays back as soon as they are not needed.
+
+    The C library would keep it, in pieces between what is needed for longer.
+    """
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_ARRAY_BYTES)
+        library.mallopt(_M_TRIM_THRESHOLD, 4 * _LARGE_ARRAY_BYTES)
+
+
 class _Inherited:
     counts: Any = None  # shared with the process that began this one
 
@@ -77,7 +92,7 @@ def work_apart(work: Callable[[Progress], Result], where: str, progress: Progres
     work : a module's function, or a partial of one; it, its result and its errors are pickled. It says what is done.
     where : what the work is about, for the error.
 
-    Raises SwatsimError where the process dies, and what `work` raises.
+    Raises ProcessError where the process dies, and what `work` raises.
     """
     if not may_fork():
         return work(progress or (lambda done, total: None))
@@ -93,7 +108,7 @@ def work_apart(work: Callable[[Progress], Result], where: str, progress: Progres
                 progress(*counts[:])
             return future.result()
     except BrokenProcessPool:
-        raise SwatsimError(f"{where}: got a process that ended before its work was done, expected its result") from None
+        raise ProcessError(f"{where}: got a process that ended before its work was done, expected its result") from None
 
 
 def _inherit(counts: Any) -> None:

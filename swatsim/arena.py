@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.caches import bounded_cache
 from swatsim.demand import Place, Shape, demand_of
 from swatsim.dram import transfer_cycles
 from swatsim.held import HeldParts
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.blocks import Computation, Results, SideBlocks, sum_cycles
-from swatsim.kernels.dram import Channel
 from swatsim.kernels.measure import SideMeasures
-from swatsim.kernels.off_chip import Pipe
 from swatsim.kernels.search import Choice, Rest
 from swatsim.kernels.totals import COUNT, FIRST, ROOM, SideTotals
 from swatsim.way import Schedule
@@ -25,14 +24,15 @@ from swatsim.way import Schedule
 IntArray = NDArray[np.int64]
 
 
-class Pieces(NamedTuple):
+@dataclass(frozen=True)
+class Pieces:
     """A contraction with its reduction in parts, or in one: all in one orientation and split, in order."""
 
     schedules: tuple[Schedule, ...]
     rows: HeldParts  # the operand on the machine's rows
     columns: HeldParts
 
-    @property
+    @cached_property
     def compute_cycles(self) -> int:
         """Cycles until the slowest barrier set has finished."""
         first, *others = self.schedules
@@ -41,8 +41,7 @@ class Pieces(NamedTuple):
         return int(sum((each.set_cycles for each in others), first.set_cycles).max())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class Product(NamedTuple):
     """What a contraction makes, and the multiplications that this takes."""
 
     tensor: str  # input, weight or output
@@ -50,8 +49,7 @@ class Product:
     multiplications: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arena:
+class Arena(NamedTuple):
     """What `kernels.search` takes: what blocks follow from, sums of every cut, results, computation, and the rest."""
 
     pieces: Pieces
@@ -59,7 +57,7 @@ class Arena:
     totals: tuple[SideTotals, SideTotals]
     work: tuple[Results, Computation]
     rest: Rest
-    block_values: IntArray  # [kind of row block, kind of column block]: results
+    shapes: tuple[Shape, Shape]
 
     @property
     def blocks(self) -> tuple[SideBlocks, SideBlocks]:
@@ -93,10 +91,10 @@ def arena_of(pieces: Pieces, product: Product, hierarchy: Hierarchy) -> Arena:
         pieces=pieces,
         sides=(rows.measures, columns.measures),
         totals=(rows.totals, columns.totals),
-        work=(_results(rows.shape, columns.shape, schedule, product, hierarchy), computation),
-        rest=_rest(schedule, computation, product, hierarchy, whole_columns=pieces.columns.present is not None),
-        block_values=_block_values(rows.shape, columns.shape),
-    )  # fmt: skip
+        work=(_results(rows.shape, columns.shape, _layout(schedule, product), hierarchy), computation),
+        rest=_rest(pieces, product, hierarchy),
+        shapes=(rows.shape, columns.shape),
+    )
 
 
 def only_chosen(arena: Arena, choice: Choice) -> tuple[Arena, Choice]:
@@ -110,18 +108,15 @@ def only_chosen(arena: Arena, choice: Choice) -> tuple[Arena, Choice]:
         of_cut[0, FIRST] = 0
         totals.append(total._replace(table=of_cut))
     return (
-        replace(arena, sides=(sides[0], sides[1]), totals=(totals[0], totals[1])),
+        arena._replace(sides=(sides[0], sides[1]), totals=(totals[0], totals[1])),
         choice._replace(row_cut=0, column_cut=0),
     )
 
 
 def _filled(table: IntArray, side: SideMeasures) -> SideMeasures:
     """A single cut, whose blocks follow from nothing any more."""
-    none = (np.empty((0,) * array.ndim, dtype=array.dtype) for array in (side.blocks, side.loads, side.largest))
-    blocks, loads, sums = none
-    return side._replace(
-        table=table, filled=np.ones(1, dtype=np.int64), blocks=blocks, loads=loads, largest=sums, total=sums
-    )
+    loads, sums = (np.empty((0,) * array.ndim, dtype=array.dtype) for array in (side.loads, side.largest))
+    return side._replace(table=table, filled=np.ones(1, dtype=np.int64), loads=loads, largest=sums, total=sums)
 
 
 def sums_always_fit(arena: Arena) -> bool:
@@ -139,14 +134,14 @@ def with_spills(arena: Arena, hierarchy: Hierarchy) -> Arena:
     """The same, with the partial sums off chip between the parts of the reduction, block by block as they come."""
     sum_bytes = hierarchy.architecture.datapath.accumulator_bytes
     results, rest = arena.work[0], arena.rest
-    spill, one_run = arena.block_values * sum_bytes, np.ones_like(arena.block_values)
+    spill = _block_values(*arena.shapes) * sum_bytes
+    one_run = np.ones_like(spill)
     store, load = results.store.copy(), results.load.copy()
     store[0] = transfer_cycles(hierarchy.writing, spill, one_run)
     load[0] = transfer_cycles(hierarchy.reading, spill, one_run)
     per_value = _result_bytes(hierarchy, spilled=True)
     spilled = sum_bytes * (rest.parts - 1)
-    return replace(
-        arena,
+    return arena._replace(
         work=(results._replace(store=store, load=load, per_value=per_value), arena.work[1]),
         rest=rest._replace(
             spilled=True, stored=rest.stored + spilled, results_moved=_over_parts(per_value, rest.parts)
@@ -168,29 +163,21 @@ def _sums(cycles: Sequence[IntArray]) -> IntArray:
     return sums
 
 
-@lru_cache(maxsize=256)
 def _block_values(rows: Shape, columns: Shape) -> IntArray:
     """Results of a block; kinds of other groups do not meet."""
     return np.asarray((rows.sizes[:, 0] * rows.sizes[:, 1])[:, None] * columns.sizes[:, 1])
 
 
-def _results(rows: Shape, columns: Shape, schedule: Schedule, product: Product, hierarchy: Hierarchy) -> Results:
+def _layout(schedule: Schedule, product: Product) -> tuple[bool, int, bool]:
+    """How results lie off chip, for `_results`."""
     # Of a contraction, the columns lie together in weights and the rows in images; the machine may exchange them.
     rows_together = (product.tensor == "weight") == schedule.way.transposed
-    whole_groups = 0 if product.tensor == "weight" else schedule.groups
-    layout = (rows_together, whole_groups, product.scattered)
-    store = _store_cycles(rows, columns, layout, hierarchy.writing, hierarchy.architecture.datapath.value_bytes)
-    return Results(
-        store=store, load=np.zeros_like(store), per_value=_result_bytes(hierarchy, spilled=False),
-        in_tiles=hierarchy.in_tiles,
-    )  # fmt: skip
+    return rows_together, 0 if product.tensor == "weight" else schedule.groups, product.scattered
 
 
-@lru_cache(maxsize=256)
-def _store_cycles(
-    rows: Shape, columns: Shape, layout: tuple[bool, int, bool], writing: tuple[Pipe, Channel], value_bytes: int
-) -> IntArray:
-    """Cycles to store a finished block off chip [last part or not, kind of row block, kind of column block].
+@bounded_cache
+def _results(rows: Shape, columns: Shape, layout: tuple[bool, int, bool], hierarchy: Hierarchy) -> Results:
+    """What results take; nothing of it is changed.
 
     layout: whether the vectors of the rows lie together (else the columns'), how many groups lie together with them
     (0: those of a block), and whether no two results do. Weights lie filter by filter; images position by position,
@@ -208,11 +195,15 @@ def _store_cycles(
         whole = whole & (groups == whole_groups)
     if scattered:
         whole = whole & False
-    finished = _block_values(rows, columns) * value_bytes
+    finished = _block_values(rows, columns) * hierarchy.architecture.datapath.value_bytes
     runs = np.array(np.broadcast_to(np.where(whole, 1, apart), finished.shape))
     store = np.zeros((2, *finished.shape), dtype=np.int64)
-    store[1] = transfer_cycles(writing, finished, runs)
-    return store
+    # Parts of the reduction before the last one store nothing.
+    store[1] = transfer_cycles(hierarchy.writing, finished, runs)
+    return Results(
+        store=store, load=np.zeros_like(store), per_value=_result_bytes(hierarchy, spilled=False),
+        in_tiles=hierarchy.in_tiles,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)
@@ -252,14 +243,12 @@ def _over_parts(per_value: IntArray, parts: int) -> IntArray:
     return np.asarray(per_value[1, 0] + middle + per_value[0, 1])
 
 
-def _rest(
-    schedule: Schedule, computation: Computation, product: Product, hierarchy: Hierarchy, *, whole_columns: bool
-) -> Rest:
-    parts = computation.sums.shape[0]
-    return _rest_of(parts, hierarchy)._replace(
-        groups=schedule.groups, compute=int(computation.sums[:, :, -1, -1].sum(axis=0).max()),
-        values=schedule.groups * schedule.rows.vectors * schedule.columns.vectors, whole_columns=whole_columns,
-        mac_energy=product.multiplications * hierarchy.mac_energy,
+def _rest(pieces: Pieces, product: Product, hierarchy: Hierarchy) -> Rest:
+    schedule = pieces.schedules[0]
+    return _rest_of(len(pieces.schedules), hierarchy)._replace(
+        groups=schedule.groups, compute=pieces.compute_cycles,
+        values=schedule.groups * schedule.rows.vectors * schedule.columns.vectors,
+        whole_columns=pieces.columns.present is not None, mac_energy=product.multiplications * hierarchy.mac_energy,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -45,9 +46,18 @@ class BitTensor:
         present = np.asarray(array) != 0
         if present.all():
             return BitTensor(shape=present.shape, packed=None)
-        packed = np.packbits(present.reshape(-1), bitorder="little")
+        words = empty_words(present.size)
+        words.view(np.uint8)[: -(-present.size // 8)] = np.packbits(present.reshape(-1), bitorder="little")
+        return BitTensor.of_words(present.shape, words)
+
+    @staticmethod
+    def of_words(shape: tuple[int, ...], words: NDArray[np.uint64]) -> BitTensor:
+        """Take what `words` gives, with zeros after the last element: the packed bits are in the same memory."""
+        packed = words.view(np.uint8)[: -(-math.prod(shape) // 8)]
         packed.setflags(write=False)
-        return BitTensor(shape=present.shape, packed=packed)
+        found = BitTensor(shape=shape, packed=packed)
+        found.__dict__["words"] = words
+        return found
 
     @property
     def size(self) -> int:
@@ -63,6 +73,11 @@ class BitTensor:
     def density(self) -> float:
         """Share of the elements that is present; 0 where there are none."""
         return self.nonzeros / self.size if self.size else 0.0
+
+    @cached_property
+    def digest(self) -> str:
+        """Equal where the same elements are present, of tensors of one size."""
+        return "ones" if self.packed is None else hashlib.blake2b(self.packed.data, digest_size=16).hexdigest()
 
     @cached_property
     def words(self) -> NDArray[np.uint64]:

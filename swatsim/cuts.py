@@ -18,31 +18,33 @@ MOST_BLOCKS_OF_A_GROUP = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cuts:
-    """All cuts of one side, their blocks one after another.
+class BlockSizes:
+    """One block of each cut, each array [cut]."""
 
-    A block is some rounds of one group, or all rounds of a bundle of groups. Vectors are numbered group by group.
+    groups: IntArray
+    vectors: IntArray  # of each of its groups
+    rounds: IntArray
+    tile_rounds: IntArray  # turns of tiles, those that have no vector not counted
+    tile_vectors: IntArray  # of the fullest tile, for each of its groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cuts:
+    """All cuts of one side. A block is some rounds of one group, or all rounds of a bundle of groups.
+
+    The blocks of a cut are all as the first one, but those that end a group, and the last one (`kernels.cuts`).
     """
 
     blocks: IntArray  # [cut]: blocks of each bundle
     bundle_groups: IntArray  # [cut]: groups that share a block
-    first: IntArray  # [cut]: where its blocks begin, and the end of the last cut's
-    start: IntArray  # [block]: first vector, and the one after the last
-    stop: IntArray
-    start_round: IntArray  # [block]: likewise, rounds numbered group by group
-    stop_round: IntArray
-    groups: IntArray  # [block]
-    vectors: IntArray  # [block]: of each of its groups
-    rounds: IntArray
-    tile_rounds: IntArray  # [block]: turns of tiles, those that have no vector not counted
-    tile_vectors: IntArray  # [block]: of the fullest tile, for each of its groups
+    block_rounds: IntArray  # [cut]: of each block's groups
+    count: IntArray  # [cut]: blocks of all bundles
+    first: BlockSizes
+    end: BlockSizes  # the block with which the first bundle ends
     sizes: IntArray  # [kind, 2]: the different sizes of blocks: groups, and vectors of each
-    kind: IntArray  # [block]
+    first_kind: IntArray  # [cut]
+    last_kind: IntArray  # [cut]: of the last block
     total_rounds: int  # of one group
-
-    def of(self, cut: int) -> slice:
-        """The blocks of one cut, of all bundles."""
-        return slice(int(self.first[cut]), int(self.first[cut + 1]))
 
 
 def cuts_of(groups: int, vectors: int, extent: Extent) -> Cuts:
@@ -51,20 +53,36 @@ def cuts_of(groups: int, vectors: int, extent: Extent) -> Cuts:
     What is tried depends on nothing but the shape: where buffers grow, nothing that was possible is lost.
     """
     rounds = extent.rounds(vectors)
-    sizes = _sizes(rounds, groups)
-    found = [_rounds_cut(groups, rounds, size) for size in sizes]
-    blocks = [-(-rounds // size) for size in sizes]
-    bundles = [1] * len(sizes)
-    bundle = 2
-    while groups > 1:
-        bundle = min(bundle, groups)
-        found.append(_bundle_cut(groups, rounds, bundle))
-        blocks.append(1)
-        bundles.append(bundle)
-        if bundle == groups:
-            break
-        bundle *= 2
-    return _collect(found, np.array(blocks), np.array(bundles), vectors, extent)
+    sizes, bundles = _sizes(rounds, groups), _bundles(groups)
+    block_rounds = np.array([*sizes, *[rounds] * len(bundles)])
+    bundle_groups = np.array([*[1] * len(sizes), *bundles])
+    blocks, of_groups = -(-rounds // block_rounds), -(-groups // bundle_groups)
+    before = (blocks - 1) * block_rounds
+    first = _block_sizes(bundle_groups, 0 * before, block_rounds, vectors, extent)
+    end = _block_sizes(bundle_groups, before, rounds - before, vectors, extent)
+    last_groups = groups - (of_groups - 1) * bundle_groups
+    codes = np.stack([first.groups, last_groups]) * (vectors + 1) + np.stack([first.vectors, end.vectors])
+    found, kind = np.unique(codes, return_inverse=True)
+    first_kind, last_kind = kind.reshape(codes.shape)
+    return Cuts(
+        blocks=blocks, bundle_groups=bundle_groups, block_rounds=block_rounds, count=blocks * of_groups,
+        first=first, end=end, sizes=np.stack(np.divmod(found, vectors + 1), axis=1),
+        first_kind=first_kind, last_kind=last_kind, total_rounds=rounds,
+    )  # fmt: skip
+
+
+def _block_sizes(groups: IntArray, start: IntArray, rounds: IntArray, vectors: int, extent: Extent) -> BlockSizes:
+    """Blocks that begin at a round of a group."""
+    own = np.minimum((start + rounds) * extent.at_once, vectors) - start * extent.at_once
+    # The first tile has most: its share of every round, the last of which may have too few vectors to fill it.
+    before = rounds - 1
+    in_last = own - before * extent.at_once
+    of_first = min(extent.per_tile, extent.at_once)
+    return BlockSizes(
+        groups=groups, vectors=own, rounds=rounds,
+        tile_rounds=before * -(-extent.at_once // extent.per_tile) + -(-in_last // extent.per_tile),
+        tile_vectors=before * of_first + np.minimum(in_last, of_first),
+    )  # fmt: skip
 
 
 def _sizes(rounds: int, groups: int) -> list[int]:
@@ -80,45 +98,8 @@ def _sizes(rounds: int, groups: int) -> list[int]:
     return sorted({-(-rounds // count) for count in counts}, reverse=True)
 
 
-def _rounds_cut(groups: int, rounds: int, size: int) -> tuple[IntArray, IntArray]:
-    """Rounds [group · rounds + round] at which each block begins and ends."""
-    edges = np.arange(0, rounds, size)
-    start = (np.arange(groups)[:, None] * rounds + edges).reshape(-1)
-    stop = (np.arange(groups)[:, None] * rounds + np.minimum(edges + size, rounds)).reshape(-1)
-    return start, stop
-
-
-def _bundle_cut(groups: int, rounds: int, bundle: int) -> tuple[IntArray, IntArray]:
-    edges = np.arange(0, groups, bundle)
-    return edges * rounds, np.minimum(edges + bundle, groups) * rounds
-
-
-def _collect(
-    found: list[tuple[IntArray, IntArray]], blocks: IntArray, bundles: IntArray, vectors: int, extent: Extent
-) -> Cuts:
-    rounds = extent.rounds(vectors)
-    start_round, stop_round = (np.concatenate(edges) for edges in zip(*found, strict=True))
-    group, start = start_round // rounds, start_round % rounds
-    last_group = (stop_round - 1) // rounds
-    stop = stop_round - last_group * rounds
-    in_groups = last_group - group + 1
-    count = np.where(in_groups > 1, rounds, stop - start)
-    start_vector = start * extent.at_once
-    stop_vector = np.minimum(stop * extent.at_once, vectors)
-    own = np.where(in_groups > 1, vectors, stop_vector - start_vector)
-    codes, kind = np.unique(in_groups * (vectors + 1) + own, return_inverse=True)
-    # The first tile has most: its share of every round, the last of which may have too few vectors to fill it.
-    before = count - 1
-    in_last = own - before * extent.at_once
-    of_first = min(extent.per_tile, extent.at_once)
-    fullest = before * of_first + np.minimum(in_last, of_first)
-    turns = before * -(-extent.at_once // extent.per_tile) + -(-in_last // extent.per_tile)
-    return Cuts(
-        blocks=blocks, bundle_groups=bundles,
-        first=np.cumsum([0, *(start.size for start, _ in found)]),
-        start=group * vectors + start_vector, stop=last_group * vectors + stop_vector,
-        start_round=start_round, stop_round=stop_round,
-        groups=in_groups, vectors=own, rounds=count,
-        tile_rounds=turns, tile_vectors=fullest,
-        sizes=np.stack(np.divmod(codes, vectors + 1), axis=1), kind=kind.reshape(-1), total_rounds=rounds,
-    )  # fmt: skip
+def _bundles(groups: int) -> list[int]:
+    """Groups of a block, where it has several: powers of two, and all."""
+    if groups == 1:
+        return []
+    return [*(1 << power for power in range(1, (groups - 1).bit_length())), groups]

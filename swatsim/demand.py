@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.caches import bounded_cache
 from swatsim.cuts import cuts_of
 from swatsim.dram import memory_of
 from swatsim.held import HeldParts, on_chip_formats
 from swatsim.hierarchy import Hierarchy
-from swatsim.kernels.blocks import (
-    GROUPS,
-    KIND,
-    ROUNDS,
-    SIDE_BUSY,
-    START_ROUND,
-    STOP_ROUND,
-    TILE_VECTORS,
-    VECTORS,
-)
-from swatsim.kernels.measure import UNKNOWN, UNLIMITED, Dealing, Residence, SideMeasures, measure_side
+from swatsim.kernels.cuts import Dealing
+from swatsim.kernels.measure import UNKNOWN, UNLIMITED, Residence, SideMeasures, measure_side
 from swatsim.kernels.totals import (
+    BLOCK_ROUNDS,
     BUNDLE_GROUPS,
     BUNDLE_TILE_VECTORS,
     COUNT,
@@ -48,12 +42,8 @@ from swatsim.way import Extent
 
 IntArray = NDArray[np.int64]
 
-# Of so many shapes: those of a layer's passes, each under every split of the tiles.
-SHAPES_KEPT = 64
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(NamedTuple):
     """Where an operand is in a machine: on which side, what it is, and in which format each level has it."""
 
     operand: str  # rows or columns
@@ -69,13 +59,10 @@ class Shape:
 
     sizes: IntArray  # see `Cuts`
     total_rounds: int
-    spans: IntArray  # [block, 2]: first vector, and the one after the last
-    blocks: NDArray[np.int32]  # [block, ...]: fields of SideBlocks, those of bytes and cycles not counted yet
-    totals: IntArray  # likewise of SideTotals
+    totals: IntArray  # [cut, ...]: SideTotals, bytes and cycles not counted yet
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
+class Demand(NamedTuple):
     """One side of the machine: what the blocks of its cuts ask for in each part of the reduction."""
 
     shape: Shape
@@ -85,51 +72,50 @@ class Demand:
 
 def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     """Measure what the blocks of a side move, for every cut; parts of the reduction one after another."""
-    side, extent = parts.side, place.extent
-    shape = _shape(side.groups, side.vectors, extent, len(hierarchy.names) - 1)
-    residence, path = _path(place.operand, place.formats, hierarchy)
-    residence = residence._replace(
-        other_tiles=place.other_tiles, outer=place.outer, more_room=parts.more_room(place.formats[1])
-    )
-    dealing = Dealing(side.groups, side.vectors, extent.per_tile, extent.at_once, extent.rounds(side.vectors))
+    shape, dealing, residence, path = _dealt(parts.side.groups, parts.side.vectors, place, hierarchy)
+    if parts.present is not None:
+        residence = residence._replace(more_room=parts.more_room(place.formats[1]))
     totals = shape.totals.copy()
     measures = measure_side(
-        parts.bytes_of(place.formats), (shape.spans, shape.blocks), (dealing, residence, path),
+        parts.bytes_of(place.formats), (dealing, residence, path),
         (*hierarchy.reading, memory_of(hierarchy.reading)), totals,
     )  # fmt: skip
-    return Demand(shape=shape, measures=measures, totals=SideTotals(totals, hierarchy.resident(place.operand)))
+    return Demand(shape, measures, SideTotals(totals, residence.level))
 
 
-@lru_cache(maxsize=SHAPES_KEPT)
+@bounded_cache
+def _dealt(groups: int, vectors: int, place: Place, hierarchy: Hierarchy) -> tuple[Shape, Dealing, Residence, IntArray]:
+    """All that is the same for the operands of a shape, with their path."""
+    extent = place.extent
+    shape = _shape(groups, vectors, extent, len(hierarchy.names) - 1)
+    residence, path = _path(place.operand, place.formats, hierarchy)
+    residence = residence._replace(other_tiles=place.other_tiles, outer=place.outer)
+    return shape, Dealing(groups, vectors, extent.per_tile, extent.at_once, extent.rounds(vectors)), residence, path
+
+
+@bounded_cache
 def _shape(groups: int, vectors: int, extent: Extent, levels: int) -> Shape:
     cuts = cuts_of(groups, vectors, extent)
-    blocks = np.zeros((cuts.start.size, SIDE_BUSY), dtype=np.int32)
-    for field, values in (
-        (START_ROUND, cuts.start_round), (STOP_ROUND, cuts.stop_round), (ROUNDS, cuts.rounds),
-        (TILE_VECTORS, cuts.tile_vectors), (VECTORS, cuts.vectors), (GROUPS, cuts.groups), (KIND, cuts.kind),
-    ):  # fmt: skip
-        blocks[:, field] = values
-    first, count = cuts.first[:-1], np.diff(cuts.first)
-    in_first_bundle = np.arange(cuts.start.size) - np.repeat(first, count) < np.repeat(cuts.blocks, count)
+    first, end, count = cuts.first, cuts.end, cuts.count
 
-    def of_bundle(values: IntArray) -> IntArray:
-        return np.add.reduceat(values * in_first_bundle, first)
+    def of_bundle(of_first: IntArray, of_end: IntArray) -> IntArray:
+        return (cuts.blocks - 1) * of_first + of_end
 
-    totals = np.zeros((first.size, OF_LEVEL + LEVEL_COLUMNS * levels), dtype=np.int64)
+    tiles = (np.minimum(each.tile_rounds, extent.tiles) for each in (first, end))
+    totals = np.zeros((count.size, OF_LEVEL + LEVEL_COLUMNS * levels), dtype=np.int64)
     for column, values in (
-        (FIRST, first), (COUNT, count), (OF_BUNDLE, cuts.blocks), (BUNDLE_GROUPS, cuts.bundle_groups),
-        (OFTEN + TILE_ROUNDS, of_bundle(cuts.tile_rounds)), (OFTEN + ROUNDS_OF_OTHER, of_bundle(cuts.rounds)),
-        (OFTEN + TILES, of_bundle(np.minimum(cuts.tile_rounds, extent.tiles))), (OFTEN + ONCE, cuts.blocks),
-        (BUNDLE_TILE_VECTORS, of_bundle(cuts.tile_vectors)), (FIRST_KIND, cuts.kind[first]),
-        (LAST_KIND, cuts.kind[first + count - 1]), (FIRST_GROUPS, cuts.groups[first]),
-        (FIRST_TILE_VECTORS, cuts.tile_vectors[first]), (FIRST_VECTORS, cuts.vectors[first]),
+        (FIRST, np.cumsum(count) - count), (COUNT, count), (OF_BUNDLE, cuts.blocks),
+        (BUNDLE_GROUPS, cuts.bundle_groups), (BLOCK_ROUNDS, cuts.block_rounds),
+        (OFTEN + TILE_ROUNDS, of_bundle(first.tile_rounds, end.tile_rounds)),
+        (OFTEN + ROUNDS_OF_OTHER, of_bundle(first.rounds, end.rounds)),
+        (OFTEN + TILES, of_bundle(*tiles)), (OFTEN + ONCE, cuts.blocks),
+        (BUNDLE_TILE_VECTORS, of_bundle(first.tile_vectors, end.tile_vectors)), (FIRST_KIND, cuts.first_kind),
+        (LAST_KIND, cuts.last_kind), (FIRST_GROUPS, first.groups),
+        (FIRST_TILE_VECTORS, first.tile_vectors), (FIRST_VECTORS, first.vectors),
     ):  # fmt: skip
         totals[:, column] = values
     totals[:, FIRST_LOAD] = UNKNOWN
-    return Shape(
-        sizes=cuts.sizes, total_rounds=cuts.total_rounds, spans=np.stack([cuts.start, cuts.stop], axis=1),
-        blocks=blocks, totals=totals,
-    )  # fmt: skip
+    return Shape(sizes=cuts.sizes, total_rounds=cuts.total_rounds, totals=totals)
 
 
 @lru_cache(maxsize=64)

@@ -23,3 +23,7 @@ class MappingError(SwatsimError):
 
 class CaptureError(SwatsimError):
     """A training step contains something that cannot be captured faithfully."""
+
+
+class ProcessError(SwatsimError):
+    """A process that did a part of the work has died, as where memory runs out."""

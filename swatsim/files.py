@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -90,6 +90,16 @@ def whole_directory(path: str | Path, *, overwrite: bool = False) -> Iterator[Pa
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def remove_partial_files(folder: Path, names: str) -> None:
+    """Remove what killed processes left of files that they wrote here; `names` are a pattern of the whole files.
+
+    A process that is writing one just now gets FileNotFoundError from `write_file`, and may write it again.
+    """
+    for partial in folder.glob(f".{names}.{'[0-9a-f]' * 16}.partial"):
+        with suppress(OSError):  # another user's
+            partial.unlink()
 
 
 def sync_directory(path: Path) -> None:

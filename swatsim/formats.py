@@ -45,6 +45,7 @@ class Format:
     stored_values: Callable[[Pieces], IntArray]
     metadata_bits: Callable[[Pieces], IntArray]
     needs_fillers: bool = False
+    keeps_zeros: bool = False  # pieces of one shape take the same, whatever is in them
 
     def stored_bytes(self, pieces: Pieces, value_bytes: int) -> IntArray:
         """Bytes of each piece with its metadata, rounded up to a whole byte."""
@@ -59,6 +60,11 @@ def stored_bytes(name: str, pieces: Pieces, value_bytes: int) -> IntArray:
 def needs_fillers(name: str) -> bool:
     """Whether the named format asks for `Pieces.fillers`, which takes a look at every value to count."""
     return FORMATS[name].needs_fillers
+
+
+def keeps_zeros(name: str) -> bool:
+    """Whether pieces of one shape take the same in the named format, whatever is in them."""
+    return FORMATS[name].keeps_zeros
 
 
 def _each(pieces: Pieces, number: int) -> IntArray:
@@ -91,6 +97,7 @@ _ALL = (
         name="dense", summary="every value, zeros too", bits="the values", source="—",
         stored_values=lambda pieces: _each(pieces, pieces.values),
         metadata_bits=lambda pieces: _each(pieces, 0),
+        keeps_zeros=True,
     ),
     Format(
         name="bitmap", summary="the non-zeros, and a bit that says where they are for each value",
@@ -127,6 +134,7 @@ _ALL = (
         source="Cnvlutin (ISCA 2016) (R)",
         stored_values=lambda pieces: _each(pieces, _brick_values(pieces)),
         metadata_bits=lambda pieces: _each(pieces, _brick_values(pieces) * OFFSET_BITS),
+        keeps_zeros=True,
     ),
 )  # fmt: skip
 FORMATS: dict[str, Format] = {each.name: each for each in _ALL}

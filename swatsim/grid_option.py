@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swatsim.command_options import unique
+from swatsim.errors import SwatsimError
 
 if TYPE_CHECKING:
     from swatsim.sweeping import Grid
@@ -24,8 +25,16 @@ traces_option = click.option(
 layers_option = click.option(
     "--layers", default="*", metavar="PATTERN", help="Only layers whose name matches, such as 'layer1.*'."
 )
+
+
+def _named(_: click.Context, __: click.Parameter, folder: str) -> str:
+    if not folder:
+        raise SwatsimError("--output: got an empty name, expected a folder")
+    return folder
+
+
 folder_option = click.option(
-    "-o", "--output", "folder", required=True, metavar="DIR", help="Where finished points are kept."
+    "-o", "--output", "folder", required=True, metavar="DIR", callback=_named, help="Where finished points are kept."
 )
 
 

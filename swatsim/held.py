@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.formats import Pieces, needs_fillers, stored_bytes
+from swatsim.caches import bounded_cache
+from swatsim.formats import Pieces, keeps_zeros, needs_fillers, stored_bytes
 from swatsim.kernels.measure import FIRST_INTERVAL, FIRST_SUM, TIED, HeldBytes
 from swatsim.kernels.touched import COLUMNS, RUNS, sum_lines, tie_intervals
 from swatsim.sides import Side, TouchedBy, fillers_of
 
 IntArray = NDArray[np.int64]
-# Of the sides of so many contractions: those of one shape touch the same lines.
-SIDES_KEPT = 64
 
 
 class HeldSide:
@@ -29,25 +29,26 @@ class HeldSide:
     def __init__(self, side: Side, value_bytes: int) -> None:
         self.side = side
         self._value_bytes = value_bytes
-        self._vector_bytes: dict[str, IntArray] = {}
         self._line_bytes: dict[str, IntArray] = {}
         self._touched_bytes: dict[str, IntArray] = {}
         groups, lines = side.lines.start.shape
-        self.touched, self.interval_of_vector, self.intervals = _touched_lines(
-            side.touched_by, groups, lines, side.vectors
-        )
+        self.touched, self.interval_of_vector, self.intervals = _touched_lines(side.touched_by, groups, lines)
 
     def vector_bytes(self, name: str) -> IntArray:
-        """Bytes of each vector in the named format."""
-        if name not in self._vector_bytes:
-            side = self.side
-            segments, elements = side.offset.shape
-            fillers = (
-                fillers_of(side.words, side.base, side.reduction.runs).reshape(-1) if needs_fillers(name) else None
-            )
+        """Bytes of each vector in the named format, or one number where all vectors take the same."""
+        side = self.side
+        segments, elements = side.offset.shape
+        if keeps_zeros(name):
+            pieces = Pieces(rows=segments, columns=elements, nonzeros=np.zeros(1, dtype=np.int64))
+        else:
+            fillers = self._fillers if needs_fillers(name) else None
             pieces = Pieces(rows=segments, columns=elements, nonzeros=side.by_vector.reshape(-1), fillers=fillers)
-            self._vector_bytes[name] = stored_bytes(name, pieces, self._value_bytes)
-        return self._vector_bytes[name]
+        return stored_bytes(name, pieces, self._value_bytes)
+
+    @cached_property
+    def _fillers(self) -> IntArray:
+        """Of each vector."""
+        return fillers_of(self.side.words, self.side.base, self.side.reduction.runs).reshape(-1)
 
     def line_bytes(self, name: str) -> IntArray:
         """Bytes of each touched line in the named format."""
@@ -113,11 +114,21 @@ def _bytes_of(parts: Sequence[HeldSide], formats: tuple[str, ...], present: NDAr
         start[number, TIED] = tie_intervals(part.intervals, sums[at:after], tied[begin:end])
     alone = len(parts) == 1
     return HeldBytes(
-        vector_bytes=np.array([[part.vector_bytes(name) for name in on_chip_formats(formats)] for part in parts]),
+        vector_bytes=_vector_bytes(parts, on_chip_formats(formats)),
         line_sums=sums, tied=tied, start=start,
         intervals=parts[0].intervals if alone else np.concatenate([part.intervals for part in parts]),
         interval_of_vector=np.array([part.interval_of_vector for part in parts]),
+        of_interval=parts[0].side.touched_by.vectors,
     )  # fmt: skip
+
+
+def _vector_bytes(parts: Sequence[HeldSide], formats: tuple[str, ...]) -> IntArray:
+    """As in `HeldBytes`."""
+    same = all(map(keeps_zeros, formats))
+    found = np.empty((len(parts), len(formats), 1 if same else parts[0].side.base.size), dtype=np.int64)
+    for (number, part), (form, name) in product(enumerate(parts), enumerate(formats)):
+        found[number, form] = part.vector_bytes(name)
+    return found
 
 
 class TouchedLines(NamedTuple):
@@ -127,14 +138,14 @@ class TouchedLines(NamedTuple):
     """
 
     touched: NDArray[np.bool_]  # [group · line]: whether a vector touches it
-    interval_of_vector: IntArray  # [group · vector]
+    interval_of_vector: IntArray  # [group · vector // vectors that touch the same lines]
     intervals: IntArray  # [interval, 2]: first line, and the one after the last
 
 
-@lru_cache(maxsize=SIDES_KEPT)
-def _touched_lines(by: TouchedBy, groups: int, lines: int, vectors: int) -> TouchedLines:
+@bounded_cache
+def _touched_lines(by: TouchedBy, groups: int, lines: int) -> TouchedLines:
     shift = np.arange(groups)[:, None] * lines
-    real = np.broadcast_to(by.first <= by.last, (groups, vectors)).reshape(-1)
+    real = np.broadcast_to(by.first <= by.last, (groups, by.first.size)).reshape(-1)
     first, stop = (by.first + shift).reshape(-1), (by.last + shift).reshape(-1) + 1
     edges = np.bincount(first[real], minlength=groups * lines + 1) - np.bincount(
         stop[real], minlength=groups * lines + 1

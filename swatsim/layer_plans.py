@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -20,10 +21,10 @@ from swatsim.passes import OPERANDS, RESULTS, REVERSED
 from swatsim.plan import Plan, plan_pass
 from swatsim.profile import stage
 from swatsim.reduction import WHOLE, Part
-from swatsim.sampling import EXACT, Estimate, SampledContraction, SampledSchedule, Sampling, Shared, combined
+from swatsim.sampling import EXACT, Estimate, SampledContraction, SampledSchedule, Sampling, combined
 from swatsim.schedule import Schedules, schedule
 from swatsim.sides import Order
-from swatsim.stored import StoredSizes, stored_sizes
+from swatsim.stored import Copy, StoredSizes, stored_copies
 from swatsim.way import NO_LOSSES, Losses
 
 
@@ -68,9 +69,9 @@ class PassPlans:
 
     def bound(self, end: int) -> Plan:
         """The plan as it is (0), or with its compute cycles at the lower (-1) or upper (1) end of their interval."""
-        plan, table = self.actual, self.actual.blocks.table.copy()
+        plan, table = self.actual, np.array(self.actual.table)
         cycles = plan.compute_cycles
-        if end == 0 or self.error.variance == 0 or cycles == 0:
+        if end == 0 or self.error.half_width == 0 or cycles == 0:
             return plan
         factor = max(0.0, 1 + end * self.error.half_width / cycles)
         done = np.rint(np.cumsum(table[:, COMPUTE]) * factor).astype(np.int64)
@@ -99,11 +100,20 @@ def plan_layer(node: Node, layer: Layer, passes: Sequence[str]) -> LayerPlans:
     Raises SwatsimError where its counts may not fit 64 bits, or it fits the machine in no way.
     """
     check_layer(layer.spec, node.actual)
+    plans: list[PassPlans] = []
+    copies: dict[tuple[str, str], Copy] = {}
+    for name in layer.computed:
+        if name in passes:
+            plans.append(_plan(node, layer, name))
+        copies |= stored_copies(layer, name, node.architecture, node.formats)
+        # No other pass reads its operands in the same order.
+        for operand in layer.passes[name].operands.values():
+            operand.bits.laid_out.clear()
     return LayerPlans(
         layer=layer.spec.name,
-        passes=tuple(_plan(node, layer, name) for name in layer.computed if name in passes),
+        passes=tuple(plans),
         uncomputed_paper_macs=_uncomputed(layer) if "input_grad" in passes else 0,
-        sizes=stored_sizes(layer, node.architecture, node.formats),
+        sizes=StoredSizes(spec=layer.spec, copies=copies),
     )
 
 
@@ -111,7 +121,6 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
     architecture = node.architecture
     order = Order(steps=architecture.mapping.step_order, windows=architecture.mapping.window_order)
     counted = REVERSED[pass_name] if layer.spec.transposed else pass_name
-    shared: Shared = {}
 
     @stage("contraction")
     def contracted(part: Part) -> tuple[Contraction, ...]:
@@ -119,13 +128,12 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         if node.sampling is None:
             return tuple(found)
         name = f"{layer.spec.name} {pass_name} {part}"
-        in_images = part.images is not None and part.rows is None and part.columns is None
-        images = (*part.images, layer.spec.convolution.images) if in_images and part.images is not None else None
         return tuple(
-            SampledContraction.of(each, node.sampling, f"{name} {number}", images, shared)
-            for number, each in enumerate(found)
+            SampledContraction.of(each, node.sampling, f"{name} {number}") for number, each in enumerate(found)
         )
 
+    # Both machines have the same parts, of which much is counted.
+    @cache
     def cut(parts: int) -> list[tuple[Contraction, ...]]:
         return [contracted(part) for part in parts_of(layer, pass_name, architecture.tile.lanes, order, parts)]
 
@@ -148,6 +156,8 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         return planned, mapped
 
     actual, mapped = plan(node.actual, dense=False)
+    scheduled, losses, error = _scheduled(schedules, mapped, pass_name), _losses(mapped), _error(mapped)
+    del mapped  # its arrays, before those of the dense machine come
     shape = (shape_of(layer.spec), pass_name)
     if shape not in node.dense_plans:
         node.dense_plans[shape] = plan(node.dense, dense=True)[0]
@@ -155,7 +165,7 @@ def _plan(node: Node, layer: Layer, pass_name: str) -> PassPlans:
         pass_name=pass_name, actual=actual, dense=node.dense_plans[shape],
         unskippable_macs=sum(each.ideal_positions for each in schedules), macs=sum(each.macs for each in schedules),
         effectual_macs=sum(each.effectual_macs for each in schedules), paper_macs=_paper_macs(layer, pass_name),
-        scheduled=_scheduled(schedules, mapped, pass_name), losses=_losses(mapped), error=_error(mapped),
+        scheduled=scheduled, losses=losses, error=error,
         densities={role: operand.bits.density for role, operand in layer.passes[pass_name].operands.items()},
     )  # fmt: skip
 

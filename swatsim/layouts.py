@@ -80,6 +80,7 @@ class Tensor:
         if turned:
             sizes, border = sizes[::-1], (*border[2:], *border[:2])
         shape = (images * channels, sizes[0], sizes[1])
+        stride = min(stride, border[2] + sizes[1] + border[3])  # beyond, no two of a line are a stride apart
 
         def make() -> Words:
             source = self.planes(turned=turned)

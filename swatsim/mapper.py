@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.architecture import Architecture
 from swatsim.arena import Arena, Pieces, Product, arena_of, only_chosen, sums_always_fit, with_spills
 from swatsim.contraction import Contraction
 from swatsim.errors import MappingError
@@ -25,7 +26,7 @@ from swatsim.kernels.search import (
     search,
 )
 from swatsim.kernels.totals import BUNDLE_GROUPS
-from swatsim.schedule import Schedules, schedule_part
+from swatsim.schedule import Schedules, deal_part, dealt_by_split, schedule_part
 from swatsim.way import Schedule
 
 IntArray = NDArray[np.int64]
@@ -42,6 +43,7 @@ _WORST = (1 << 63) - 1
 # The contractions of a pass with their reductions cut into about so many parts: [part][contraction].
 Cutter = Callable[[int], Sequence[Sequence[Contraction]]]
 Held = tuple[HeldParts, HeldParts]  # rows and columns of a contraction
+PartScheduler = Callable[[Contraction, Sequence[Schedule], Architecture], tuple[Schedule, ...]]
 
 
 class Score(NamedTuple):
@@ -127,8 +129,9 @@ def _best(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) 
     ways = work.ways(number)
     best: Mapped | None = None
     pieces_of_ways = [_pieces((way,), held) for way in ways]
+    tried = list(pieces_of_ways)
     for pieces in pieces_of_ways:
-        best = _better(best, pieces, work.product(number, pieces.schedules), hierarchy, goal)
+        best = _better(best, pieces, (work, number), hierarchy, goal)
     most = min(way.compute_cycles for way in work.schedules[number].dense)
     least = _least(work, number, held, hierarchy, goal)
     parts = FIRST_PARTS
@@ -136,15 +139,24 @@ def _best(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) 
         cut = work.cut(parts)
         if len(cut) <= len(pieces_of_ways[0].schedules):
             break
-        pieces_of_ways = _in_parts([contractions[number] for contractions in cut], ways, hierarchy)
+        of_parts = [contractions[number] for contractions in cut]
+        held_of_parts = held_parts(of_parts, hierarchy)
+        parts *= 2
+        if best is None and dealt_by_split(hierarchy.architecture):
+            # Whether anything fits is known without the cycles.
+            pieces_of_ways = _in_parts(of_parts, held_of_parts, ways, hierarchy, deal_part)
+            if all(_better(None, pieces, (work, number), hierarchy, goal) is None for pieces in pieces_of_ways):
+                tried += pieces_of_ways
+                continue
+        pieces_of_ways = _in_parts(of_parts, held_of_parts, ways, hierarchy, schedule_part)
         bounded = goal == CYCLES and best is not None
+        tried = tried + pieces_of_ways if best is None else []
         for pieces in pieces_of_ways:
             if not bounded or pieces.compute_cycles <= most:
-                best = _better(best, pieces, work.product(number, pieces.schedules), hierarchy, goal)
-        parts *= 2
+                best = _better(best, pieces, (work, number), hierarchy, goal)
     if best is None:
-        arena = arena_of(pieces_of_ways[0], work.product(number, [ways[0]]), hierarchy)
-        raise MappingError(f"{work.name}: {_misfit(with_spills(arena, hierarchy), hierarchy)}")
+        arenas = (_arenas(pieces, work.product(number, pieces.schedules), hierarchy) for pieces in tried)
+        raise MappingError(f"{work.name}: {_misfit([each for of_pieces in arenas for each in of_pieces], hierarchy)}")
     return best
 
 
@@ -175,26 +187,34 @@ def compulsory_bytes(schedules: Schedules, held: Held, hierarchy: Hierarchy) -> 
     return loaded, values * hierarchy.architecture.datapath.value_bytes
 
 
-def _in_parts(parts: Sequence[Contraction], ways: Sequence[Schedule], hierarchy: Hierarchy) -> list[Pieces]:
+def _in_parts(
+    parts: Sequence[Contraction], held: Held, ways: Sequence[Schedule], hierarchy: Hierarchy, run: PartScheduler
+) -> list[Pieces]:
     """The ways with the reduction cut."""
-    held = held_parts(parts, hierarchy)
-    scheduled = [schedule_part(part, ways, hierarchy.architecture) for part in parts]
+    scheduled = [run(part, ways, hierarchy.architecture) for part in parts]
     return [_pieces(of_way, held) for of_way in zip(*scheduled, strict=True)]
 
 
-def _better(best: Mapped | None, pieces: Pieces, product: Product, hierarchy: Hierarchy, goal: int) -> Mapped | None:
-    """The best mapping so far, or a better one of these pieces."""
+def _better(
+    best: Mapped | None, pieces: Pieces, contraction: tuple[Work, int], hierarchy: Hierarchy, goal: int
+) -> Mapped | None:
+    """The best mapping so far, or a better one of these pieces of a contraction, which is given by its number."""
     if best is not None and goal == CYCLES and pieces.compute_cycles >= best.choice.cycles:
         return best
-    arena = arena_of(pieces, product, hierarchy)
-    # Sums that wait on chip whatever the blocks are need not go off chip.
-    spills = len(pieces.schedules) > 1 and not sums_always_fit(arena)
-    for each in (arena, with_spills(arena, hierarchy)) if spills else (arena,):
+    work, number = contraction
+    for each in _arenas(pieces, work.product(number, pieces.schedules), hierarchy):
         score = Score(_WORST, _WORST) if best is None else best.score(goal)
         choice = search(each.sides, each.totals, each.work, each.rest, hierarchy.timing, (goal, *score))
         if choice.row_cut >= 0:
             best = Mapped(*only_chosen(each, choice))
     return best
+
+
+def _arenas(pieces: Pieces, product: Product, hierarchy: Hierarchy) -> tuple[Arena, ...]:
+    """With partial sums on chip, and with them off chip; sums that wait on chip whatever the blocks are need not go."""
+    arena = arena_of(pieces, product, hierarchy)
+    spills = len(pieces.schedules) > 1 and not sums_always_fit(arena)
+    return (arena, with_spills(arena, hierarchy)) if spills else (arena,)
 
 
 def _together(work: Work, held: Sequence[Held], hierarchy: Hierarchy, goal: int) -> tuple[Mapped, ...] | None:
@@ -206,7 +226,7 @@ def _together(work: Work, held: Sequence[Held], hierarchy: Hierarchy, goal: int)
         kept = HeldParts(columns.parts, present)
         for way in work.ways(number):
             if not way.way.transposed:
-                best = _better(best, _pieces((way,), (rows, kept)), work.product(number, [way]), hierarchy, goal)
+                best = _better(best, _pieces((way,), (rows, kept)), (work, number), hierarchy, goal)
         if best is None:
             return None
         found.append(best)
@@ -214,23 +234,27 @@ def _together(work: Work, held: Sequence[Held], hierarchy: Hierarchy, goal: int)
     return tuple(found)
 
 
-def _misfit(arena: Arena, hierarchy: Hierarchy) -> str:
-    """What the level lacks that is the least too small, in the finest mapping."""
+def _misfit(arenas: Sequence[Arena], hierarchy: Hierarchy) -> str:
+    """What the level lacks that is the least too small, in the mapping that lacks least."""
+    lacking, level, needed = min(_lacks(arena, hierarchy) for arena in arenas)
+    assert lacking > 0, "what lacks nothing is mapped"
+    return (
+        f"memory.{hierarchy.names[level]}.capacity_bytes: got {hierarchy.capacity[level]}, expected at least {needed} "
+        "for the smallest blocks, the next ones beside them"
+    )
+
+
+def _lacks(arena: Arena, hierarchy: Hierarchy) -> tuple[int, int, int]:
+    """Of the cuts, the least of what the level lacks that lacks most: the bytes, the level, and what it needs."""
     rows, columns = arena.totals
-    need, fewest = np.zeros(len(hierarchy.names), dtype=np.int64), None
-    capacity = hierarchy.capacity
+    capacity, need = hierarchy.capacity, np.zeros(len(hierarchy.names), dtype=np.int64)
+    found = []
     for cuts in np.ndindex(rows.table.shape[0], columns.table.shape[0]):
         if rows.table[cuts[0], BUNDLE_GROUPS] != columns.table[cuts[1], BUNDLE_GROUPS]:
             continue
-        sizes = result_sizes(arena.totals, cuts, arena.rest)
-        room_needed(arena.totals, cuts, sizes, arena.rest, need)
-        lacking = [(int(need[level] - capacity[level]), level) for level in range(1, need.size) if capacity[level] >= 0]
-        worst = max(lacking)
-        if fewest is None or worst[0] < fewest[0]:
-            fewest = (worst[0], worst[1], int(need[worst[1]]))
-    assert fewest is not None, "a contraction has at least one cut of each side"
-    level, needed = fewest[1:]
-    return (
-        f"memory.{hierarchy.names[level]}.capacity_bytes: got {capacity[level]}, expected at least {needed} for the "
-        "smallest blocks, the next ones beside them"
-    )
+        room_needed(arena.totals, cuts, result_sizes(arena.totals, cuts, arena.rest), arena.rest, need)
+        found.append(max(
+            (int(need[level] - capacity[level]), level, int(need[level]))
+            for level in range(1, need.size) if capacity[level] >= 0
+        ))  # fmt: skip
+    return min(found)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.caches import bounded_cache
 from swatsim.contraction import Contraction
 from swatsim.kernels.gather import count_in_parts, list_runs
 from swatsim.keys.machine import Machine
@@ -114,7 +115,7 @@ def _dealing(machine: Machine[Any]) -> _Dealing:
     return _Dealing(machine.tile.lanes, keys.step_order, keys.flatten == "auto", keys.lane_channels == "blocked")
 
 
-@lru_cache(maxsize=STEPS_KEPT)
+@bounded_cache
 def _steps(reduction: Reduction, taps: tuple[int, int] | None, dealing: _Dealing) -> NDArray[np.int64]:
     offset, lanes = reduction.offset, dealing.lanes
     if taps is None:
@@ -132,8 +133,10 @@ def _steps(reduction: Reduction, taps: tuple[int, int] | None, dealing: _Dealing
 def _bricks(offset: NDArray[np.int64], dealing: _Dealing) -> NDArray[np.int64]:
     """Deal the elements of each segment to the lanes [segment, brick, lane]; -1 where there are no more."""
     lanes, (segments, elements) = dealing.lanes, offset.shape
-    padded = np.full((segments, -(-elements // lanes) * lanes), -1)
-    padded[:, :elements] = offset
+    padded = offset
+    if elements % lanes:
+        padded = np.full((segments, -(-elements // lanes) * lanes), -1)
+        padded[:, :elements] = offset
     if dealing.blocked:
         # A lane holds a contiguous part (Cnvlutin, ISCA 2016).
         return np.ascontiguousarray(padded.reshape(len(offset), lanes, -1).swapaxes(1, 2))

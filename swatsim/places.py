@@ -5,17 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from swatsim.caches import bounded_cache
 from swatsim.layer import Convolution
 from swatsim.layouts import NO_BORDER, Border, channels_last_strides
 from swatsim.sides import IntArray, Order, Reduction, TouchedBy, Windows
-
-# Of the passes of so many layers: those of a network that follow each other have few different shapes.
-SHAPES_KEPT = 32
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,7 +63,7 @@ def image_shape(convolution: Convolution, pass_name: str) -> tuple[int, int, int
     return convolution.images, convolution.filters, convolution.output_height, convolution.output_width
 
 
-@lru_cache(maxsize=SHAPES_KEPT)
+@bounded_cache
 def phases(convolution: Convolution, pass_name: str, window_order: str) -> tuple[Phase, ...]:
     """The contractions of forward (one) or input_grad (one for each phase of its stride that has windows)."""
     shape = image_shape(convolution, pass_name)
@@ -87,7 +85,7 @@ def phases(convolution: Convolution, pass_name: str, window_order: str) -> tuple
     )  # fmt: skip
 
 
-@lru_cache(maxsize=SHAPES_KEPT)
+@bounded_cache
 def shifts(convolution: Convolution, order: Order) -> Shifts:
     """Of the output gradient's planes, and of the input's with their border and strides apart (`layouts`)."""
     groups, images = convolution.groups, np.arange(convolution.images)[:, None]
@@ -107,10 +105,11 @@ def shifts(convolution: Convolution, order: Order) -> Shifts:
         for axis, size in enumerate((convolution.height, convolution.width))
     ]
     strides, shifted = convolution.stride, [tap * convolution.dilation[axis] for axis, tap in enumerate(taps)]
-    part = -(-bordered[inner] // strides[inner])
-    line = part * strides[inner]
+    apart = min(strides[inner], bordered[inner])  # as in the layout
+    part = -(-bordered[inner] // apart)
+    line = part * apart
     channel = bordered[outer] * line
-    inside = shifted[inner] % strides[inner] * part + shifted[inner] // strides[inner]
+    inside = shifted[inner] % apart * part + shifted[inner] // apart
     positions = np.arange(sizes[outer])[:, None] * (strides[outer] * line) + np.arange(sizes[inner])
     columns = Places(
         base=(group * channels + c) * channel + shifted[outer] * line + inside,
@@ -202,23 +201,24 @@ def _window_places(
     shape: tuple[int, int, int, int], groups: int, windows: Windows, border: Border, window_order: str
 ) -> Places:
     """Windows of an image with channels last, one vector each; segments are their taps, elements channels."""
-    images, channels, height, width = shape
+    images, channels, *sizes = shape
     strides = channels_last_strides(shape, border)
-    axes = (0, 1, 2) if window_order == "npq" else (0, 2, 1)
-    image, u, v = (axis.reshape(-1) for axis in ordered_grid((images, *windows.counts), axes))
+    outer, inner = (0, 1) if window_order == "npq" else (1, 0)
     # Offsets count from the first tap, so that none is negative: that would mean a lane without operand.
     lowest = tuple(int(starts.min()) for starts in windows.starts)
-    y = u * windows.stride[0] + border[0] + lowest[0]
-    x = v * windows.stride[1] + border[2] + lowest[1]
+    image = np.arange(images)[:, None]
+    window = [np.arange(count) * stride for count, stride in zip(windows.counts, windows.stride, strict=True)]
+    place = [(window[axis] + border[2 * axis] + lowest[axis]) * strides[2 + axis] for axis in (0, 1)]
     group = np.arange(groups)[:, None] * (channels // groups)
     tap_y, tap_x = (grid.reshape(-1, 1) for grid in np.meshgrid(*windows.starts, indexing="ij"))
-    axis = axes[1] - 1
-    window, starts, size = (u, v)[axis] * windows.stride[axis], windows.starts[axis], (height, width)[axis]
+    starts, size = windows.starts[outer], sizes[outer]
+    lines = (image * strides[0] + place[outer]).reshape(-1, 1)
     return Places(
-        base=image * strides[0] + y * strides[2] + x * strides[3] + group,
+        base=(group[:, :, None] + lines + place[inner]).reshape(groups, -1),
         offset=(tap_y - lowest[0]) * strides[2] + (tap_x - lowest[1]) * strides[3] + np.arange(channels // groups),
         touched_by=TouchedBy(
-            first=image * size + np.maximum(window + starts.min(), 0),
-            last=image * size + np.minimum(window + starts.max(), size - 1),
+            first=(image * size + np.maximum(window[outer] + starts.min(), 0)).reshape(-1),
+            last=(image * size + np.minimum(window[outer] + starts.max(), size - 1)).reshape(-1),
+            vectors=windows.counts[inner],
         ),
     )

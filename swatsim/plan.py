@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ class FirstLoad:
 class Plan:
     """A pass cut into blocks, on the machine as it is or with skipping off."""
 
-    blocks: Blocks
+    blocks: Blocks  # in 32 bits where all of its numbers fit: those of all passes are there until the report
     runs: tuple[int, ...]  # numbers of blocks: each run begins at the end of the one before
     moved: Mapping[Move, int]
     compulsory_bytes: int  # off chip: each operand read once as it is stored, the result written once
@@ -43,9 +44,14 @@ class Plan:
     room_bytes: IntArray  # [level]: of one instance, taken while the last blocks are worked on
 
     @property
+    def table(self) -> IntArray:
+        """The blocks as kernels take them: Blocks.table in 64 bits."""
+        return np.asarray(self.blocks.table, dtype=np.int64)
+
+    @property
     def compute_cycles(self) -> int:
         """Cycles of the computation alone."""
-        return int(self.blocks.compute.sum())
+        return int(self.blocks.compute.sum(dtype=np.int64))
 
 
 def plan_pass(
@@ -58,12 +64,17 @@ def plan_pass(
     pieces = [Blocks.empty(0, len(hierarchy.names) - 1), *(_blocks(each, len(hierarchy.names) - 1) for each in mapped)]
     texts = list(dict.fromkeys(_text(each, hierarchy) for each in mapped))
     return Plan(
-        blocks=Blocks(np.concatenate([piece.table for piece in pieces])),
+        blocks=Blocks(_narrow(np.concatenate([piece.table for piece in pieces]))),
         runs=tuple(piece.compute.size for piece in pieces[1:]),
         moved=moved, compulsory_bytes=compulsory_bytes, multiplications=multiplications,
         mapping=" | ".join(texts), first_loads=_first_loads(mapped[0]) if mapped else (),
         room_bytes=_room(mapped, hierarchy),
     )  # fmt: skip
+
+
+def _narrow(table: IntArray) -> NDArray[Any]:
+    """The same numbers, none of which is negative, in 32 bits if they fit."""
+    return table.astype(np.int32) if table.max(initial=0) <= np.iinfo(np.int32).max else table
 
 
 def _blocks(mapped: Mapped, levels: int) -> Blocks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _BYTES = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
-_JOULES = ("pJ", "nJ", "uJ", "mJ", "J", "kJ", "MJ")
+_JOULES = ("pJ", "nJ", "µJ", "mJ", "J", "kJ", "MJ")
 NOTHING = "-"
 
 

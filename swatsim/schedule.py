@@ -50,7 +50,7 @@ class Schedules:
             return self.macs
         rows, columns = self.contraction.rows, self.contraction.columns
         side, other = (rows, columns) if skips[0] == "rows" else (columns, rows)
-        return int(side.by_vector.sum()) * other.vectors
+        return side.values * other.vectors
 
 
 @stage("scheduling")
@@ -77,6 +77,17 @@ def schedule(contraction: Contraction, architecture: Architecture) -> Schedules:
 def schedule_part(part: Contraction, like: Sequence[Schedule], architecture: Architecture) -> tuple[Schedule, ...]:
     """Schedule a part of a contraction's reduction in the ways of the whole."""
     return _run(part, architecture, [each.way for each in like])
+
+
+def dealt_by_split(architecture: Architecture) -> bool:
+    """Whether vectors have the same places whatever is skipped, so that `deal_part` finds them."""
+    return architecture.datapath.kind == "lanes"
+
+
+@stage("scheduling")
+def deal_part(part: Contraction, like: Sequence[Schedule], architecture: Architecture) -> tuple[Schedule, ...]:
+    """A part as `schedule_part` has it, but with cycles that take no time to find: those with skipping off."""
+    return _run(part, architecture, [each.way._replace(skips=()) for each in like])
 
 
 def _run(contraction: Contraction, architecture: Architecture, ways: Sequence[Way]) -> tuple[Schedule, ...]:

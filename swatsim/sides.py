@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.caches import bounded_cache
 from swatsim.formats import RUN_BITS, Pieces, needs_fillers
 from swatsim.kernels.formats import count_fillers
 from swatsim.kernels.gather import count_by_element, count_in_parts, list_runs
 from swatsim.layouts import Block, Border, Ranges, Tensor, Words, channels_last_strides
 
 IntArray = NDArray[np.int64]
-# Of so many operands: those of one shape, and the parts that each is cut into, have theirs at the same places.
-LINES_KEPT = 256
 
 
 class Order(NamedTuple):
@@ -69,8 +68,18 @@ class Side:
         return self.lines.nonzeros if self.by_line else count_vectors(self.words, self.base, self.reduction.runs)
 
     @cached_property
+    def values(self) -> int:
+        """Elements present in all vectors, each as often as it is in one."""
+        return int(self.by_vector.sum())
+
+    @cached_property
+    def met(self) -> dict[Side, int]:
+        """How many values are present together with those of another side, where that was counted (`presence`)."""
+        return {}
+
+    @property
     def by_element(self) -> IntArray:
-        """Vectors in which each element of the reduction is present: [group, element]."""
+        """Vectors in which each element of the reduction is present: [group, element]; counted anew each time."""
         counts = np.empty((self.groups, self.offset.size), dtype=np.int64)
         for group in range(self.groups):
             count_by_element(self.words, self.base[group], self.reduction.runs, self.vectors, counts[group : group + 1])
@@ -121,10 +130,11 @@ class Lines:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TouchedBy:
-    """The lines of a group that its vectors touch."""
+    """The lines of a group that its vectors touch; so many consecutive `vectors` touch the same ones."""
 
-    first: IntArray  # [vector]: first line that the vector touches
-    last: IntArray  # [vector]: last one; before the first where it touches only padding
+    first: IntArray  # [vector // vectors]: first line that the vector touches
+    last: IntArray  # [vector // vectors]: last one; before the first where it touches only padding
+    vectors: int = 1
 
 
 def count_vectors(words: Words, base: IntArray, runs: IntArray) -> IntArray:
@@ -160,7 +170,7 @@ def image_lines(tensor: Tensor, groups: int, border: Border, channels: range, ax
     return Lines(shape=shape, words=tensor.channels_last(border), start=start, runs=runs)
 
 
-@lru_cache(maxsize=LINES_KEPT)
+@bounded_cache
 def _image_line_places(
     shape: tuple[int, int, int, int], groups: int, border: Border, channels: range, axis: int
 ) -> tuple[IntArray, IntArray]:
@@ -180,7 +190,7 @@ def channel_lines(block: Block) -> Lines:
     return Lines(shape=(images * height, width), words=block.tensor.planes(), start=start, runs=runs)
 
 
-@lru_cache(maxsize=LINES_KEPT)
+@bounded_cache
 def _channel_line_places(shape: tuple[int, int, int, int], groups: int, ranges: Ranges) -> tuple[IntArray, IntArray]:
     (images, _, rows, columns), (_, channels, height, width) = ranges, shape
     start = np.arange(channels).reshape(groups, -1) * (height * width)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from swatsim.apart import Progress
-from swatsim.architecture import FORMATS, Architecture
+from swatsim.architecture import FORMATS, Architecture, load_architecture
 from swatsim.area import area_of
 from swatsim.errors import SwatsimError
 from swatsim.footprint import footprint_of
@@ -27,10 +28,12 @@ from swatsim.step import step_operations, step_order
 from swatsim.stream_plan import plan_stream
 from swatsim.streaming import StreamOperation
 from swatsim.timeline import PlacedPass, Scheduled, place_passes
-from swatsim.trace import Trace
+from swatsim.trace import Trace, load_trace
 from swatsim.version import __version__
 from swatsim.workers import in_order, thread_count
 
+MachineLike = Architecture | str | os.PathLike[str]
+TraceLike = Trace | str | os.PathLike[str]
 Key = tuple[str, str]  # layer and pass
 TENSORS = ("input", "weight", "output")
 # Into which the work is cut at least for each worker, so that all end at about the same time.
@@ -50,8 +53,8 @@ class Options:
 
 
 def simulate(  # noqa: PLR0913  each is a keyword of its own
-    architecture: Architecture,
-    trace: Trace,
+    architecture: MachineLike,
+    trace: TraceLike,
     *,
     layers: str = "*",
     passes: Sequence[str] = PASSES,
@@ -67,6 +70,7 @@ def simulate(  # noqa: PLR0913  each is a keyword of its own
 
     Parameters
     ----------
+    architecture, trace : what `load_architecture` and `load_trace` return, or what these are given.
     layers : pattern of layer names, as in a shell (`layer1.*`).
     passes : which of forward, input_grad and weight_grad. Only all layers and passes together are a step, which has
         its streaming work and a footprint too.
@@ -84,7 +88,9 @@ def simulate(  # noqa: PLR0913  each is a keyword of its own
     ------
     SwatsimError : an argument is wrong, nothing matches, a tensor is damaged, or a layer fits no buffer.
     """
-    _check_types(architecture, trace, layers)
+    architecture, trace = loaded_machine("architecture", architecture), loaded_trace(trace)
+    if not isinstance(layers, str):
+        raise SwatsimError(f"layers: got {layers!r}, expected a pattern of layer names")
     options = Options(
         layers=layers, passes=_passes(passes), objective=_objective(objective), formats=_formats(formats or {}),
         keep_timeline=keep_timeline, sampling=_sampling(sample, seed),
@@ -153,12 +159,20 @@ def _sampling(sample: float | None, seed: int) -> Sampling | None:
     return None if sampling.whole else sampling
 
 
-def _check_types(architecture: object, trace: object, layers: object) -> None:
-    for name, value, expected in (("architecture", architecture, Architecture), ("trace", trace, Trace)):
-        if not isinstance(value, expected):
-            raise SwatsimError(f"{name}: got {value!r}, expected what load_{name} returns")
-    if not isinstance(layers, str):
-        raise SwatsimError(f"layers: got {layers!r}, expected a pattern of layer names")
+def loaded_machine(argument: str, given: MachineLike) -> Architecture:
+    """The machine, read where it is a name or a path; raises SwatsimError."""
+    machine = load_architecture(given) if isinstance(given, str | os.PathLike) else given
+    if not isinstance(machine, Architecture):
+        raise SwatsimError(f"{argument}: got {given!r}, expected a name, a path or what load_architecture returns")
+    return machine
+
+
+def loaded_trace(given: TraceLike) -> Trace:
+    """The trace, likewise."""
+    trace = load_trace(given) if isinstance(given, str | os.PathLike) else given
+    if not isinstance(trace, Trace):
+        raise SwatsimError(f"trace: got {given!r}, expected a path or what load_trace returns")
+    return trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +183,7 @@ class _Work:
     passes: Mapping[Key, PassPlans]
     streams: Mapping[Key, StreamOperation]
     order: Sequence[Key]
+    keep_spans: bool  # of the machine as it is: for its timeline
 
     @stage("timeline")
     def place(self, *, dense: bool, end: int = 0) -> tuple[Mapping[Key, Plan], Mapping[Key, PlacedPass]]:
@@ -180,7 +195,8 @@ class _Work:
             Scheduled(layer=key[0], pass_name=key[1], plan=plans[key], made_before=_made_before(key, previous))
             for key, previous in zip(self.order, before, strict=True)
         ]
-        return plans, dict(zip(self.order, place_passes(scheduled, hierarchy), strict=True))
+        placed = place_passes(scheduled, hierarchy, keep_spans=self.keep_spans and not dense and end == 0)
+        return plans, dict(zip(self.order, placed, strict=True))
 
     def intervals(self, placed: Mapping[Key, PlacedPass]) -> Mapping[Key, Interval] | None:
         """Of the cycles of each pass and stream; None where all is simulated."""
@@ -220,7 +236,7 @@ def _report(node: Node, trace: Trace, options: Options, planned: Sequence[LayerP
     passes = {(each.layer, found.pass_name): found for each in planned for found in each.passes}
     streams = {(each.name, each.pass_name): each for each in operations}
     order = [key for key in step_order(trace.specs, trace.graph, operations) if key in passes or key in streams]
-    work = _Work(node=node, passes=passes, streams=streams, order=order)
+    work = _Work(node=node, passes=passes, streams=streams, order=order, keep_spans=options.keep_timeline)
     (plans, placed), (dense_plans, dense_placed) = work.place(dense=False), work.place(dense=True)
     machine, intervals = machine_of(node.architecture), work.intervals(placed)
     rows = [pass_row(found, placed[key], dense_placed[key], machine) for key, found in passes.items()]

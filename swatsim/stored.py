@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from fractions import Fraction
 import numpy as np
 
 from swatsim.architecture import Architecture
-from swatsim.bits import BitTensor
 from swatsim.contraction import operand_tensor
 from swatsim.formats import Pieces, stored_bytes
 from swatsim.layer import Convolution, Layer, LayerSpec, Operand
@@ -127,31 +125,33 @@ def stored_sizes(layer: Layer, architecture: Architecture, formats: Mapping[str,
     `formats` gives tensors (input, weight, output) a format in place of the outermost level's, which one without zeros
     does not have either: it is stored dense.
     """
+    copies: dict[tuple[str, str], Copy] = {}
+    for pass_name in layer.computed:
+        copies |= stored_copies(layer, pass_name, architecture, formats)
+    return StoredSizes(spec=layer.spec, copies=copies)
+
+
+def stored_copies(
+    layer: Layer, pass_name: str, architecture: Architecture, formats: Mapping[str, str]
+) -> dict[tuple[str, str], Copy]:
+    """The operands of one pass, as `stored_sizes` measures them: soon after the pass their layouts are still there."""
     level = architecture.memory.levels[architecture.memory.outermost]
     value_bytes = architecture.datapath.value_bytes
     axis = 0 if architecture.mapping.window_order == "npq" else 1
     copies: dict[tuple[str, str], Copy] = {}
-    names: dict[int, str] = {}  # of bits that several operands share
-    for pass_name in layer.computed:
-        for role in OPERANDS[pass_name]:
-            operand = layer.passes[pass_name].operands[role]
-            bits = operand.bits
-            # No format makes a tensor without zeros smaller.
-            usual = "dense" if bits.nonzeros == bits.size else level.format
-            name = formats.get(role.removesuffix("_grad"), usual)
-            if id(bits) not in names:
-                names[id(bits)] = _name(bits)
-            order, pieces = _pieces(layer.spec, pass_name, role, operand, (name, axis))
-            copies[pass_name, role] = Copy(
-                order=order, pieces=(pieces.nonzeros.size, pieces.rows, pieces.columns), format=name,
-                bits=names[id(bits)], sparsity=operand.sparsity, values=bits.size,
-                stored_bytes=int(stored_bytes(name, pieces, value_bytes).sum()), dense_bytes=bits.size * value_bytes,
-            )  # fmt: skip
-    return StoredSizes(spec=layer.spec, copies=copies)
-
-
-def _name(bits: BitTensor) -> str:
-    return "ones" if bits.packed is None else hashlib.blake2b(bits.packed.tobytes(), digest_size=16).hexdigest()
+    for role in OPERANDS[pass_name]:
+        operand = layer.passes[pass_name].operands[role]
+        bits = operand.bits
+        # No format makes a tensor without zeros smaller.
+        usual = "dense" if bits.nonzeros == bits.size else level.format
+        name = formats.get(role.removesuffix("_grad"), usual)
+        order, pieces = _pieces(layer.spec, pass_name, role, operand, (name, axis))
+        copies[pass_name, role] = Copy(
+            order=order, pieces=(pieces.nonzeros.size, pieces.rows, pieces.columns), format=name,
+            bits=bits.digest, sparsity=operand.sparsity, values=bits.size,
+            stored_bytes=int(stored_bytes(name, pieces, value_bytes).sum()), dense_bytes=bits.size * value_bytes,
+        )  # fmt: skip
+    return copies
 
 
 def _pieces(

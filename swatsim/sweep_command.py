@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import dataclasses
 from typing import TYPE_CHECKING
 
 import click
 
+from swatsim.command_options import command_line
 from swatsim.command_output import check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
 from swatsim.exit_codes import INCOMPLETE
@@ -64,19 +65,28 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
     code is 3 where a point could not be simulated.
     """
     outputs = {"json": json_file, "csv": csv_file, "html": html_file, "parquet": parquet_file}
-    refuse_two_printed({"--json": json_file, "--csv": csv_file, "--html": html_file})
-    check_outputs({f"--{kind}": path for kind, path in outputs.items()})
-    if parquet_file is not None and find_spec("pyarrow") is None:
-        raise SwatsimError("--parquet needs pyarrow: pip install 'swatsim[parquet]'")
+    by_option = {f"--{kind}": path for kind, path in outputs.items()}
+    refuse_two_printed(by_option)
+    check_outputs(by_option)
     given = machines or traces or axes or objectives or layers != "*"
     if grid_file is not None and given:
         raise click.UsageError("a grid file says all of --arch, --trace, --set, --objective and --layers")
     share = None if shard is None else parse_shard(shard)
+    from swatsim.sweeping.result import check_parquet
     from swatsim.sweeping.running import run_grid
 
+    if parquet_file is not None:
+        check_parquet()
     grid = grid_of(grid_file, (machines, traces, axes, objectives), layers)
     with progress_bar("sweeping", "points") as progress:
         found = run_grid(grid, folder, shard=share, dask=dask, workers=workers, progress=progress)
+    # Whoever computes the points, the document is the same.
+    decides = {
+        "--arch": machines, "--trace": traces, "--set": axes, "--objective": objectives, "--layers": layers,
+        "--shard": shard, "--output": folder,
+    }  # fmt: skip
+    name = ("sweep",) if grid_file is None else ("sweep", grid_file)
+    found = dataclasses.replace(found, command=command_line(name, decides, {"--layers": "*"}))
 
     def render(kind: str, _: str) -> bytes:
         if kind == "html":

@@ -24,6 +24,7 @@ __all__ = ["PlacedPass", "Spans", "place_passes"]
 # Why the multipliers wait, beside the levels themselves.
 CAUSES = ("conflict", "refresh", "latency")
 COMPUTE = "compute"
+NO_SPANS = Spans.empty(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class PlacedPass:
     compute_cycles: int
     stalls: Mapping[str, int]  # cause (a level, conflict, refresh or latency) -> cycles; they sum to the stalls
     bound_by: str  # compute, or the level that is occupied longest
-    spans: Spans
+    spans: Spans  # of no block where they are not kept
     ahead: tuple[int, int]  # start and end of the load that ran under the pass before; (0, 0): none
 
     @property
@@ -56,10 +57,11 @@ class Scheduled:
     made_before: frozenset[str]  # tensors of the first load that are there before the pass before begins
 
 
-def place_passes(passes: Sequence[Scheduled], hierarchy: Hierarchy) -> Iterator[PlacedPass]:
+def place_passes(passes: Sequence[Scheduled], hierarchy: Hierarchy, *, keep_spans: bool = True) -> Iterator[PlacedPass]:
     """Run passes in order. With `mapping.overlap: prefetch`, first loads use the rest of the channel before them.
 
-    What is prefetched was made before the pass before, and has room beside that one's last blocks.
+    What is prefetched was made before the pass before, and has room beside that one's last blocks. Spans that nobody
+    looks at are not kept: those of all blocks of all passes take as much room as what they follow from.
     """
     start, before, rest, room = 0, 0, (0, 0), np.zeros(len(hierarchy.names), dtype=np.int64)
     refresh = int(hierarchy.timing.levels[0, PERIOD]), int(hierarchy.timing.levels[0, REFRESH])
@@ -74,7 +76,7 @@ def place_passes(passes: Sequence[Scheduled], hierarchy: Hierarchy) -> Iterator[
             layer=each.layer, pass_name=each.pass_name, start_cycle=start, cycles=cycles,
             compute_cycles=each.plan.compute_cycles,
             stalls={cause: int(count) for cause, count in zip(causes, waits, strict=True) if count},
-            bound_by=_bound_by(each.plan, hierarchy), spans=spans,
+            bound_by=_bound_by(each.plan, hierarchy), spans=spans if keep_spans else NO_SPANS,
             ahead=(rest[0] - before, served(rest[0], credit, *refresh) - before) if credit else (0, 0),
         )  # fmt: skip
         start += cycles
@@ -85,10 +87,11 @@ def _run(
     plan: Plan, credit: int, hierarchy: Hierarchy, waits: np.ndarray[tuple[int], np.dtype[np.int64]]
 ) -> tuple[int, tuple[int, int], Spans]:
     """Run a plan: cycles, from when to when the channel rests at the end, and when each engine works on each block."""
-    spans, first, cycles, rest = Spans.empty(plan.blocks.compute.size), 0, 0, (0, 0)
+    table = plan.table
+    spans, first, cycles, rest = Spans.empty(table.shape[0]), 0, 0, (0, 0)
     for count in plan.runs:
         part = slice(first, first + count)
-        own, blocks = Spans(spans.table[part]), plan.blocks.table[part]
+        own, blocks = Spans(spans.table[part]), table[part]
         # A kernel that is not compiled gives NumPy's integers, which JSON does not know.
         taken, rest_start, rest_end = map(
             int, run_blocks(blocks, credit if first == 0 else 0, hierarchy.timing, own.table, waits)
@@ -117,7 +120,7 @@ def _prefetchable(each: Scheduled, room: np.ndarray[tuple[int], np.dtype[np.int6
 
 def _bound_by(plan: Plan, hierarchy: Hierarchy) -> str:
     occupied = np.zeros(len(hierarchy.names) + 1, dtype=np.int64)
-    occupied_cycles(plan.blocks.table, hierarchy.timing, occupied)
+    occupied_cycles(plan.table, hierarchy.timing, occupied)
     names = (COMPUTE, *hierarchy.names)
     cycles = (occupied[-1], *occupied[:-1])
     return names[int(np.argmax(cycles))]

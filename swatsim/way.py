@@ -13,16 +13,14 @@ from numpy.typing import NDArray
 from swatsim.sides import Side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split:
+class Split(NamedTuple):
     """How the tiles share the work: row_tiles x column_tiles."""
 
     row_tiles: int
     column_tiles: int
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """One side of the machine: vectors handled at once by a tile and by all tiles.
 
     Vectors are dealt in order, `per_tile` to each tile, `at_once` in each round: as many as the tiles take, or fewer
@@ -43,8 +41,7 @@ class Extent:
         return -(-vectors // self.at_once)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class Way(NamedTuple):
     """One way to run a contraction; `skips` are those of its rows and columns whose zeros are skipped."""
 
     split: Split

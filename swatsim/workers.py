@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from swatsim import sharing
-from swatsim.apart import Progress, forked_pool, may_fork
-from swatsim.errors import SwatsimError
+from swatsim.apart import Progress, forked_pool, give_back_large_arrays, may_fork
+from swatsim.errors import ProcessError, SwatsimError
 from swatsim.profile import Spent, carried, current_profile, profiling
 
 Item = TypeVar("Item")
@@ -72,7 +72,7 @@ def _in_processes(
         with forked_pool(workers, partial(_begin_process, workers)) as pool:
             found = collect([pool.submit(_inherited_work, item) for item in items])
     except BrokenProcessPool:
-        raise SwatsimError(
+        raise ProcessError(
             "workers: got a process that ended before its work was done, as where memory runs out, expected room for "
             f"{workers} of them; fewer --workers need less"
         ) from None
@@ -85,6 +85,7 @@ def _in_processes(
 
 
 def _begin_process(workers: int) -> None:
+    give_back_large_arrays()
     sharing.help_with(ThreadPoolExecutor(max_workers=workers))
 
 

@@ -22,7 +22,9 @@ settings.register_profile("differential", **_DRAWN, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 # Files with tests of a minute and more: begun first, they do not leave one worker at work alone at the end.
-_LONG = ("test_kernels_settings.py", "test_startup.py", "test_sweeping.py", "test_sampling.py")
+_LONG = (
+    "test_kernels_settings.py", "test_startup.py", "test_sweeping.py", "test_sampling.py", "test_sweeping_dask.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):

@@ -12,6 +12,7 @@ from swatsim.comparison.document import to_json as comparison_json
 from swatsim.exploring import Exploration
 from swatsim.exploring.candidates import Space, Tried
 from swatsim.report.document import to_json
+from swatsim.sweeping.machines import Machines
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\n\x00\ud800é\u202e$_{x}$"
 
@@ -85,8 +86,9 @@ def small_exploration():
                        refused="--set tile.rows: got 64, expected less"))  # fmt: skip
     trace = {"path": "small", "name": "small", "digest": "0" * 64, "synthetic": False}
     return Exploration(
-        space=space, trials=13, seed=5, tried=tuple(tried), traces=(trace,), command=("swatsim", "explore")
-    )
+        space=space, machines=Machines(axes["arch"]), trials=13, seed=5, tried=tuple(tried), traces=(trace,),
+        command=("swatsim", "explore"),
+    )  # fmt: skip
 
 
 def exploration_document():

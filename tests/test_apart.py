@@ -9,7 +9,14 @@ import pytest
 from swatsim.apart import may_fork, work_apart
 from swatsim.errors import SwatsimError, TraceError
 
-pytestmark = pytest.mark.skipif(not may_fork(), reason="nothing is forked on this system, or beside other threads")
+pytestmark = pytest.mark.usefixtures("forking")
+
+
+@pytest.fixture
+def forking():
+    """Asked when a test begins: tests before it may have left threads of a library."""
+    if not may_fork():
+        pytest.skip("nothing is forked on this system, or beside other threads")
 
 
 def slow(parts, tell):

@@ -192,6 +192,15 @@ def test_sweep_over_a_parameter():
     assert bars.groups[4].missing == "second: forward does not fit"
 
 
+def test_a_long_key_stands_in_the_title():
+    document = sweep_document()
+    for point in document["points"]:
+        point["parameters"]["memory.dram.width_bytes_per_cycle"] = point["parameters"].pop("tile.rows")
+    bars = sweeps.bars(document, "cycles")
+    assert bars.title == "Cycles (step), by memory.dram.width_bytes_per_cycle"
+    assert [group.name for group in bars.groups][:2] == ["dadiannao, 2", "dadiannao, 4"]
+
+
 def test_sweep_without_numbers_has_bars():
     document = sweep_document()
     for point in document["points"]:
@@ -242,7 +251,7 @@ def test_decades_reach(least, ratio):
     ("value", "unit", "shown"),
     [
         (2.5, "times", "2.5x"), (500_000, "cycles", "500,000"), (2_500_000, "cycles", "2.5M"), (0, "bytes", "0"),
-        (200e6, "bytes", "200 MB"), (5e7, "picojoules", "50 uJ"), (20, "mm2", "20 mm²"), (1e9, "cycles", "1000M"),
+        (200e6, "bytes", "200 MB"), (5e7, "picojoules", "50 µJ"), (20, "mm2", "20 mm²"), (1e9, "cycles", "1000M"),
     ],
 )  # fmt: skip
 def test_ticks_are_short(value, unit, shown):

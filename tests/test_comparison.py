@@ -230,8 +230,8 @@ def test_fastest_first(by, kind, comparisons):
     ("given", "message"),
     [
         ([], "architectures: got none, expected at least one"),
-        (["dadiannao"], "architectures: got 'dadiannao', expected what load_architecture returns"),
-        ([None], "architectures: got None, expected what load_architecture returns"),
+        ([None], "architectures: got None, expected a name, a path or what load_architecture returns"),
+        (["none.yaml"], "none.yaml: cannot be read: No such file or directory"),
     ],
 )
 def test_no_machines(given, message, trace):
@@ -240,15 +240,21 @@ def test_no_machines(given, message, trace):
     assert str(error.value) == message
 
 
+@pytest.mark.parametrize("given", ["dadiannao", ["dadiannao"], {"dadiannao": "dadiannao"}])
+def test_machines_by_name(given, trace):
+    found = compare(given, trace, baseline="dadiannao-dense")
+    assert [machine.name for machine in found.machines] == ["dadiannao"]
+
+
 def test_wrong_arguments(machines, trace):
     dense = machines["dense"]
     with pytest.raises(SwatsimError, match="architectures: got 'DaDianNao, dense' twice, expected a mapping"):
         compare([dense, dense], trace)
     with pytest.raises(SwatsimError, match="normalize: got 'mac', expected one of macs, area, none"):
         compare([dense], trace, normalize="mac")
-    with pytest.raises(SwatsimError, match="baseline: got 'dadiannao'"):
-        compare([dense], trace, baseline="dadiannao")
-    with pytest.raises(SwatsimError, match="trace: got 5, expected what load_trace returns"):
+    with pytest.raises(SwatsimError, match="baseline: got 5"):
+        compare([dense], trace, baseline=5)
+    with pytest.raises(SwatsimError, match="trace: got 5, expected a path or what load_trace returns"):
         compare([dense], 5)
     with pytest.raises(SwatsimError, match=r"^layers: got 'x', which matches none"):
         compare([dense], trace, layers="x")

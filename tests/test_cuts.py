@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from swatsim.cuts import cuts_of
+from swatsim.kernels.blocks import GROUPS, KIND, ROUNDS, SIDE_BUSY, START_ROUND, STOP_ROUND, TILE_VECTORS, VECTORS
+from swatsim.kernels.cuts import Dealing, cut_block
+from swatsim.kernels.totals import BLOCK_ROUNDS, BUNDLE_GROUPS, FIRST_KIND, LAST_KIND, OF_BUNDLE, OF_LEVEL
 from swatsim.way import Extent
 
 
@@ -67,18 +71,47 @@ def test_every_cut_and_every_block(groups, vectors, per_tile, tiles, missing):
     expected += [(rounds, bundle) for bundle in bundles_of(groups)]
     assert cuts.total_rounds == rounds
     assert cuts.bundle_groups.tolist() == [bundle for _, bundle in expected]
-    assert len(cuts.first) == len(expected) + 1
+    assert len(cuts.count) == len(expected)
+    sizes = set()
     for cut, (size, bundle) in enumerate(expected):
         blocks = expected_blocks(groups, rounds, size, bundle)
-        places = range(int(cuts.first[cut]), int(cuts.first[cut + 1]))
-        assert len(places) == len(blocks)
+        described_blocks = [described(block, dealt, vectors) for block in blocks]
         assert int(cuts.blocks[cut]) == (1 if bundle > 1 else -(-rounds // size))
-        for place, block in zip(places, blocks, strict=True):
-            found = {name: int(getattr(cuts, name)[place]) for name in NAMES}
-            assert found == described(block, dealt, vectors)
+        assert blocks_of(cuts, cut, (groups, vectors, extent)) == [
+            {name: each[name] for name in BY_BLOCK} for each in described_blocks
+        ]
+        for sized, block in ((cuts.first, 0), (cuts.end, int(cuts.blocks[cut]) - 1)):
+            found = {name: int(getattr(sized, name)[cut]) for name in BY_CUT}
+            assert found == {name: described_blocks[block][name] for name in BY_CUT}
+        sizes |= {(each["groups"], each["vectors"]) for each in described_blocks}
+    assert [tuple(size) for size in cuts.sizes.tolist()] == sorted(sizes)
 
 
-NAMES = ("start", "stop", "start_round", "stop_round", "groups", "vectors", "rounds", "tile_rounds", "tile_vectors")
+BY_CUT = ("groups", "vectors", "rounds", "tile_rounds", "tile_vectors")
+BY_BLOCK = ("start", "stop", "start_round", "stop_round", "groups", "vectors", "rounds", "tile_vectors")
+FIELDS = {
+    "start_round": START_ROUND, "stop_round": STOP_ROUND, "groups": GROUPS, "vectors": VECTORS, "rounds": ROUNDS,
+    "tile_vectors": TILE_VECTORS,
+}  # fmt: skip
+
+
+def blocks_of(cuts, cut, side):
+    """The blocks of one cut as the kernels see them; their kinds are the sizes that they have."""
+    groups, vectors, extent = side
+    of_cut = np.zeros(OF_LEVEL, dtype=np.int64)
+    for column, name in (
+        (OF_BUNDLE, "blocks"), (BUNDLE_GROUPS, "bundle_groups"), (BLOCK_ROUNDS, "block_rounds"),
+        (FIRST_KIND, "first_kind"), (LAST_KIND, "last_kind"),
+    ):  # fmt: skip
+        of_cut[column] = getattr(cuts, name)[cut]
+    dealing = Dealing(groups, vectors, extent.per_tile, extent.at_once, cuts.total_rounds)
+    found = []
+    for number in range(int(cuts.count[cut])):
+        row = np.zeros(SIDE_BUSY, dtype=np.int64)
+        start, stop = cut_block(dealing, of_cut, number, row)
+        assert cuts.sizes[row[KIND]].tolist() == row[[GROUPS, VECTORS]].tolist()
+        found.append({"start": start, "stop": stop} | {name: int(row[field]) for name, field in FIELDS.items()})
+    return found
 
 
 def described(block, dealt, vectors):
@@ -98,8 +131,9 @@ def described(block, dealt, vectors):
 
 @given(groups=st.integers(1, 5), vectors=st.integers(1, 300), tiles=st.sampled_from([1, 4]))
 def test_every_cut_covers_every_vector_once(groups, vectors, tiles):
-    cuts = cuts_of(groups, vectors, Extent.of(2, tiles))
+    extent = Extent.of(2, tiles)
+    cuts = cuts_of(groups, vectors, extent)
     for cut in range(cuts.blocks.size):
-        place, edges = cuts.of(cut), [0, groups * vectors]
-        assert [*cuts.start[place], edges[1]] == [edges[0], *cuts.stop[place]]
-        assert int((cuts.groups * cuts.vectors)[place].sum()) == groups * vectors
+        blocks = blocks_of(cuts, cut, (groups, vectors, extent))
+        assert [*(each["start"] for each in blocks), groups * vectors] == [0, *(each["stop"] for each in blocks)]
+        assert sum(each["groups"] * each["vectors"] for each in blocks) == groups * vectors

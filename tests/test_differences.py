@@ -201,6 +201,15 @@ def test_check_of_a_new_report(capsys, write, document):
     assert found["columns"] == ["energy_pj"]
 
 
+def test_rows_that_one_report_lacks_are_counted(capsys, write, document):
+    less = copy.deepcopy(document)
+    del less["rows"][0], less["details"][0]
+    given = "--baseline", write("a.json", less), "--report", write("b.json", document)
+    code, out, _ = in_process(capsys, "check", *given)
+    assert code == 1
+    assert f"1 of {len(document['rows'])} rows are not as they were." in out
+
+
 def test_check_does_the_run_again(capsys, write, tmp_path):
     trace = small_trace(tmp_path / "trace")
     baseline = tmp_path / "baseline.json"

@@ -186,7 +186,7 @@ def test_page_chart_and_table(trace, points, capsys, tmp_path):
     )  # fmt: skip
     assert code == 0
     assert "as its file has it" in out
-    assert "2 machines tried (all there are): 0 above no budget, 0 refused." in out
+    assert "2 machines tried (all there are): 0 refused." in out
     assert max(map(len, out.splitlines())) <= 100
     assert (tmp_path / "e.html").stat().st_size > 10_000
 
@@ -199,6 +199,8 @@ def test_page_chart_and_table(trace, points, capsys, tmp_path):
     (("--budget", "area_mm2=1", "--budget", "area_mm2=2"), "--budget"),
     (("--objective", "edp", "--objective", "edp"), "objective: got edp twice, expected it once"),
     (("--trials", "0"), "trials: got 0, expected an integer from 1 to 100000"),
+    (("--arch", "none.yaml"), "none.yaml: cannot be read: No such file or directory"),
+    (("--layers", "none*"), "layers: got 'none*', which matches no layer of"),
     (("--json", "-", "--csv", "-"), "--json - and --csv - cannot both write to standard output"),
     (("--write-arch", "missing/a.yaml"), "missing/a.yaml: cannot be written"),
 ])  # fmt: skip
@@ -218,10 +220,35 @@ def test_the_command_knows_the_measures():
 # ------------------------------------------------------------------------------------------------------------- optuna
 
 
-def test_the_extra_is_named(trace, points, monkeypatch):
+def test_the_extra_is_named_before_anything_is_simulated(trace, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(swatsim.SwatsimError, match=r"explore needs optuna: pip install 'swatsim\[explore\]'"):
-        explore(trace, points, objective="cycles", trials=3)
+        explore(trace, tmp_path / "points", objective="cycles", trials=3)
+    assert not (tmp_path / "points").exists()
+
+
+def test_why_machines_are_refused_is_said(trace, tmp_path, capsys):
+    code, out, _ = in_process(
+        capsys, "explore", "--arch", "dadiannao", "--trace", trace, "--set", "tile.row=4,8", "-o", tmp_path / "points"
+    )
+    assert code == explore_command.NONE_WITHIN
+    assert "Refused, such as: --set tile.row=4: tile.row: unknown key, did you mean tile.rows?" in out
+
+
+def test_a_page_counts_what_the_table_does(trace, points):
+    found = explore(trace, points, objective="cycles", budget={"area_mm2": 1})
+    page = page_of(found.to_json()).decode()
+    machines = len(list(itertools.product(ROWS, TILES, LANES)))
+    assert f"{machines} above a budget, 0 refused" in page
+
+
+def test_the_best_machine_is_what_it_was(trace, points, tmp_path):
+    """An edit after it was found does not change it."""
+    path = tmp_path / "own.yaml"
+    path.write_bytes(explore(trace, points, objective="cycles").to_yaml())
+    found = swatsim.explore(str(path), trace, overrides={"tile.lanes": [4]}, folder=points, workers=1)
+    path.write_text(path.read_text().replace("clock_hz: ", "clock_hz: 1"))
+    assert found.architecture.clock_hz == swatsim.load_architecture("dadiannao").clock_hz
 
 
 @pytest.mark.extra("optuna")

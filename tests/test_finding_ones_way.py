@@ -211,29 +211,32 @@ def test_the_doctor_finds_what_a_setting_breaks(changes, name, state):
 # ---------------------------------------------------------------------------------------------------------- completion
 
 
-def completed(*words, shell="fish"):
-    """What is offered for the last of these words."""
-    variables = {
-        "fish": {"COMP_WORDS": " ".join(words[:-1]), "COMP_CWORD": words[-1]},
-        "bash": {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)},
-    }[shell]
-    done = subprocess.run(
-        [PROGRAM], env=environment(_SWATSIM_COMPLETE=f"{shell}_complete", **variables), check=True, capture_output=True,
-        text=True,
-    )  # fmt: skip
-    return [line.split("\t")[0].partition(",") for line in done.stdout.splitlines()]
+@pytest.fixture
+def completed(capsys, monkeypatch):
+    """What is offered to fish for the last of some words."""
+
+    def call(*words):
+        monkeypatch.setenv("_SWATSIM_COMPLETE", "fish_complete")
+        monkeypatch.setenv("COMP_WORDS", " ".join(words[:-1]))
+        monkeypatch.setenv("COMP_CWORD", words[-1])
+        code, out, err = in_process(capsys)
+        assert (code, err) == (0, "")
+        return [line.split("\t")[0].partition(",") for line in out.splitlines()]
+
+    return call
 
 
-def values(*words):
-    return [value for _, _, value in completed(*words)]
+@pytest.fixture
+def values(completed):
+    return lambda *words: [value for _, _, value in completed(*words)]
 
 
-def test_machines_are_completed():
+def test_machines_are_completed(completed, values):
     assert values("swatsim", "run", "--arch", "dadi") == ["dadiannao", "dadiannao-dense"]
     assert completed("swatsim", "run", "--arch", "./my")[0][0] == "file"
 
 
-def test_traces_are_completed(traces):
+def test_traces_are_completed(traces, completed, values):
     assert values("swatsim", "run", "--trace", "traces/d") == ["traces/deep/good"]
     assert values("swatsim", "trace", "info", "traces/") == ["traces/bad", "traces/deep/good"]
     assert values("swatsim", "run", "--trace", f"{traces}/traces/b") == [f"{traces}/traces/bad"]
@@ -241,7 +244,7 @@ def test_traces_are_completed(traces):
     assert values("swatsim", "trace", "synth", "resnet50", "-o", "traces/d") == [""]
 
 
-def test_keys_are_completed_for_the_machine_that_is_given():
+def test_keys_are_completed_for_the_machine_that_is_given(values):
     found = values("swatsim", "run", "--arch", "systolic", "--set", "datapath.")
     assert "datapath.dataflow=" in found
     assert "datapath.skip=" not in found

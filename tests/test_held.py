@@ -37,7 +37,8 @@ def test_bytes_and_touched_lines(layer, form, step_order, window_order):
         for held, twin in held_and_twins(layer, pass_name, step_order, window_order):
             event(f"{pass_name} {form}")
             vectors = [piece for group in twin.vectors for piece in group]
-            assert held.vector_bytes(form).tolist() == [stored_size(piece, form) for piece in vectors]
+            of_vectors = np.broadcast_to(held.vector_bytes(form), len(vectors))
+            assert of_vectors.tolist() == [stored_size(piece, form) for piece in vectors]
             keys = sorted(twin.lines)  # group by group, in the order in which they lie
             assert held.all_line_bytes(form).tolist() == [stored_size(twin.lines[key], form) for key in keys]
             touched = twin.all_touched()
@@ -45,7 +46,8 @@ def test_bytes_and_touched_lines(layer, form, step_order, window_order):
             numbers = [key for key in keys if key in touched]
             assert held.line_bytes(form).tolist() == [stored_size(twin.lines[key], form) for key in numbers]
             per_vector = [keys for group in twin.touched for keys in group]
-            for interval, own in zip(held.interval_of_vector, per_vector, strict=True):
+            intervals = np.repeat(held.interval_of_vector, held.side.touched_by.vectors)
+            for interval, own in zip(intervals, per_vector, strict=True):
                 assert numbers[slice(*held.intervals[interval].tolist())] == own
             assert held.side.full == bool(twin.full)
 

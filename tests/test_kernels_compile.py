@@ -59,7 +59,7 @@ TWINS = {
     "twins_memory.carry_out": ["moved_bytes", "energy_of"],
     "twins_memory.loads_of": ["touched_bytes", "tied_bytes", "tie_intervals", "sum_lines", "load_bytes"],
     "twins_memory.Operand": [
-        "measure_side", "measure_part", "begin_row", "fill_cut", "add_streams", "sum_rounds", "stays"
+        "measure_side", "measure_part", "lines_of", "fill_cut", "add_streams", "sum_rounds", "stays", "cut_block"
     ],
     "twins_memory.fits": ["fits", "room_needed", "result_sizes"],
     "twins.united": ["unite_rows"],

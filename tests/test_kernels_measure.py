@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from kernel_cases import randoms
 
 from swatsim.kernels import totals as columns
-from swatsim.kernels.blocks import SIDE_BUSY, SIDE_LEVEL_FIELDS, START_ROUND, STOP_ROUND
+from swatsim.kernels.blocks import LOAD, LOAD_LEVEL, SIDE_BUSY, SIDE_LEVEL_FIELDS
+from swatsim.kernels.cuts import Dealing
 from swatsim.kernels.dram import Channel
-from swatsim.kernels.measure import UNKNOWN, Dealing, HeldBytes, Residence, fill_cut, measure_side
+from swatsim.kernels.measure import UNKNOWN, HeldBytes, Residence, fill_cut, measure_side
 from swatsim.kernels.off_chip import Pipe
 from swatsim.kernels.touched import sum_lines, tie_intervals
 
@@ -50,12 +51,21 @@ class Side:
         self.interval_of = np.array([
             np.sort(whole(0, len(each) - 1, self.groups * self.vectors)) for each in self.intervals
         ])  # fmt: skip
-        self.counts = whole(1, 3, int(whole(1, 3))).tolist()
-        blocks = sum(self.counts)
-        self.spans = np.sort(random.permuted(np.tile(np.arange(self.groups * self.vectors + 1), (blocks, 1)), axis=1)
-                             [:, :2], axis=1)  # fmt: skip
-        self.blocks = whole(0, 50, (blocks, SIDE_BUSY)).astype(np.int32)
-        self.blocks[:, [START_ROUND, STOP_ROUND]] = np.sort(whole(0, self.groups * self.rounds, (blocks, 2)), axis=1)
+        self.cuts = [(1, int(whole(1, self.rounds)))] * int(whole(0, 1)) + [(1, self.rounds)]
+        self.cuts += [(self.groups, self.rounds)] * int(whole(0, 1)) * (self.groups > 1)
+        self.counts, self.of_bundle, self.spans, self.rounds_of = [], [], [], []
+        for bundle, size in self.cuts:
+            count = 0
+            for group in range(0, self.groups, bundle):
+                for first in range(0, self.rounds, size):
+                    after = min(first + size, self.rounds)
+                    end = (group + bundle - 1) * self.vectors + min(after * self.at_once, self.vectors)
+                    self.spans.append((group * self.vectors + first * self.at_once, end))
+                    start = group * self.rounds + first
+                    self.rounds_of.append((start, (group + bundle - 1) * self.rounds + after))
+                    count += 1
+            self.counts.append(count)
+            self.of_bundle.append(-(-self.rounds // size))
 
     def measured(self):
         """The kernels' fields of the blocks of all cuts, and the totals."""
@@ -68,21 +78,24 @@ class Side:
             start.append([start[-1][0] + len(tied[-1]), start[-1][1] + len(sums[-1]), 0])
         held = HeldBytes(
             self.bytes_of, np.concatenate(sums), np.concatenate(self.intervals), np.concatenate(tied),
-            self.interval_of, np.array(start),
+            self.interval_of, np.array(start), 1,
         )  # fmt: skip
         totals = np.zeros((len(self.counts), columns.OF_LEVEL + columns.LEVEL_COLUMNS * self.levels), dtype=np.int64)
         totals[:, columns.COUNT], totals[:, columns.FIRST_LOAD] = self.counts, UNKNOWN
         totals[:, columns.FIRST] = np.cumsum([0, *self.counts])[:-1]
+        totals[:, [columns.BUNDLE_GROUPS, columns.BLOCK_ROUNDS]] = self.cuts
+        totals[:, columns.OF_BUNDLE] = self.of_bundle
         dealing = Dealing(self.groups, self.vectors, self.per_tile, self.at_once, self.rounds)
         pipe = Pipe(self.width, 0, 0, 1, 1)
         channel = Channel(*[0] * len(Channel._fields))
         side = measure_side(
-            held, (self.spans.astype(np.int64), self.blocks), (dealing, self.residence, np.array(self.path)),
+            held, (dealing, self.residence, np.array(self.path)),
             (pipe, channel, np.zeros((1, 3), dtype=np.int64)), totals,
         )  # fmt: skip
         for cut in [*range(len(self.counts)), 0]:  # one of them twice
             fill_cut(side, totals, cut)
-        return side.table, totals
+        # Fields that follow from the cut alone are compared in test_cuts.
+        return side.table[:, :, [LOAD, LOAD_LEVEL, *range(SIDE_BUSY, side.table.shape[2])]], totals
 
     def in_rounds(self, part, form, block):
         """[round][tile] of a block: the bytes of the tile's vectors."""
@@ -94,11 +107,11 @@ class Side:
                 found.append(
                     [sum(of_round[tile : tile + self.per_tile]) for tile in range(0, len(of_round), self.per_tile)]
                 )
-        return found[self.blocks[block, START_ROUND] : self.blocks[block, STOP_ROUND]]
+        return found[slice(*self.rounds_of[block])]
 
     def load(self, part, block):
         """Bytes off chip, held and arriving, of the lines that a block touches."""
-        first, after = self.spans[block].tolist()
+        first, after = self.spans[block]
         numbers = range(self.interval_of[part, first], self.interval_of[part, after - 1] + 1)
         touched = {line for number in numbers for line in range(*self.intervals[part][number])}
         coming, kept = self.lines[part].tolist()
@@ -133,12 +146,13 @@ class Side:
 
     def expected(self):
         """The same by sums."""
-        table = np.zeros((self.parts, len(self.blocks), SIDE_BUSY + SIDE_LEVEL_FIELDS * self.levels), dtype=np.int64)
-        table[:, :, :SIDE_BUSY] = self.blocks
+        table = np.zeros((self.parts, len(self.spans), 2 + SIDE_LEVEL_FIELDS * self.levels), dtype=np.int64)
         width = columns.OF_LEVEL + columns.LEVEL_COLUMNS * self.levels
         totals = np.zeros((len(self.counts), width), dtype=np.int64)
         cut_of = np.repeat(np.arange(len(self.counts)), self.counts)
         totals[:, columns.COUNT], totals[:, columns.FIRST] = self.counts, np.cumsum([0, *self.counts])[:-1]
+        totals[:, [columns.BUNDLE_GROUPS, columns.BLOCK_ROUNDS]] = self.cuts
+        totals[:, columns.OF_BUNDLE] = self.of_bundle
         for part, block in np.ndindex(table.shape[:2]):
             row, of_cut = table[part, block], totals[cut_of[block]]
             coming, held, arriving = self.load(part, block)
@@ -163,7 +177,7 @@ class Side:
                 of_cut[columns.FIRST_LOAD] = load
             busy, moved = self.streams(part, block)
             for (level, direction, once), size in busy.items():
-                row[SIDE_BUSY + SIDE_LEVEL_FIELDS * level + 2 * direction + once] += size
+                row[2 + SIDE_LEVEL_FIELDS * level + 2 * direction + once] += size
                 of_cut[columns.OF_LEVEL + columns.LEVEL_COLUMNS * level + 2 * direction + once] += size
             for (level, direction, often), size in moved.items():
                 of_cut[columns.OF_LEVEL + columns.LEVEL_COLUMNS * level + columns.MOVED + 4 * direction + often] += size

@@ -211,7 +211,7 @@ def shuffled(blocks, totals, random):
     places = np.concatenate([np.arange(first, first + count) for first, count in table[:, [FIRST, COUNT]]])
     table[:, FIRST] = np.cumsum([0, *table[:-1, COUNT]])
     shuffled = blocks._replace(
-        filled=np.zeros_like(blocks.filled), table=np.zeros_like(blocks.table), blocks=blocks.blocks[places],
+        filled=np.zeros_like(blocks.filled), table=np.zeros_like(blocks.table),
         loads=np.ascontiguousarray(blocks.loads[:, places]),
     )  # fmt: skip
     return shuffled, totals._replace(table=table)
@@ -252,8 +252,8 @@ def test_of_what_fits_nowhere_the_least_is_asked_for(channels):
     )  # fmt: skip
     refused = []
 
-    def spy(arena, hierarchy):
-        refused.append((arena, hierarchy, misfit(arena, hierarchy)))
+    def spy(arenas, hierarchy):
+        refused.append((arenas, hierarchy, misfit(arenas, hierarchy)))
         return refused[-1][2]
 
     misfit = mapper._misfit
@@ -262,13 +262,13 @@ def test_of_what_fits_nowhere_the_least_is_asked_for(channels):
     })  # fmt: skip
     with patch.object(mapper, "_misfit", spy), pytest.raises(MappingError):
         plan_layer(Node.of(architecture, {}, "cycles"), layer, swatsim.passes.PASSES)
-    ((arena, hierarchy, message),) = refused
+    ((arenas, hierarchy, message),) = refused
     place = hierarchy.names.index("central")
-    totals = arena.totals
     needs = [
-        room(arena.sides, totals, cuts, arena.rest)[place]
-        for cuts in np.ndindex(*(total.table.shape[0] for total in totals))
-        if totals[0].of(BUNDLE_GROUPS)[cuts[0]] == totals[1].of(BUNDLE_GROUPS)[cuts[1]]
+        room(arena.sides, arena.totals, cuts, arena.rest)[place]
+        for arena in arenas
+        for cuts in np.ndindex(*(total.table.shape[0] for total in arena.totals))
+        if arena.totals[0].of(BUNDLE_GROUPS)[cuts[0]] == arena.totals[1].of(BUNDLE_GROUPS)[cuts[1]]
     ]
     assert f"memory.central.capacity_bytes: got 1, expected at least {min(needs)} for" in message
     assert min(needs) < max(needs)

@@ -15,6 +15,7 @@ from oracle_vectors import OracleLayer, Order, contractions, convolution_of
 from twins_memory import Extent, Memory, Way, carry_out, fits, set_cycles, sides_of, tilings
 
 import swatsim
+from swatsim import mapper
 from swatsim.architecture import read_architecture
 from swatsim.contraction import parts_of
 from swatsim.errors import MappingError
@@ -398,3 +399,23 @@ def test_a_level_of_the_node_keeps_what_all_tiles_need(capacity):
     each = Pass(architecture, layer, product_layer(layer), "forward", dense=False)
     for objective in OBJECTIVES:
         check(each, objective, by_parts(each))
+
+
+def test_parts_are_scheduled_only_once_something_fits(monkeypatch):
+    asked = {"deal_part": [], "schedule_part": []}
+    for name, calls in asked.items():
+        own = getattr(mapper, name)
+
+        def counted(part, ways, architecture, own=own, calls=calls):
+            calls.append(part.rows.offset.size)
+            return own(part, ways, architecture)
+
+        monkeypatch.setattr(mapper, name, counted)
+    random = np.random.default_rng(0)
+    layer = swatsim.Layer.from_arrays(
+        "conv", input=random.random((64, 4, 16, 16)) < 0.5, weight=random.random((4, 4, 1, 1)) < 0.5,
+        output_grad=random.random((64, 4, 16, 16)) < 0.5,
+    )  # fmt: skip
+    machine = swatsim.load_architecture("sparten", overrides={"memory.buffer.capacity_bytes": 32768})
+    swatsim.simulate(machine, swatsim.Trace("one", [layer]), passes=("weight_grad",), workers=1)
+    assert max(asked["schedule_part"]) < max(asked["deal_part"])

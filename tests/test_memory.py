@@ -250,3 +250,22 @@ def test_buffers_too_small_say_what_they_need(layer, central, sb):
             assert int(found[2]) == keys[key] < int(found[3])
             keys[key] = int(found[3])
     raise AssertionError("it never fits")
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_what_is_asked_for_is_what_is_needed(name):
+    """To the byte, whichever side is on the rows and in however many parts the reduction is."""
+
+    def asked(capacity_bytes):
+        keys = {"memory.central.capacity_bytes": capacity_bytes, "memory.sb.capacity_bytes": None}
+        try:
+            simulated("dadiannao", make_layer(), keys, passes=(name,))
+        except MappingError as refused:
+            return int(re.search(r"expected at least (\d+)", str(refused))[1])
+        return None
+
+    # The machine with skipping off asks for itself.
+    needed, more = 1, asked(1)
+    while more is not None:
+        needed, more = more, asked(more)
+    assert asked(needed - 1) == needed

@@ -216,6 +216,18 @@ def test_failed_points_are_listed():
     assert "6 failed" in " ".join(Page(to_page(document, DIGEST)).text)
 
 
+def test_a_sweep_names_each_trace_once_and_errors_where_there_are_any():
+    document = sweep_document()
+    document["points"][3]["parameters"]["trace"] = "folder/small"
+    page = Page(to_page(document, DIGEST))
+    digest = document["points"][0]["trace"]["digest"]
+    named = [text for text in page.text if text.endswith(f"digest {digest}")]
+    assert named == [f"small, digest {digest}", f"small (folder/small), digest {digest}"]
+    assert "error" in page.text
+    document["points"] = [point for point in document["points"] if point["error"] is None]
+    assert "error" not in Page(to_page(document, DIGEST)).text
+
+
 def test_a_page_of_a_report_is_that_of_its_document():
     report = small_report()
     digest = hashlib.sha256(to_json(report).encode()).hexdigest()

@@ -108,8 +108,10 @@ def test_a_huge_stride_has_no_more_phases_than_positions():
         ({"layers": "conv1", "passes": ["input_grad"]}, "passes: got input_grad, expected one that the chosen layers "),
         ({"workers": 0}, "workers: got 0, expected an integer from 1"),
         ({"workers": 1.5}, "workers: got 1.5, expected an integer from 1"),
-        ({"trace": "traces/smallcnn"}, "trace: got 'traces/smallcnn', expected what load_trace returns"),
-        ({"architecture": "dadiannao"}, "architecture: got 'dadiannao', expected what load_architecture returns"),
+        ({"trace": 5}, "trace: got 5, expected a path or what load_trace returns"),
+        ({"trace": "none"}, "none: got nothing there, expected a trace"),
+        ({"architecture": None}, "architecture: got None, expected a name, a path or what load_architecture returns"),
+        ({"architecture": "dadianao"}, "no architecture is named 'dadianao', expected one of "),
     ],
 )
 def test_wrong_arguments_are_told(arguments, message):
@@ -122,9 +124,11 @@ def test_wrong_arguments_are_told(arguments, message):
     assert str(caught.value).startswith(message)
 
 
-def test_one_pass_may_be_named_alone():
-    report = swatsim.simulate(swatsim.load_architecture("dadiannao"), swatsim.load_trace(TRACE), passes="forward")
+def test_one_pass_may_be_named_alone_and_files_by_their_names():
+    report = swatsim.simulate("dadiannao", TRACE, passes="forward")
     assert {row.pass_name for row in report.records} == {"forward"}
+    read = swatsim.load_architecture("dadiannao"), swatsim.load_trace(TRACE)
+    assert report.rows.equals(swatsim.simulate(*read, passes="forward").rows)
 
 
 def layers_of(*masks_and_needs):

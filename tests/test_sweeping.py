@@ -12,19 +12,22 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+import yaml
 from command_line import in_process
 from trace_files import small_trace
 
 import swatsim
 from swatsim import grid_option
-from swatsim.errors import SwatsimError
+from swatsim.errors import ProcessError, SwatsimError, TraceError
 from swatsim.exit_codes import INCOMPLETE
 from swatsim.mapper import OBJECTIVES
 from swatsim.saved import load_saved
 from swatsim.sweeping import Grid, read_grid
 from swatsim.sweeping.grid import matching, parse_axis
 from swatsim.sweeping.running import plan, run_grid, shard_of
+from swatsim.sweeping.store import Store
 
 MACHINES = ("dadiannao", "cnvlutin")
 ROWS = (2, 4, 8)
@@ -144,6 +147,42 @@ def test_what_one_point_cannot_do_stops_no_other(trace, tmp_path):
     assert all("tile.rows: got 0, expected an integer from 1" in error for error in errors[2:])
 
 
+def test_an_edited_machine_is_another_one(trace, tmp_path):
+    machine = tmp_path / "own.yaml"
+    text = yaml.safe_dump(swatsim.load_architecture("dadiannao").model_dump(mode="json"), sort_keys=False)
+    machine.write_text(text)
+    before = swatsim.sweep(str(machine), trace, folder=tmp_path / "points", workers=1)
+    planned = plan(Grid(arch=[str(machine)], trace=[trace], objective=["energy"]))
+    other = yaml.safe_load(text)
+    other["tile"]["rows"] = 2
+    machine.write_text(yaml.safe_dump(other, sort_keys=False))
+    # What was planned is the machine of then.
+    assert planned[0].document()["totals"][0]["cycles"] == before.points[0]["totals"][0]["cycles"]
+    after = swatsim.sweep(str(machine), trace, folder=tmp_path / "points", workers=1)
+    assert after.computed == 1
+    assert after.points[0]["totals"][0]["cycles"] != before.points[0]["totals"][0]["cycles"]
+
+
+def test_what_another_run_may_not_meet_is_not_kept(tmp_path, monkeypatch):
+    trace = small_trace(tmp_path / "trace")
+    tensor = next((trace / "tensors").iterdir())
+    whole, given = tensor.read_bytes(), {"folder": tmp_path / "points", "workers": 1}
+    tensor.write_bytes(bytes(len(whole)))
+    with pytest.raises(TraceError, match="damaged zstd frame"):
+        swatsim.sweep("dadiannao", str(trace), **given)
+    tensor.write_bytes(whole)
+
+    def dying(*_, **__):
+        raise ProcessError("workers: got a process that ended")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("swatsim.sweeping.point.simulate", dying)
+        with pytest.raises(ProcessError):
+            swatsim.sweep("dadiannao", str(trace), **given)
+    found = swatsim.sweep("dadiannao", str(trace), **given)
+    assert (found.computed, found.failed) == (1, ())
+
+
 # ------------------------------------------------------------------------------------------------------- stopped
 
 
@@ -157,7 +196,7 @@ def running(grid_file, folder, log):
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="kills a whole session of processes")
 def test_nothing_is_lost_and_nothing_computed_twice_after_ten_kills(trace, tmp_path):
-    rows = list(range(1, 61))
+    rows = list(range(1, 31))  # each of the starts checks every point
     grid_file, folder, log = tmp_path / "grid.yaml", tmp_path / "points", tmp_path / "log"
     grid_file.write_text(f"arch: [dadiannao, cnvlutin]\ntrace: {trace}\nset:\n  tile.rows: {rows}\n")
     chance, seen = random.Random(0), {}
@@ -166,7 +205,7 @@ def test_nothing_is_lost_and_nothing_computed_twice_after_ten_kills(trace, tmp_p
         deadline = time.monotonic() + 60
         while len(list(folder.glob("*.json"))) <= len(seen) and time.monotonic() < deadline:
             time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.3))
+        time.sleep(chance.uniform(0, 0.1))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         for path in folder.glob("[0-9a-f]*.json") if folder.exists() else ():
@@ -178,9 +217,26 @@ def test_nothing_is_lost_and_nothing_computed_twice_after_ten_kills(trace, tmp_p
     assert running(grid_file, folder, log).wait() == 0, log.read_text()
     assert all((folder / name).stat().st_mtime_ns == moment for name, moment in seen.items())
     found = run_grid(read_grid(str(grid_file)), folder)
-    assert (found.computed, len(found.points)) == (0, 120)
-    # Beside the points there is nothing but what kills have left of files that never came to be.
-    assert {path.name for path in folder.glob("[!.]*.json")} == {f"{point['key']}.json" for point in found.points}
+    assert (found.computed, len(found.points)) == (0, 60)
+    # What kills left of files that never came to be is gone.
+    assert {path.name for path in folder.iterdir()} == {f"{point['key']}.json" for point in found.points}
+
+
+def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
+    left = tmp_path / f".{'0a' * 16}.json.{'0f' * 8}.partial"
+    others = [tmp_path / ".own.json.0123456789abcdef.partial", tmp_path / f"{'0a' * 16}.json"]
+    for path in (left, *others):
+        path.touch()
+    Store(tmp_path).make()
+    assert set(tmp_path.iterdir()) == set(others)
+
+
+def test_a_point_is_kept_while_another_run_begins(tmp_path, monkeypatch):
+    store, sync, begun = Store(tmp_path), os.fsync, iter([Store(tmp_path).make])
+    monkeypatch.setattr("os.fsync", lambda file: (next(begun, lambda: None)(), sync(file)))
+    store.write({"key": "0a" * 16})
+    assert [path.name for path in tmp_path.iterdir()] == [f"{'0a' * 16}.json"]
+    assert next(begun, None) is None
 
 
 # ------------------------------------------------------------------------------------------------------- grids
@@ -207,7 +263,8 @@ def test_a_grid_from_a_file(tmp_path, trace):
     ("arch: x\ntrace: y\nobjective: speed\n", "objective: got 'speed', expected one of cycles"),
     ("arch: x\ntrace: y\nset: 4\n", "set: got 4, expected keys of the architecture"),
     ("arch: x\ntrace: y\nset: {tile.rows: []}\n", "tile.rows: got no value, expected at least one"),
-    ("arch: x\ntrace: y\nset: {tile.rows: [4, 4]}\n", "tile.rows: got a value twice"),
+    ("arch: x\ntrace: y\nset: {tile.rows: [4, 4]}\n", "tile.rows: got 4 twice, expected each value once"),
+    ("arch: x\ntrace: y\nset: {arch: [4]}\n", "set: got 'arch', expected a key of the architecture"),
     ("arch: x\narch: y\n", "arch"), ("arch: [x\n", "grid.yaml:"),
     ("arch: x\ntrace: 5\n", "trace: got [5], expected at least one name"),
     ("arch: x\ntrace: [[y]]\n", "trace: got [['y']], expected at least one name"),
@@ -223,6 +280,18 @@ def test_mistakes_of_a_grid_file(tmp_path, text, expected):
     assert expected in str(raised.value)
     assert str(raised.value).startswith(str(path))
     assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("value", [1 << 70, float("nan"), {1, 2}])
+def test_a_value_that_no_file_holds(trace, tmp_path, value):
+    with pytest.raises(SwatsimError, match=r"^tile\.rows: got .*, expected a value that JSON can have, of few digits$"):
+        swatsim.sweep("dadiannao", trace, overrides={"tile.rows": [4, value]}, folder=tmp_path)
+
+
+def test_numbers_of_numpy_are_numbers(trace, tmp_path):
+    axes = {"tile.rows": np.array([2, 4]), "memory.dram.energy_pj_per_bit": np.array([4.5], np.float32)}
+    found = swatsim.sweep("dadiannao", trace, overrides=axes, folder=tmp_path, workers=1)
+    assert [list(point["parameters"].values())[3:] for point in found.points] == [[2, 4.5], [4, 4.5]]
 
 
 def test_too_many_points(trace):
@@ -267,6 +336,10 @@ def test_the_command_and_its_files(capsys, trace, tmp_path):
     assert all(len(line) <= 100 for line in output.splitlines()[:-1])
     saved = load_saved(tmp_path / "s.json", "sweep").document
     rows = list(csv.DictReader(io.StringIO((tmp_path / "s.csv").read_text())))
+    assert saved["command"] == [
+        "swatsim", "sweep", "--arch", "dadiannao", "--trace", trace, "--set", "tile.rows=2,4",
+        "--output", str(tmp_path / "points"),
+    ]  # fmt: skip
     assert [row["cycles"] for row in rows] == [
         str(total["cycles"]) for point in saved["points"] for total in point["totals"]
     ]
@@ -289,7 +362,12 @@ def test_a_failed_point_is_said_by_the_exit_code(capsys, trace, tmp_path):
 @pytest.mark.parametrize(("arguments", "expected"), [
     (("--shard", "3/2"), "shard: got 3/2"), (("--shard", "x"), "--shard x: got no I/N"),
     (("--set", "tile.lanes"), "--set tile.lanes: got no '='"), (("--set", "tile.rows=1"), "got it twice"),
-    (("--json", "-", "--csv", "-"), "cannot both write"),
+    (("--json", "-", "--csv", "-"), "cannot both write"), (("--parquet", "-", "--csv", "-"), "cannot both write"),
+    (("--arch", "none.yaml"), "none.yaml: cannot be read: No such file or directory"),
+    (("--set", "trace=a,b"), "set: got 'trace', expected a key of the architecture"),
+    (("--set", "tile.row=4,8"), "--set tile.row=4: tile.row: unknown key, did you mean tile.rows?"),
+    (("--layers", "none*"), "layers: got 'none*', which matches no layer of"),
+    (("-o", ""), "--output: got an empty name, expected a folder"),
 ])  # fmt: skip
 def test_mistakes_on_the_command_line(capsys, trace, tmp_path, arguments, expected):
     code, _, error = command(capsys, trace, tmp_path / "points", *arguments)
@@ -312,6 +390,34 @@ def test_parquet(grid, tmp_path):
         return
     table = pyarrow.parquet.read_table(io.BytesIO(found.to_parquet()))
     assert table.column("cycles").to_pylist() == [row["cycles"] for row in found.rows()]
+
+
+def test_parquet_of_parameters_of_several_types(trace, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    values = (4, "many", [1], True, 1 << 63, None)
+    found = swatsim.sweep("dadiannao", trace, overrides={"tile.rows": values}, folder=tmp_path, workers=1)
+    table = parquet.read_table(io.BytesIO(found.to_parquet()))
+    assert set(table.column("tile.rows").to_pylist()) == {"4", "many", "[1]", "True", str(1 << 63), None}
+
+
+def test_a_missing_extra_is_said_before_anything_is_computed(capsys, trace, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    code, _, error = command(capsys, trace, tmp_path / "points", "--parquet", tmp_path / "a.parquet")
+    assert (code, error) == (2, "Parquet needs pyarrow: pip install 'swatsim[parquet]'\n")
+    assert not (tmp_path / "points").exists()
+
+
+def test_a_synthetic_trace_is_marked(capsys, trace, tmp_path):
+    other = tmp_path / "other"
+    with swatsim.TraceWriter(
+        str(other), metadata=swatsim.TraceMetadata(name="other", provenance={"source": "synthetic"})
+    ) as writer:
+        writer.add(next(iter(swatsim.load_trace(trace))))
+    code, output, _ = command(capsys, trace, tmp_path / "points", "--trace", other, "--csv", tmp_path / "s.csv")
+    assert code == 0
+    assert "A trace is synthetic: its masks were drawn at random" in output
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "s.csv").read_text())))
+    assert {(row["trace"], row["trace_source"]) for row in rows} == {(trace, ""), (str(other), "synthetic")}
 
 
 def test_from_python(trace):

@@ -15,7 +15,6 @@ from trace_files import small_trace
 
 from swatsim.errors import SwatsimError
 from swatsim.sweeping import Grid
-from swatsim.sweeping.cluster import _told
 from swatsim.sweeping.running import run_grid
 
 distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
@@ -29,10 +28,10 @@ def grid(tmp_path):
     return Grid(arch=["dadiannao", "cnvlutin"], trace=[trace], overrides={"tile.rows": tuple(range(1, 31))})
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    """(address, worker processes)."""
-    file, processes = tmp_path / "scheduler.json", []
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """(address, worker processes), of which a test may end the first."""
+    file, processes = tmp_path_factory.mktemp("cluster") / "scheduler.json", []
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
     scheduler = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
     worker = ["worker", "--scheduler-file", str(file), "--no-nanny", "--nthreads", "1", "--no-dashboard"]
@@ -49,6 +48,20 @@ def cluster(tmp_path):
         for process in processes:
             process.kill()
             process.wait()
+
+
+def test_the_command(grid, cluster, tmp_path, capsys):
+    command = ("sweep", "--arch", "dadiannao", "--trace", grid.trace[0], "--set", "tile.rows=2,4", "-o", tmp_path / "p")
+    code, output, _ = in_process(capsys, *command, "--dask", cluster[0])
+    assert code == 0
+    assert "2 points, 2 of them computed now" in output
+
+
+def test_workers_that_cannot_are_one_line(grid, cluster, tmp_path, monkeypatch):
+    """As where they lack a package."""
+    monkeypatch.setattr("swatsim.sweeping.cluster._document", lambda *_: 1 / 0)
+    with pytest.raises(SwatsimError, match=r"^--dask .*: got ZeroDivisionError .*, expected workers that compute"):
+        run_grid(grid, tmp_path / "points", dask=cluster[0])
 
 
 def test_a_killed_worker_loses_nothing_and_the_bytes_are_the_local_ones(grid, cluster, tmp_path):
@@ -70,25 +83,7 @@ def test_a_killed_worker_loses_nothing_and_the_bytes_are_the_local_ones(grid, cl
     assert run_grid(grid, folder, dask=address).computed == 0
 
 
-def test_the_command(grid, cluster, tmp_path, capsys):
-    command = ("sweep", "--arch", "dadiannao", "--trace", grid.trace[0], "--set", "tile.rows=2,4", "-o", tmp_path / "p")
-    code, output, _ = in_process(capsys, *command, "--dask", cluster[0])
-    assert code == 0
-    assert "2 points, 2 of them computed now" in output
-
-
 def test_nobody_answers(grid, tmp_path, monkeypatch):
     monkeypatch.setattr("swatsim.sweeping.cluster.CONNECT_SECONDS", 1)
     with pytest.raises(SwatsimError, match=r"^--dask tcp://127\.0\.0\.1:9: got no answer .*, expected a scheduler$"):
         run_grid(grid, tmp_path, dask="tcp://127.0.0.1:9")
-
-
-@pytest.mark.parametrize(
-    ("kind", "message"), [(distributed.KilledWorker, "workers that ended"), (ConnectionError, "got no answer any more")]
-)
-def test_a_cluster_that_dies_is_one_line(kind, message):
-    with (
-        pytest.raises(SwatsimError, match=rf"^--dask tcp://a: .*{message}"),
-        _told("tcp://a", distributed),
-    ):
-        raise kind.__new__(kind)

@@ -20,8 +20,15 @@ from swatsim.profile import profiling, stage
 from swatsim.sharing import share
 from swatsim.workers import in_order, thread_count
 
-forks = pytest.mark.skipif(not workers.may_fork(), reason="nothing is forked on this system, or beside other threads")
+forks = pytest.mark.usefixtures("forking")
 NUMBERS = list(range(23))
+
+
+@pytest.fixture
+def forking():
+    """Asked when a test begins: tests before it may have left threads of a library."""
+    if not workers.may_fork():
+        pytest.skip("nothing is forked on this system, or beside other threads")
 
 
 @pytest.fixture(params=["processes", "threads", "one worker"])

@@ -34,6 +34,11 @@ def load_architecture(
 
     Raises ArchitectureError with one line for each error.
     """
+    return read_architecture(*read_file(path_or_name), overrides)
+
+
+def read_file(path_or_name: str | os.PathLike[str]) -> tuple[bytes, str]:
+    """The content of an architecture file, and what messages call it; raises ArchitectureError."""
     name = os.fspath(path_or_name)
     try:
         if isinstance(path_or_name, str) and is_bare_name(name):
@@ -48,7 +53,7 @@ def load_architecture(
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ArchitectureError(printable(f"{name}: cannot be read: {reason}")) from None
-    return read_architecture(content, where, overrides)
+    return content, where
 
 
 def read_architecture(content: bytes, where: str, overrides: Mapping[str, object] | None = None) -> Architecture:

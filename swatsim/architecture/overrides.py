@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from swatsim.architecture.keys import named_at
@@ -47,7 +47,7 @@ def apply_overrides(tree: Any, overrides: Mapping[str, object]) -> tuple[dict[Pa
     places: dict[Path, str] = {}
     problems: list[Problem] = []
     for name, given in overrides.items():
-        key, value = str(name), _plain(given)
+        key, value = str(name), plain(given)
         place = place_of(key, value)
         path = tuple(key.split("."))
         if not key.isprintable():
@@ -83,16 +83,18 @@ def _meant(around: Path, name: str, names: Mapping[str, object]) -> str:
     return f"did you mean {dotted((*around, close[0]))}?" if close else f"expected one of {', '.join(names)}"
 
 
-def _plain(value: object) -> object:
-    """Lists for tuples, int for numpy's integers, new dicts for mappings: what the file itself could hold."""
+def plain(value: object) -> object:
+    """Lists for tuples, numbers of Python for numpy's, new dicts for mappings: what the file itself could hold."""
     if isinstance(value, bool):
         return value
     if isinstance(value, Integral):
         return int(value)
+    if isinstance(value, Real):
+        return float(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 

@@ -28,8 +28,15 @@ OF_PASS = {
 OF_TENSOR = {"input": "blue", "weight": "orange", "output": "green", "state": "pink"}
 # For what has no color by its name: levels, and causes of stalls, in their order.
 IN_ORDER = ("red", "orange", "sky", "green", "pink", "yellow", "blue", "gray")
+# For lines of which nothing is beside: neighbors differ most.
+OF_LINES = ("blue", "orange", "green", "pink", "ink", "red", "sky", "yellow")
 
 
 def in_order(number: int) -> str:
     """The color of the first, second … thing of a list."""
     return IN_ORDER[number % len(IN_ORDER)]
+
+
+def of_line(number: int) -> str:
+    """The color of the first, second … line."""
+    return OF_LINES[number % len(OF_LINES)]

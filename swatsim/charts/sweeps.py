@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from swatsim.charts.colors import in_order
+from swatsim.charts.colors import of_line
 from swatsim.charts.model import Bar, BarChart, Group, Line, LineChart, Series
 from swatsim.charts.names import short_names
 from swatsim.charts.run_rows import Record, outermost_bytes
 
 _LONGEST_NAME = 40
+_ROOM = 22  # characters beside a bar of a page
 _MOST_LINES = 8
 _NAMED = ("arch", "trace")
 Document = Mapping[str, Any]
@@ -25,14 +26,25 @@ METRICS: dict[str, tuple[str, str, Callable[[Record], float | None]]] = {
 def bars(document: Document, metric: str) -> BarChart:
     """A bar for each point."""
     title, unit, read = METRICS[metric]
-    points, keys = document["points"], varied(document)
-    names = [label(point, keys) for point in points]
+    points = document["points"]
+    names, by = _names(document)
     shown = short_names(names, _LONGEST_NAME)
     groups = [_group(name, point, value_of(point, document, read)) for name, point in zip(shown, points, strict=True)]
     return BarChart(
-        title=f"{title} ({measured(document)})", unit=unit, series=(Series(name=metric, color="blue"),),
+        title=f"{title} ({measured(document)}){by}", unit=unit, series=(Series(name=metric, color="blue"),),
         groups=tuple(groups), reference=1.0 if unit == "times" else None,
     )  # fmt: skip
+
+
+def _names(document: Document) -> tuple[list[str], str]:
+    """Of the points; a long key that all of them vary is said once, for the title."""
+    keys = varied(document)
+    names = [label(point, keys) for point in document["points"]]
+    of_machine = [key for key in keys if key not in _NAMED]
+    if len(of_machine) != 1 or max(map(len, names), default=0) <= _ROOM:
+        return names, ""
+    values = ([str(point["parameters"].get(key, "")) for key in keys] for point in document["points"])
+    return [", ".join(each) for each in values], f", by {of_machine[0]}"
 
 
 def lines(document: Document, metric: str) -> LineChart | None:
@@ -50,7 +62,7 @@ def lines(document: Document, metric: str) -> LineChart | None:
     if not found or len(found) > _MOST_LINES:
         return None
     return LineChart(title=f"{title} ({measured(document)})", x_name=key, unit=unit, lines=tuple(
-        Line(name=name, color=in_order(number), points=tuple(sorted(points)))
+        Line(name=name, color=of_line(number), points=tuple(sorted(points)))
         for number, (name, points) in enumerate(found.items())
     ))  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
@@ -12,18 +13,17 @@ from swatsim.comparison.result import COMPARED, CONVOLUTIONS, Comparison, Conten
 from swatsim.errors import MappingError, SwatsimError
 from swatsim.report.records import Row, add
 from swatsim.report.report import Report
-from swatsim.simulation import simulate
-from swatsim.trace import Trace
+from swatsim.simulation import MachineLike, TraceLike, loaded_machine, loaded_trace, simulate
 
 BASELINE = "dadiannao-dense"
-Machines = Mapping[str, Architecture] | Sequence[Architecture]
+Machines = Mapping[str, MachineLike] | Sequence[MachineLike] | MachineLike
 
 
 def compare(  # noqa: PLR0913  each is a keyword of its own
     architectures: Machines,
-    trace: Trace,
+    trace: TraceLike,
     *,
-    baseline: Architecture | None = None,
+    baseline: MachineLike | None = None,
     normalize: str = "macs",
     layers: str = "*",
     objective: str = "cycles",
@@ -34,7 +34,8 @@ def compare(  # noqa: PLR0913  each is a keyword of its own
 
     Parameters
     ----------
-    architectures : the machines, by a name each; without names, by those of their files.
+    architectures : the machines, by a name each; without names, by those that they are given or that they have.
+    trace : as of `simulate`.
     baseline : the machine whose dense cycles (skipping off) all are compared with; by default the shipped
         dadiannao-dense.
     normalize : what makes unlike machines comparable: macs (equal peaks, one clock), area or none.
@@ -46,8 +47,8 @@ def compare(  # noqa: PLR0913  each is a keyword of its own
     SwatsimError : an argument is wrong, or a layer fits no buffer of a machine, which is named.
     """
     machines = _named(architectures)
-    yardstick = load_architecture(BASELINE) if baseline is None else baseline
-    _check_machine("baseline", yardstick)
+    yardstick = load_architecture(BASELINE) if baseline is None else loaded_machine("baseline", baseline)
+    trace = loaded_trace(trace)
     if normalize not in NORMALIZATIONS:
         raise SwatsimError(f"normalize: got {normalize!r}, expected one of {', '.join(NORMALIZATIONS)}")
     # Before anything is simulated: a baseline without an area is refused here.
@@ -86,23 +87,23 @@ def compare(  # noqa: PLR0913  each is a keyword of its own
 def _named(architectures: Machines) -> dict[str, Architecture]:
     if isinstance(architectures, Mapping):
         pairs = [(str(name), machine) for name, machine in architectures.items()]
+    elif isinstance(architectures, Architecture | str | os.PathLike):
+        pairs = [(_name(architectures), architectures)]
     else:
-        given = [architectures] if isinstance(architectures, Architecture) else list(architectures)
-        pairs = [(getattr(machine, "name", ""), machine) for machine in given]
+        pairs = [(_name(machine), machine) for machine in architectures]
     if not pairs:
         raise SwatsimError("architectures: got none, expected at least one")
     found: dict[str, Architecture] = {}
     for name, machine in pairs:
-        _check_machine("architectures", machine)
+        machine_of_name = loaded_machine("architectures", machine)
         if name in found:
             raise SwatsimError(f"architectures: got {name!r} twice, expected a mapping with a name for each")
-        found[name] = machine
+        found[name] = machine_of_name
     return found
 
 
-def _check_machine(argument: str, machine: object) -> None:
-    if not isinstance(machine, Architecture):
-        raise SwatsimError(f"{argument}: got {machine!r}, expected what load_architecture returns")
+def _name(machine: MachineLike) -> str:
+    return os.fspath(machine) if isinstance(machine, str | os.PathLike) else getattr(machine, "name", "")
 
 
 def _totals(report: Report) -> dict[str, Row]:

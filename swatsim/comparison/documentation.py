@@ -16,8 +16,8 @@ Which of these machines is best at this step of training?
 ```sh
 swatsim compare --arch arch/*.yaml --trace traces/smallcnn
 cp arch/dadiannao.yaml mine.yaml
-swatsim compare --arch dadiannao tensordash mine.yaml --trace traces/resnet50 --by compute --sort speed
-swatsim compare --arch arch/*.yaml --trace traces/smallcnn --normalize area --picture machines.svg --json machines.json
+swatsim compare --arch dadiannao tensordash mine.yaml --trace traces/smallcnn --by compute --sort speed
+swatsim compare --arch dadiannao scnn --trace traces/smallcnn --normalize area --picture areas.svg --json areas.json
 ```
 
 From Python, `architectures` are a list, or a mapping by names of your own:

@@ -255,7 +255,7 @@ def _losses(
     """`dealt`: cycles and tasks of each element, by its place along rows and columns."""
     rows, columns = contraction.rows, contraction.columns
     if way.skips == ("columns",):
-        needed = int(columns.by_vector.sum()) * rows.vectors
+        needed = columns.values * rows.vectors
     elif way.skips:
         needed = count_met(rows, columns)
     else:

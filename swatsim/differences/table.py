@@ -61,7 +61,7 @@ def print_finding(found: Finding, names: tuple[str, str], console: Console) -> N
         _print_changes(console, f"Changed{more}", found.changes)
     changed = len({change.place for change in found.changes}) + len(found.rows)
     _say(console, [""])
-    _say_whole(console, f"{names[0]}: {changed} of {count} rows are not as they were.")
+    _say_whole(console, f"{names[0]}: {changed} of {count + len(found.rows)} rows are not as they were.")
 
 
 def title(document: Document, name: str) -> str:

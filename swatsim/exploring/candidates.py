@@ -11,7 +11,7 @@ from swatsim.errors import SwatsimError
 from swatsim.exploring.measures import Taken, check_names, of_machine, of_steps
 from swatsim.keys.problems import shown
 from swatsim.sweeping.grid import ARCH, OBJECTIVE, TRACE, Grid
-from swatsim.sweeping.point import machine_of
+from swatsim.sweeping.machines import Machines
 
 Choice = tuple[int, ...]  # of a value of each axis
 
@@ -84,21 +84,21 @@ class Tried:
         return self.refused is None and self.excess == 0
 
 
-def before_simulating(space: Space, machine: Mapping[str, Any], *, as_filed: bool) -> Tried:
+def before_simulating(space: Space, machines: Machines, machine: Mapping[str, Any], *, as_filed: bool) -> Tried:
     """What a machine's file alone says of it."""
     try:
-        values, refused = of_machine(machine_of(machine), space.measures), None
+        values, refused = of_machine(machines.of(machine), space.measures), None
     except SwatsimError as error:
         values, refused = {}, str(error)
     return Tried(machine=machine, as_filed=as_filed, values=values, refused=refused, excess=_excess(space, values))
 
 
-def after_simulating(space: Space, tried: Tried, documents: Sequence[Mapping[str, Any]]) -> Tried:
+def after_simulating(space: Space, machines: Machines, tried: Tried, documents: Sequence[Mapping[str, Any]]) -> Tried:
     """The same machine with what its points say, one for each trace."""
     refused = next((document["error"] for document in documents if document["error"] is not None), None)
     if refused is not None:
         return replace(tried, refused=str(refused))
-    clock_hz = machine_of(tried.machine).clock_hz
+    clock_hz = machines.of(tried.machine).clock_hz
     taken = [Taken.of(document["totals"], clock_hz) for document in documents]
     values = {**of_steps(taken, space.measures), **tried.values}
     # A budget holds for each trace, not for their mean alone.

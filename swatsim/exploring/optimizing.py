@@ -26,7 +26,7 @@ class Optimizer:
     def __init__(self, space: Space, seed: int) -> None:
         """Begin; raises SwatsimError where optuna is not installed."""
         self._space = space
-        optuna = _imported()
+        optuna = imported()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         own: dict[str, Any] = {"seed": seed}
         if space.budgets:
@@ -57,7 +57,8 @@ def _suggested(trial: Any, key: str, values: Sequence[object]) -> int:
     return int(trial.suggest_categorical(key, range(len(values))))
 
 
-def _imported() -> Any:
+def imported() -> Any:
+    """Optuna; raises SwatsimError where it is not installed."""
     try:
         import optuna
     except ImportError:

@@ -12,7 +12,7 @@ from swatsim.errors import SwatsimError
 from swatsim.exploring.candidates import Space, Tried, front
 from swatsim.report.delimited import csv_text
 from swatsim.saved import schema_id
-from swatsim.sweeping.point import machine_of
+from swatsim.sweeping.machines import Machines
 from swatsim.sweeping.result import flat
 from swatsim.version import __version__
 
@@ -30,6 +30,7 @@ class Exploration:
     """Machines that were tried: those of the files first, then in the order in which they were tried."""
 
     space: Space
+    machines: Machines  # as they were when it began
     trials: int  # that were asked for
     seed: int | None  # None: all machines were tried
     tried: tuple[Tried, ...]
@@ -58,7 +59,7 @@ class Exploration:
     @property
     def architecture(self) -> Architecture:
         """The best machine; raises SwatsimError."""
-        return machine_of(self.best.machine)
+        return self.machines.of(self.best.machine)
 
     @property
     def budget_text(self) -> str:

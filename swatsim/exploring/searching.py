@@ -12,11 +12,12 @@ from contextlib import ExitStack
 from swatsim.apart import Progress
 from swatsim.errors import SwatsimError
 from swatsim.exploring.candidates import Choice, Space, Tried, after_simulating, before_simulating
-from swatsim.exploring.optimizing import AT_ONCE, Optimizer
+from swatsim.exploring.optimizing import AT_ONCE, Optimizer, imported
 from swatsim.exploring.result import Exploration
 from swatsim.sweeping.grid import ARCH, Grid, as_names
-from swatsim.sweeping.point import forget_machines, plan_point
-from swatsim.sweeping.running import compute_points
+from swatsim.sweeping.machines import Machines
+from swatsim.sweeping.point import plan_point
+from swatsim.sweeping.running import check_layers, compute_points
 from swatsim.sweeping.store import Store
 from swatsim.trace import Trace, load_trace
 from swatsim.trace.records import is_synthetic
@@ -79,19 +80,23 @@ def search(
     for name, value, least in (("trials", trials, 1), ("seed", seed, 0)):
         if type(value) is not int or not least <= value <= MOST_TRIALS:
             raise SwatsimError(f"{name}: got {value!r}, expected an integer from {least} to {MOST_TRIALS}")
-    forget_machines()
+    machines = Machines(space.axes[ARCH])
     traces = {name: load_trace(name) for name in space.traces}
+    check_layers(space.layers, traces)
     exhausted = len(space) <= trials
+    if not exhausted:
+        imported()  # said before anything is simulated
     with ExitStack() as stack:
         store = Store(folder if folder is not None else stack.enter_context(tempfile.TemporaryDirectory()))
         store.make()
-        bench = _Bench(space, traces, store, thread_count(workers))
+        bench = _Bench(space, machines, traces, store, thread_count(workers))
         # What all are compared with.
         filed = bench.try_all([{ARCH: name} for name in space.axes[ARCH]], as_filed=True)
         tell = progress or (lambda done, total: None)
         found = _all(space, bench.try_all, tell) if exhausted else _chosen(space, bench.try_all, (trials, seed), tell)
     return Exploration(
-        space=space, trials=trials, seed=None if exhausted else seed, tried=(*filed, *found), computed=bench.computed,
+        space=space, machines=machines, trials=trials, seed=None if exhausted else seed, tried=(*filed, *found),
+        computed=bench.computed,
         traces=tuple(
             {"path": name, "name": trace.name, "digest": trace.digest,
              "synthetic": is_synthetic(trace.manifest.provenance)}
@@ -103,17 +108,21 @@ def search(
 class _Bench:
     """Tries machines: those that their files do not rule out are simulated with each trace."""
 
-    def __init__(self, space: Space, traces: Mapping[str, Trace], store: Store, workers: int) -> None:
-        self._space, self._traces, self._store, self._workers = space, traces, store, workers
+    def __init__(
+        self, space: Space, machines: Machines, traces: Mapping[str, Trace], store: Store, workers: int
+    ) -> None:
+        self._space, self._machines, self._traces = space, machines, traces
+        self._store, self._workers = store, workers
         self.computed = 0  # points that were not kept
 
     def try_all(self, machines: Iterable[Mapping[str, object]], *, as_filed: bool = False) -> list[Tried]:
         """Try them, in order."""
         space = self._space
-        first = [before_simulating(space, machine, as_filed=as_filed) for machine in machines]
+        first = [before_simulating(space, self._machines, machine, as_filed=as_filed) for machine in machines]
         # What is compared with is simulated whatever it takes.
         points = [
-            [plan_point(parameters, space.layers, self._traces) for parameters in space.parameters(tried.machine)]
+            [plan_point(parameters, space.layers, self._machines, self._traces)
+             for parameters in space.parameters(tried.machine)]
             if tried.feasible or (as_filed and tried.refused is None) else []
             for tried in first
         ]  # fmt: skip
@@ -121,7 +130,7 @@ class _Bench:
         self.computed += computed
         left = iter(documents)
         return [
-            after_simulating(space, tried, list(itertools.islice(left, len(own)))) if own else tried
+            after_simulating(space, self._machines, tried, list(itertools.islice(left, len(own)))) if own else tried
             for tried, own in zip(first, points, strict=True)
         ]
 

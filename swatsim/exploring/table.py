@@ -12,6 +12,7 @@ from swatsim.exploring.result import Exploration
 from swatsim.keys.problems import printable
 from swatsim.quantities import NOTHING
 from swatsim.sweeping.grid import ARCH
+from swatsim.sweeping.table import SYNTHETIC
 
 _MOST_SHOWN = 20
 
@@ -50,13 +51,17 @@ def _words(found: Exploration) -> list[str]:
     tried = [each for each in found.tried if not each.as_filed]
     refused = sum(each.refused is not None for each in tried)
     outside = sum(each.refused is None and not each.feasible for each in tried)
+    above = f"{outside:,} above {found.budget_text}, " if found.space.budgets else ""
     how = "all there are" if found.seed is None else f"of {len(found.space):,}, chosen with seed {found.seed}"
-    lines = [f"{len(tried):,} machines tried ({how}): {outside:,} above {found.budget_text}, {refused:,} refused."]
+    lines = [f"{len(tried):,} machines tried ({how}): {above}{refused:,} refused."]
     if len(found.front) > _MOST_SHOWN:
         more = len(found.front) - _MOST_SHOWN
         lines.append(f"{more:,} more machines that no other is better than: --json and --csv have them.")
     if not found.front:
         lines.append("No machine is within the budgets.")
+        lines += [f"Refused, such as: {printable(str(each.refused))}" for each in tried if each.refused is not None][:1]
     if len(found.space.traces) > 1:
         lines.append("Measures are geometric means over the traces; budgets hold for each of them.")
+    if any(trace["synthetic"] for trace in found.traces):
+        lines.append(SYNTHETIC)
     return lines

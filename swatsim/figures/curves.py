@@ -51,7 +51,7 @@ def draw_lines(pen: Pen, chart: LineChart) -> None:
     for number, (line, color) in enumerate(zip(chart.lines, colors, strict=True)):
         handles += axes.plot(
             [x for x, _ in line.points], [y for _, y in line.points], color=color, linewidth=1.2,
-            marker=_MARKERS[number % len(_MARKERS)], markersize=pen.size.font_points * 0.55,
+            marker=_MARKERS[number % len(_MARKERS)], markersize=pen.size.font_points * 0.55, clip_on=False,
         )  # fmt: skip
     across = sorted({x for line in chart.lines for x, _ in line.points})
     if across[0] > 0 and across[-1] / across[0] >= _LOGARITHMIC:
@@ -81,7 +81,7 @@ def draw_pareto(pen: Pen, chart: ParetoChart) -> None:
         joined = "-" if number == chart.front else ""
         handles += axes.plot(
             [x for x, _ in own], [y for _, y in own], color=color, linewidth=1, linestyle=joined,
-            marker=_MARKERS[number % len(_MARKERS)], markersize=pen.size.font_points * 0.5,
+            marker=_MARKERS[number % len(_MARKERS)], markersize=pen.size.font_points * 0.5, clip_on=False,
         )  # fmt: skip
         shown.append(series.name)
     for axis, values, unit in (

@@ -45,7 +45,8 @@ def list_runs(offset: NDArray[np.int64], edges: NDArray[np.int64]) -> tuple[NDAr
                 count += 1
             expected = offset[place] + 1 if offset[place] >= 0 else np.int64(-1)
     first[parts] = count
-    return runs[:count], first
+    # The rest of the room, for as many runs as elements, is not kept.
+    return runs[:count].copy(), first
 
 
 @kernel

@@ -16,6 +16,7 @@ from swatsim.kernels.blocks import (
     STOP_ROUND,
 )
 from swatsim.kernels.compile import kernel
+from swatsim.kernels.cuts import Dealing, cut_block
 from swatsim.kernels.dram import Channel
 from swatsim.kernels.off_chip import Pipe, transfer_cycles
 from swatsim.kernels.totals import (
@@ -50,30 +51,20 @@ UNKNOWN = -1
 WRITE, FILL = 1, 2
 # Where a part of the reduction begins, and whether its intervals are tied.
 FIRST_INTERVAL, FIRST_SUM, TIED = range(3)
-LOAD_FIELDS = 2  # of a block: LOAD and LOAD_LEVEL, which are its first ones
 
 
 class HeldBytes(NamedTuple):
     """One operand in its formats, the parts of its reduction one after another."""
 
-    vector_bytes: (
-        IntArray  # [part, depth, group · vectors + vector]: in each on-chip level of its path, outermost first
-    )
+    # [part, format, group · vectors + vector], those of the on-chip levels of its path (`held.on_chip_formats`), or
+    # [part, format, 1] where all vectors take the same.
+    vector_bytes: IntArray
     line_sums: IntArray  # [line, COMING ...]: bytes of all touched lines before it, from 0 on in each part
     intervals: IntArray  # [interval, 2]: the first line that vectors touch, and the one after the last
     tied: IntArray  # [interval, ...]: see `touched.tie_intervals`
-    interval_of_vector: IntArray  # [part, vector]
+    interval_of_vector: IntArray  # [part, vector // of_interval]
     start: IntArray  # [part + 1, column]
-
-
-class Dealing(NamedTuple):
-    """How vectors are dealt to the rounds of a side; groups are dealt one after another."""
-
-    groups: int
-    vectors: int  # of a group
-    per_tile: int
-    at_once: int
-    rounds: int  # of a group
+    of_interval: int  # consecutive vectors whose interval is the same: numbers of one group's are a multiple of it
 
 
 class Residence(NamedTuple):
@@ -93,18 +84,21 @@ class SideMeasures(NamedTuple):
 
     table: IntArray  # SideBlocks.table; only of cuts that are filled
     filled: IntArray  # [cut]: 1 where its blocks are set
-    blocks: NDArray[np.int32]  # [block, ...]: fields of SideBlocks that follow from the cuts alone
-    loads: IntArray  # [part, block, LOAD ...]
+    loads: IntArray  # [part, block]: twice its cycles, and one more where its level takes longest
     largest: IntArray  # [part, format, round]: see `add_streams`
     total: IntArray
     path: IntArray
     residence: Residence
+    dealing: Dealing
 
 
 @kernel
 def sum_rounds(vector_bytes: IntArray, dealing: Dealing, largest: IntArray, total: IntArray) -> None:
-    """Set sums over the rounds from the first one on: of the tile that has most in each, and of all tiles."""
-    number = 0
+    """Set sums over the rounds from the first one on: of the tile that has most in each, and of all tiles.
+
+    Both are one array where a round has a single tile.
+    """
+    number, each = 0, int(vector_bytes.shape[0] > 1)
     largest[0] = total[0] = 0
     for group in range(dealing.groups):
         for turn in range(dealing.rounds):
@@ -113,7 +107,7 @@ def sum_rounds(vector_bytes: IntArray, dealing: Dealing, largest: IntArray, tota
             for first in range(turn * dealing.at_once, stop, dealing.per_tile):
                 of_tile = np.int64(0)
                 for vector in range(first, min(first + dealing.per_tile, stop)):
-                    of_tile += vector_bytes[group * dealing.vectors + vector]
+                    of_tile += vector_bytes[each * (group * dealing.vectors + vector)]
                 most, whole = max(most, of_tile), whole + of_tile
             number += 1
             largest[number] = largest[number - 1] + most
@@ -171,69 +165,77 @@ def add_streams(
 
 
 @kernel
-def load_bytes(held: HeldBytes, part: int, spans: IntArray, loaded: IntArray) -> None:
-    """Set loaded[block, COMING ...] for spans[block] = (its first vector, the one after the last)."""
+def load_bytes(
+    lines: tuple[IntArray, IntArray, IntArray], edges: tuple[int, int], stamps: tuple[IntArray, int], loaded: IntArray
+) -> None:
+    """Set loaded[COMING ...] of a block whose vectors touch the intervals from the first to the last of `edges`.
+
+    lines: intervals of one part, its sums and what is tied; stamps as in `touched_bytes`, without room if it is.
+    """
+    intervals, sums, tied = lines
+    if stamps[0].shape[0] == 0:
+        tied_bytes(intervals, sums, tied, edges, loaded)
+    else:
+        touched_bytes(intervals, sums, stamps, edges, loaded)
+
+
+@kernel
+def lines_of(held: HeldBytes, part: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Intervals of one part of the reduction, sums over its lines, and what is tied."""
     begin, end = held.start[part], held.start[part + 1]
-    intervals = held.intervals[begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]]
-    sums = held.line_sums[begin[FIRST_SUM] : end[FIRST_SUM]]
-    tied = held.tied[begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]]
-    stamp = np.zeros(1 if begin[TIED] == 1 else sums.shape[0] + 1, dtype=np.int64)
-    for block in range(spans.shape[0]):
-        first = held.interval_of_vector[part, spans[block, 0]]
-        last = held.interval_of_vector[part, spans[block, 1] - 1]
-        if begin[TIED] == 1:
-            tied_bytes(intervals, sums, tied, (first, last), loaded[block])
-        else:
-            touched_bytes(intervals, sums, (stamp, block + 1), (first, last), loaded[block])
+    return (
+        held.intervals[begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]],
+        held.line_sums[begin[FIRST_SUM] : end[FIRST_SUM]],
+        held.tied[begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]],
+    )
 
 
 @kernel
 def measure_part(
-    loaded: tuple[IntArray, IntArray, IntArray], sums: tuple[IntArray, IntArray], dealt: tuple[Residence, IntArray],
-    blocks: NDArray[np.int32], totals: IntArray,
+    held: HeldBytes, part: int, dealt: tuple[Dealing, Residence, IntArray], sums: tuple[IntArray, IntArray],
+    off_chip: tuple[Pipe, Channel, IntArray], found: tuple[IntArray, IntArray],
 ) -> None:  # fmt: skip
-    """Add the blocks of one part of the reduction to the totals of their cuts, and set loads[block, LOAD ...].
+    """Add the blocks of one part of the reduction to the totals of their cuts, and set its loads.
 
-    loaded: [block, COMING ...], the channel's cycles for that [block], and loads; sums: as in `add_streams`; dealt:
-    with the operand's path; blocks: as in `SideMeasures`.
+    dealt: with the operand's path; sums: as in `add_streams`; off_chip: with a memory for `transfer_cycles`; found:
+    loads of all blocks (SideMeasures), and totals.
     """
-    (bytes_of, channel, loads), (largest, total), (residence, path) = loaded, sums, dealt
-    form = path[0, FORM]
+    (dealing, residence, path), (largest, total), (loads, totals) = dealt, sums, found
+    lines, interval_of, form = lines_of(held, part), held.interval_of_vector[part], path[0, FORM]
+    stamp = np.zeros(0 if held.start[part, TIED] == 1 else lines[1].shape[0] + 1, dtype=np.int64)
+    bytes_of, row = np.empty(COLUMNS, dtype=np.int64), np.empty(SIDE_BUSY, dtype=np.int64)
     for cut in range(totals.shape[0]):
         of_cut = totals[cut]
-        first, room = of_cut[FIRST], np.int64(0)
-        for block in range(first, first + of_cut[COUNT]):
-            start, stop = blocks[block, START_ROUND], blocks[block, STOP_ROUND]
-            add_streams(sums, dealt, (start, stop), (of_cut, OF_LEVEL, LEVEL_COLUMNS), of_cut)
-            arriving = written = bytes_of[block, ARRIVING]
-            held = bytes_of[block, HELD] + residence.more_room
+        room = np.int64(0)
+        for number in range(of_cut[COUNT]):
+            block = of_cut[FIRST] + number
+            first, after = cut_block(dealing, of_cut, number, row)
+            edges = interval_of[first // held.of_interval], interval_of[(after - 1) // held.of_interval]
+            load_bytes(lines, edges, (stamp, block + 1), bytes_of)
+            transfer = bytes_of[COMING], bytes_of[RUNS]
+            channel = np.int64(transfer_cycles(off_chip[0], off_chip[1], transfer, off_chip[2]))
+            start, stop = row[START_ROUND], row[STOP_ROUND]
+            add_streams(sums, (residence, path), (start, stop), (of_cut, OF_LEVEL, LEVEL_COLUMNS), of_cut)
+            arriving = written = bytes_of[ARRIVING]
+            kept = bytes_of[HELD] + residence.more_room
             if residence.in_tiles:
-                held = arriving = largest[form, stop] - largest[form, start]
+                kept = arriving = largest[form, stop] - largest[form, start]
                 written = total[form, stop] - total[form, start]
             filling = np.int64(0)
             if residence.width > 0:
                 filling = -(-arriving // residence.width)
                 if residence.fill_width > 0:
                     filling = max(filling, -(-written // residence.fill_width))
-            load = max(channel[block], filling)
-            loads[block, LOAD], loads[block, LOAD_LEVEL] = load, residence.level if filling > channel[block] else 0
-            room = max(room, held)
-            of_cut[LOAD_BYTES] += bytes_of[block, COMING]
+            load = max(channel, int(filling))
+            loads[block] = 2 * load + np.int64(filling > channel)
+            room = max(room, kept)
+            of_cut[LOAD_BYTES] += bytes_of[COMING]
             of_cut[LOAD_CYCLES] += load
             of_cut[LOADED] += np.int64(load > 0)
             of_cut[WRITTEN] += written * (residence.other_tiles if residence.in_tiles else 1)
         of_cut[BLOCK_ROOM] = max(of_cut[BLOCK_ROOM], room)
         if of_cut[FIRST_LOAD] == UNKNOWN:
-            of_cut[FIRST_LOAD] = loads[first, LOAD]
-
-
-@kernel
-def begin_row(block: NDArray[np.int32], row: IntArray) -> None:
-    """Set what is the same for all tensors of a shape; the bytes of the levels to 0."""
-    for column in range(block.shape[0]):
-        row[column] = block[column]
-    for column in range(block.shape[0], row.shape[0]):
-        row[column] = 0
+            of_cut[FIRST_LOAD] = loads[of_cut[FIRST]] // 2
 
 
 @kernel
@@ -247,45 +249,39 @@ def fill_cut(side: SideMeasures, totals: IntArray, cut: int) -> None:
     for part in range(side.table.shape[0]):
         sums = side.largest[part], side.total[part]
         for block in range(first, first + totals[cut, COUNT]):
-            row = side.table[part, block]
-            begin_row(side.blocks[block], row)
-            rounds = side.blocks[block, START_ROUND], side.blocks[block, STOP_ROUND]
+            row, load = side.table[part, block], side.loads[part, block]
+            row[SIDE_BUSY:] = 0
+            cut_block(side.dealing, totals[cut], block - first, row)
             add_streams(
-                sums, (side.residence, side.path), rounds, (row, SIDE_BUSY, SIDE_LEVEL_FIELDS), uncounted
+                sums, (side.residence, side.path), (row[START_ROUND], row[STOP_ROUND]),
+                (row, SIDE_BUSY, SIDE_LEVEL_FIELDS), uncounted,
             )  # fmt: skip
-            row[LOAD], row[LOAD_LEVEL] = side.loads[part, block, LOAD], side.loads[part, block, LOAD_LEVEL]
+            row[LOAD], row[LOAD_LEVEL] = load // 2, side.residence.level if load % 2 else 0
 
 
 @kernel
 def measure_side(
-    held: HeldBytes, shape: tuple[IntArray, NDArray[np.int32]], dealt: tuple[Dealing, Residence, IntArray],
-    off_chip: tuple[Pipe, Channel, IntArray], totals: IntArray,
+    held: HeldBytes, dealt: tuple[Dealing, Residence, IntArray], off_chip: tuple[Pipe, Channel, IntArray],
+    totals: IntArray,
 ) -> SideMeasures:  # fmt: skip
     """Measure the blocks of all parts of the reduction; they are added to the totals of their cuts.
 
-    shape: spans as in `load_bytes`, and fields of the blocks; dealt: with the operand's path; off_chip: with a memory
-    for `transfer_cycles`.
+    dealt: with the operand's path; off_chip: with a memory for `transfer_cycles`.
     """
-    (spans, blocks), (dealing, residence, path), (pipe, channel, memory) = shape, dealt, off_chip
-    parts, count, forms = held.start.shape[0] - 1, spans.shape[0], held.vector_bytes.shape[1]
-    bytes_of, channel_cycles = np.empty((count, COLUMNS), dtype=np.int64), np.empty(count, dtype=np.int64)
-    largest = np.empty((parts, forms, dealing.groups * dealing.rounds + 1), dtype=np.int64)
+    dealing, residence, path = dealt
+    parts, forms, count = held.start.shape[0] - 1, held.vector_bytes.shape[1], totals[-1, FIRST] + totals[-1, COUNT]
     total = np.empty((parts, forms, dealing.groups * dealing.rounds + 1), dtype=np.int64)
-    loads = np.empty((parts, count, LOAD_FIELDS), dtype=np.int64)
+    largest = total if dealing.per_tile >= dealing.at_once else np.empty_like(total)
+    loads = np.empty((parts, count), dtype=np.int64)
     fields = SIDE_BUSY + SIDE_LEVEL_FIELDS * ((totals.shape[1] - OF_LEVEL) // LEVEL_COLUMNS)
     for part in range(parts):
-        load_bytes(held, part, spans, bytes_of)
-        for block in range(count):
-            transfer = bytes_of[block, COMING], bytes_of[block, RUNS]
-            channel_cycles[block] = transfer_cycles(pipe, channel, transfer, memory)
         for form in range(forms):
             sum_rounds(held.vector_bytes[part, form], dealing, largest[part, form], total[part, form])
-        sums = largest[part], total[part]
-        measure_part((bytes_of, channel_cycles, loads[part]), sums, (residence, path), blocks, totals)
+        measure_part(held, part, dealt, (largest[part], total[part]), off_chip, (loads[part], totals))
     for cut in range(totals.shape[0]):
         # Beside a block the next one has room, in which it is loaded meanwhile.
         loaded = totals[cut, COUNT] * parts
         totals[cut, ROOM] = totals[cut, BLOCK_ROOM] * (2 if loaded > 1 else 1)
     table = np.empty((parts, count, fields), dtype=np.int64)
     filled = np.zeros(totals.shape[0], dtype=np.int64)
-    return SideMeasures(table, filled, blocks, loads, largest, total, path, residence)
+    return SideMeasures(table, filled, loads, largest, total, path, residence, dealing)

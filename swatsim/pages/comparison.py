@@ -49,7 +49,7 @@ def _tiles(document: Mapping[str, Any]) -> str:
         facts.append(("Fastest", times_text(rows[0][key]), rows[0]["architecture"]))
         facts.append(("Slowest", times_text(rows[-1][key]), rows[-1]["architecture"]))
         least = min(rows, key=lambda row: row["energy_pj"])
-        facts.append(("Least energy", joules_text(least["energy_pj"]), least["architecture"]))
+        facts.append(("Least energy of all passes", joules_text(least["energy_pj"]), least["architecture"]))
     return tiles(facts)
 
 

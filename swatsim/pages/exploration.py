@@ -33,7 +33,7 @@ def _best(document: Mapping[str, Any]) -> list[Record]:
 
 
 def _tiles(document: Mapping[str, Any]) -> str:
-    machines = document["tried"]
+    machines = [machine for machine in document["tried"] if not machine["as_filed"]]
     outside = sum(not machine["feasible"] and machine["refused"] is None for machine in machines)
     refused = sum(machine["refused"] is not None for machine in machines)
     facts = [("Machines tried", f"{len(machines):,}", f"{outside:,} above a budget, {refused:,} refused")]

@@ -43,9 +43,15 @@ def _trace(trace: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
 
 
 def _traces(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for trace in document.get("traces", ()):
+    """Of an exploration, and of the points of a sweep."""
+    of_points = (
+        {**point["trace"], "path": point["parameters"].get("trace", point["trace"]["name"])}
+        for point in document.get("points", ()) if point["trace"] is not None
+    )  # fmt: skip
+    for trace in {trace["path"]: trace for trace in (*document.get("traces", ()), *of_points)}.values():
+        path = "" if trace["path"] == trace["name"] else f" ({trace['path']})"
         source = ", synthetic" if trace["synthetic"] else ""
-        yield "trace", f"{trace['name']} ({trace['path']}){source}, digest {trace['digest']}"
+        yield "trace", f"{trace['name']}{path}{source}, digest {trace['digest']}"
 
 
 def _machines(document: Mapping[str, Any]) -> Iterator[str]:

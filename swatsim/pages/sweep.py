@@ -81,10 +81,11 @@ def _table(document: Mapping[str, Any]) -> str:
         Column(heading="utilization", read=of_total(lambda row: row["utilization"]), write="{:.0%}".format),
         Column(heading="off chip", read=of_total(outermost_bytes), write=lambda size: bytes_text(round(size))),
         Column(heading="energy", read=of_total(lambda row: row["energy_pj"]), write=joules_text),
-        Column(heading="error", read=lambda point: point["error"] or "", text=True),
     ]
     kinds = [
         Kind(name="finished", has=lambda point: not point["error"]), Kind(name="failed", has=lambda point: True)
     ]  # fmt: skip
     failed = any(point["error"] for point in document["points"])
+    if failed:
+        columns.append(Column(heading="error", read=lambda point: point["error"] or "", text=True))
     return table(columns, document["points"], kinds if failed else (), placeholder="part of a name or value")

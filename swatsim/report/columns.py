@@ -142,7 +142,7 @@ SAMPLED: tuple[Column, ...] = (
            read=lambda row, _: row.interval.high if row.interval else row.cycles),
     _ratio("speedup_low", "ratio", "`dense_cycles` by `cycles_high`"),
     _ratio("speedup_high", "ratio", "`dense_cycles` by `cycles_low`"),
-    Column(name="sampled_groups", unit="groups", meaning="of windows or of steps that were simulated; 0 where all are",
+    Column(name="sampled_groups", unit="groups", meaning="of windows that were simulated; 0 where all are",
            read=lambda row, _: row.interval.drawn if row.interval else 0),
     Column(name="groups", unit="groups", meaning="that they were drawn from; 0 where all are simulated",
            read=lambda row, _: row.interval.groups if row.interval else 0),

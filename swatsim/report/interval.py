@@ -24,9 +24,9 @@ class Interval:
     def of(cycles: tuple[int, int, int], error: Estimate) -> Interval:
         """That of one pass: its cycles are the middle ones, the others those at the ends of its compute cycles."""
         low, high = min(cycles), max(cycles)
-        quantile = student_quantile(error.freedom)
+        quantile, bias = student_quantile(error.freedom), error.bias / error.half_width if error.half_width else 0.0
         below, above = (
-            Estimate(variance=(width / quantile) ** 2, freedom=error.freedom)
+            Estimate(variance=(width * (1 - bias) / quantile) ** 2, freedom=error.freedom, bias=width * bias)
             for width in (cycles[1] - low, high - cycles[1])
         )
         return Interval(low=low, high=high, below=below, above=above, drawn=error.drawn, groups=error.groups)

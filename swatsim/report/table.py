@@ -54,8 +54,8 @@ def print_table(report: Report, console: Console, show: str = "cycles") -> None:
 def _sample(sample: Mapping[str, Any]) -> str:
     return (
         f"Sampled: --sample {sample['fraction']:g} --seed {sample['seed']}. Cycles of passes with a sample (groups "
-        f"simulated / in all) are estimates, with intervals meant for {sample['confidence']:.0%}: too narrow on some "
-        "machines (docs/sampling.md). What has none was simulated whole. Bytes are exact."
+        f"simulated / in all) are estimates, with intervals that hold {sample['confidence']:.0%} of the time or more "
+        "(docs/sampling.md). What has none was simulated whole. Bytes are exact."
     )
 
 

@@ -1,6 +1,6 @@
 """Schedules of large batches, estimated from a stratified sample (docs/sampling.md)."""
 
-from swatsim.sampling.contraction import SampledContraction, SampledSchedule, Shared
+from swatsim.sampling.contraction import SampledContraction, SampledSchedule
 from swatsim.sampling.design import Sampling
 from swatsim.sampling.errors import CONFIDENCE, EXACT, Estimate, combined, student_quantile
 
@@ -11,7 +11,6 @@ __all__ = [
     "SampledContraction",
     "SampledSchedule",
     "Sampling",
-    "Shared",
     "combined",
     "student_quantile",
 ]

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from swatsim.contraction import Contraction
 from swatsim.sampling.design import Sampling
 from swatsim.sampling.errors import Estimate
-from swatsim.way import Schedule, Way
-
-if TYPE_CHECKING:
-    from swatsim.sampling.steps import Estimated
-
-# What samples of a whole reduction said, by way: parts of it need none of their own.
-Shared: TypeAlias = dict[Way, "Estimated"]
+from swatsim.way import Schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,25 +17,11 @@ class SampledContraction(Contraction):
 
     sampling: Sampling
     name: str  # its own in the step: another one, another draw
-    images: tuple[int, int, int] | None  # of a part: the first, the one after the last, and how many the whole has
-    shared: Shared  # between the whole and its parts
 
     @staticmethod
-    def of(
-        contraction: Contraction,
-        sampling: Sampling,
-        name: str,
-        images: tuple[int, int, int] | None = None,
-        shared: Shared | None = None,
-    ) -> SampledContraction:
+    def of(contraction: Contraction, sampling: Sampling, name: str) -> SampledContraction:
         """The same contraction."""
-        return SampledContraction(
-            **_fields(contraction),
-            sampling=sampling,
-            name=name,
-            images=images,
-            shared={} if shared is None else shared,
-        )
+        return SampledContraction(**_fields(contraction), sampling=sampling, name=name)
 
     @property
     def plain(self) -> Contraction:

@@ -20,8 +20,12 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 # Fewer groups would leave the variance itself too uncertain: a t quantile of few degrees of freedom.
-FEWEST_DRAWN = 16
+FEWEST_DRAWN = 64
+# So many are drawn where groups may be as small: few that are unlike all others do not decide then.
+MANY_DRAWN = 128
 DRAWN_IN_STRATUM = 2
+# Of all groups: where the fewest are more, and more than what is asked for, a sample saves too little.
+MOST_DRAWN = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ class Groups:
     size: int
     count: int
     units: int
+    drawn: int  # groups that are to be drawn
 
     @property
     def rest(self) -> range:
@@ -80,24 +85,21 @@ class Draw:
 def cut_into_groups(units: int, granule: int, usual: int, fraction: float) -> Groups | None:
     """Cut units into groups of whole granules, `usual` units each or fewer; None: too few groups to draw from."""
     granules = units // granule
-    # As many as the fraction needs for the fewest that may be drawn.
-    most = int(granules * fraction / FEWEST_DRAWN)
+    most = int(granules * fraction / MANY_DRAWN)
     size = granule * max(1, min(usual // granule, most))
     count = units // size
-    return Groups(size=size, count=count, units=units) if _drawn(count, fraction) < count else None
+    drawn = max(FEWEST_DRAWN, round(count * fraction))
+    if count * max(fraction, MOST_DRAWN) < FEWEST_DRAWN or drawn >= count:
+        return None
+    return Groups(size=size, count=count, units=units, drawn=drawn)
 
 
-def _drawn(groups: int, fraction: float) -> int:
-    return max(FEWEST_DRAWN, round(groups * fraction))
-
-
-def draw(auxiliary: FloatArray, fraction: float, random: Random) -> Draw:
+def draw(auxiliary: FloatArray, drawn: int, random: Random) -> Draw:
     """Draw from strata of about equal size, made of groups with a like `auxiliary` [group].
 
     Groups that are not drawn are dealt to those drawn in their stratum as evenly as can be.
     """
     groups = auxiliary.size
-    drawn = _drawn(groups, fraction)
     strata = np.array_split(np.argsort(auxiliary, kind="stable"), drawn // DRAWN_IN_STRATUM)
     shares = np.bincount(np.arange(drawn) % len(strata), minlength=len(strata))
     members = [sorted(random.sample(each.tolist(), int(share))) for each, share in zip(strata, shares, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,25 +20,30 @@ class Estimate:
 
     variance: float = 0.0
     freedom: float = math.inf
+    bias: float = 0.0  # at most, in either direction
     drawn: int = 0  # groups that were simulated
     groups: int = 0  # in all
 
     @property
     def half_width(self) -> float:
         """Half of the width of the interval."""
-        return student_quantile(self.freedom) * math.sqrt(self.variance) if self.variance else 0.0
+        return self.bias + (student_quantile(self.freedom) * math.sqrt(self.variance) if self.variance else 0.0)
 
 
 EXACT = Estimate()
 
 
 def combined(estimates: Sequence[Estimate]) -> Estimate:
-    """The error of a sum of numbers that were estimated independently (F. E. Satterthwaite, Biometrics, 1946)."""
+    """The error of a sum of numbers that were estimated independently (F. E. Satterthwaite, Biometrics, 1946).
+
+    Chance evens out in a sum, biases may not.
+    """
     variance = math.fsum(each.variance for each in estimates)
     spread = math.fsum(each.variance**2 / each.freedom for each in estimates)
     return Estimate(
         variance=variance, freedom=variance**2 / spread if spread else math.inf,
-        drawn=sum(each.drawn for each in estimates), groups=sum(each.groups for each in estimates),
+        bias=math.fsum(each.bias for each in estimates), drawn=sum(each.drawn for each in estimates),
+        groups=sum(each.groups for each in estimates),
     )  # fmt: skip
 
 
@@ -77,67 +82,39 @@ def _two_degrees(tail: float) -> float:
     return math.sqrt(2 / (tail * (2 - tail)) - 2)
 
 
-def slowest_set_error(by_group: FloatArray, rest: FloatArray, draw: Draw, spread: float = 1.0) -> Estimate:
-    """The error of the slowest barrier set's cycles, estimated from the cycles of the groups drawn.
+def slowest_set(known: FloatArray, by_group: FloatArray, draw: Draw) -> tuple[FloatArray, Estimate]:
+    """Cycles [set] of barrier sets, and the error of the most of them.
 
     Parameters
     ----------
-    by_group : cycles [drawn, set].
-    rest : cycles [set] of what is in no group.
-    spread : what deviations between sets are multiplied by (`spread_factor`).
+    known : cycles [set] that need no estimate.
+    by_group : cycles [drawn, set] of which each stands for those of the groups of its stratum that are not drawn; a
+        line was fitted to them, which takes a degree of freedom.
 
-    The cycles are those that a line fitted through the sample does not explain: its slope takes a degree of freedom.
-
-    The variance is the jackknife's over strata, with the finite population correction (J. Shao and D. Tu, "The
-    Jackknife and Bootstrap", 1995, §6.2); of a single set it is the stratified mean's (Cochran, 1977, §5.6). Added to
-    it is what the draw of those groups adds that stand for one more than others.
+    The maximum of sums that were scaled up is too large: they have more chance in them than the sums of all. That of
+    sums that differ by nothing but what is known is too small: the mean of a maximum is not below the maximum of the
+    means (Jensen's inequality, both times). The estimate is halfway, and half of what is between its bias at most.
     """
-    counts = np.bincount(draw.stratum)
-    means = np.stack([by_group[draw.stratum == number].mean(axis=0) for number in range(counts.size)])
-    totals = rest + draw.sizes @ means
-    variance = 0.0
+    common = by_group.mean(axis=1)
+    alike, apart = known + draw.weights @ common, known + draw.weights @ by_group
+    least, most = float(alike.max()), float(apart.max())
+    cycles = (alike + apart) / 2
+    error = stratified_error(by_group[:, apart.argmax()], draw)
+    return cycles + (least + most) / 2 - cycles.max(), replace(error, bias=abs(most - least) / 2)
+
+
+def stratified_error(by_group: FloatArray, draw: Draw) -> Estimate:
+    """The error of the sum over all groups, from `by_group` [drawn], to which a line was fitted (Cochran, 1977, §5.6).
+
+    Added is what the draw of those groups adds that stand for one more than others.
+    """
+    variance, counts = 0.0, np.bincount(draw.stratum)
     for number, count in enumerate(counts):
         own, size = by_group[draw.stratum == number], int(draw.sizes[number])
-        # Without one of them, the others stand for the stratum.
-        without = totals + size * ((means[number] * count - own) / (count - 1) - means[number])
-        slowest = _slowest(without, spread)
-        apart = float(np.square(slowest - slowest.mean()).sum())
-        variance += (1 - count / size) * (count - 1) / count * apart
-        more = size % count
-        by_one = float(np.square(own.mean(axis=1) - own.mean()).sum()) / (count - 1)
-        variance += more * (1 - more / count) * by_one
+        apart, more = float(own.var(ddof=1)), size % count
+        variance += (size * (size - count) / count + more * (1 - more / count)) * apart
     freedom = draw.drawn.size - counts.size
     return Estimate(
         variance=variance * freedom / (freedom - 1), freedom=float(freedom - 1), drawn=draw.drawn.size,
         groups=draw.donor.size,
     )  # fmt: skip
-
-
-def _slowest(totals: FloatArray, spread: float) -> FloatArray:
-    mean = totals.mean(axis=-1)
-    return np.asarray(mean + spread * (totals.max(axis=-1) - mean))
-
-
-def spread_factor(chance: float, means: float, drawn: int, groups: float) -> float:
-    """What the deviations of places that wait for each other are to be multiplied by, once they are scaled up.
-
-    Parameters
-    ----------
-    chance : variance of the deviations of one group, summed over the places.
-    means : squares of the mean deviations of the groups drawn, summed over the places.
-
-    The sums of a sample, scaled up, differ more than the sums of the whole: chance evens out with the square root of
-    the groups, only what differs in each of them stays. The factor gives the imputed sums the spread that those of the
-    whole have (T. A. Louis, "Estimating a Population of Parameter Values Using Bayes and Empirical Bayes Methods",
-    JASA, 1984), so that their maximum is not too large.
-    """
-    lasting = max(0.0, means - chance / drawn)
-    seen = lasting + chance / drawn
-    return math.sqrt((lasting + chance / groups) / seen) if seen else 1.0
-
-
-def spread_of_sets(by_group: FloatArray, groups: int) -> float:
-    """`spread_factor` of barrier sets, from the cycles [drawn, set] of the groups drawn."""
-    apart = by_group - by_group.mean(axis=1, keepdims=True)
-    chance, means = float(apart.var(axis=0, ddof=1).sum()), float(np.square(apart.mean(axis=0)).sum())
-    return spread_factor(chance, means, by_group.shape[0], groups)

@@ -10,10 +10,9 @@ import numpy as np
 
 from swatsim.contraction import Contraction
 from swatsim.sampling.design import Draw, FloatArray, Groups, IntArray, cut_into_groups, draw
-from swatsim.sampling.errors import Estimate, slowest_set_error, spread_of_sets
-from swatsim.sampling.imputed import scaled_losses
-from swatsim.sides import Side
-from swatsim.way import Schedule
+from swatsim.sampling.errors import Estimate, slowest_set
+from swatsim.sides import Side, TouchedBy
+from swatsim.way import Losses, Schedule
 
 # Of so many cycles at most each inner round is kept (`datapaths.lanes.pairs`): 32 MiB.
 MOST_CYCLES = 1 << 22
@@ -24,28 +23,29 @@ Places = Callable[[Schedule], Sequence[range]]
 
 def estimate_windows(
     contraction: Contraction, at_once: int, draws: tuple[float, Random], run: Datapath, places: Places
-) -> list[tuple[Schedule, Estimate]] | None:
+) -> list[tuple[Schedule, Estimate]]:
     """Schedules of the ways that `run` has, of which each takes a divisor of `at_once` windows a round.
 
     draws : the fraction, and chance.
     places : which windows of a round each barrier set of a schedule has.
 
-    None where the windows are too few to be sampled.
+    Without those that cannot be estimated: none where the windows are too few to be sampled.
     """
     fraction, random = draws
     side = contraction.columns
     image = contraction.windows.counts[0] * contraction.windows.counts[1]
     groups = cut_into_groups(side.vectors, at_once, image, fraction)
     if groups is None:
-        return None
-    chosen = draw(_values(side, groups), fraction, random)
+        return []
+    chosen = draw(_values(side, groups), groups.drawn, random)
     ranges = [groups.of(int(group)) for group in chosen.drawn] + ([groups.rest] if groups.rest else [])
     kept = np.concatenate([np.arange(each.start, each.stop) for each in ranges])
     sample = replace(contraction, columns=_chosen_windows(side, kept))
-    schedules = run(sample)
-    if not all(_has_rounds(schedule) for schedule in schedules):
-        return None
-    return [_imputed(contraction, schedule, groups, chosen, places(schedule)) for schedule in schedules]
+    return [
+        _imputed(contraction, schedule, groups, chosen, places(schedule))
+        for schedule in run(sample)
+        if _has_rounds(schedule)
+    ]
 
 
 def _has_rounds(schedule: Schedule) -> bool:
@@ -66,7 +66,7 @@ def _chosen_windows(side: Side, kept: IntArray) -> Side:
     touched = side.touched_by
     return replace(
         side, base=np.ascontiguousarray(side.base[:, kept]),
-        touched_by=replace(touched, first=touched.first[kept], last=touched.last[kept]),
+        touched_by=TouchedBy(first=touched.first[kept // touched.vectors], last=touched.last[kept // touched.vectors]),
     )  # fmt: skip
 
 
@@ -92,22 +92,16 @@ def _imputed(
     residual = (found - explained[..., simulated]).sum(axis=1)[:, : chosen.drawn.size * rounds]
     by_group = residual.reshape(residual.shape[0], -1, rounds).sum(axis=2).T
     wanted = explained + (found - explained[..., simulated])[..., source]
-    spread = spread_of_sets(by_group, groups.count)
-    wanted = wanted * _evened(wanted, explained, spread)[:, None, None]
+    sums = wanted.sum(axis=(1, 2))
+    of_sets, error = slowest_set(sums - chosen.weights @ by_group, by_group, chosen)
+    wanted = wanted * (of_sets / np.maximum(sums, 1))[:, None, None]
     full = _in_order(_with_sums(by_round, source, wanted), outer=outer)
-    estimate = slowest_set_error(by_group, explained.sum(axis=(1, 2)), chosen, spread)
     cycles = int(full.sum(axis=(1, 2)).max())
     return replace(
         schedule, rows=contraction.columns if windows_on_rows else schedule.rows,
         columns=schedule.columns if windows_on_rows else contraction.columns, cycles=full,
-        multiplications=_multiplications(contraction, schedule), losses=scaled_losses(lambda: schedule, cycles),
-    ), estimate  # fmt: skip
-
-
-def _evened(wanted: FloatArray, explained: FloatArray, spread: float) -> FloatArray:
-    """Factor of each set, so that what the values do not explain of its sum differs `spread` times as much."""
-    sums, residual = wanted.sum(axis=(1, 2)), (wanted - explained).sum(axis=(1, 2))
-    return np.asarray(1 + (spread - 1) * (residual - residual.mean()) / np.maximum(sums, 1))
+        multiplications=_multiplications(contraction, schedule), losses=_scaled_losses(schedule, cycles),
+    ), error  # fmt: skip
 
 
 def _sources(chosen: Draw, rounds: int, rest: int) -> IntArray:
@@ -142,13 +136,19 @@ def _with_sums(by_round: IntArray, source: IntArray, wanted: FloatArray) -> IntA
     return np.asarray(np.diff(sums, axis=1, prepend=0).reshape(cells.shape))
 
 
+def _scaled_losses(simulated: Schedule, cycles: int) -> Callable[[], Losses]:
+    """The losses of what was simulated, as those of so many cycles."""
+    compute = max(1, simulated.compute_cycles)
+    return lambda: Losses(*(lost * cycles // compute for lost in simulated.losses()))
+
+
 def _multiplications(contraction: Contraction, schedule: Schedule) -> int | None:
     """Those of all windows, in proportion to the values that they have."""
     if schedule.multiplications is None:
         return None
     sample = schedule.rows if schedule.way.transposed else schedule.columns
-    values = int(contraction.columns.by_vector.sum())
-    return schedule.multiplications * values // max(1, int(sample.by_vector.sum()))
+    values = contraction.columns.values
+    return schedule.multiplications * values // max(1, sample.values)
 
 
 def _in_order(by_round: IntArray, *, outer: bool) -> IntArray:

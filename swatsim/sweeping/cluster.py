@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 from swatsim.apart import Progress
@@ -19,8 +18,8 @@ CONNECT_SECONDS = 30
 def compute_on_cluster(points: Sequence[Point], store: Store, address: str, progress: Progress | None) -> None:
     """Compute points on the cluster and keep each here as it comes; workers read traces by the same names.
 
-    Raises SwatsimError: the extra is missing, nobody is at the address or answers any more, workers die, or one has
-    another swatsim.
+    Raises SwatsimError: the extra is missing, nobody is at the address, a worker has another swatsim or none, or all
+    die of a point.
     """
     try:
         import distributed
@@ -31,26 +30,25 @@ def compute_on_cluster(points: Sequence[Point], store: Store, address: str, prog
         client = dask.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise SwatsimError(f"--dask {address}: got no answer ({error}), expected a scheduler") from None
-    with client, _told(address, dask):
+    with client:
         futures = client.map(_document, points, [sources_digest()] * len(points), pure=False, retries=RETRIES)
-        for done, (future, document) in enumerate(
-            dask.as_completed(futures, loop=client.loop, with_results=True), start=1
-        ):
+        completed = dask.as_completed(futures, loop=client.loop, with_results=True)
+        for done in range(1, len(points) + 1):
+            future, document = _next(completed, address)
             store.write(document)
             future.release()
             if progress is not None:
                 progress(done, len(points))
 
 
-@contextmanager
-def _told(address: str, dask: Any) -> Iterator[None]:
+def _next(completed: Iterator[tuple[Any, Mapping[str, Any]]], address: str) -> tuple[Any, Mapping[str, Any]]:
     try:
-        yield
-    except dask.KilledWorker:
-        got = f"{RETRIES} workers that ended in the middle of a point, as where memory runs out"
-        raise SwatsimError(f"--dask {address}: got {got}, expected one that lives") from None
-    except OSError as error:
-        raise SwatsimError(f"--dask {address}: got no answer any more ({error}), expected a scheduler") from None
+        return next(completed)
+    except SwatsimError:
+        raise
+    except Exception as error:  # the library's own, and whatever a worker without our packages meets
+        got = f"{type(error).__name__} ({' '.join(str(error).split())[:300]})"
+        raise SwatsimError(f"--dask {address}: got {got}, expected workers that compute points") from None
 
 
 def _document(point: Point, digest: str) -> Mapping[str, Any]:

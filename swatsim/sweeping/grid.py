@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swatsim.architecture.overrides import parse_override
+from swatsim.architecture.overrides import parse_override, plain
 from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, dotted, read_yaml
-from swatsim.errors import SwatsimError
+from swatsim.errors import SwatsimError, TraceError
 from swatsim.files import is_address
 from swatsim.keys.problems import message, shown
 from swatsim.mapper import OBJECTIVES
+from swatsim.trace.json_values import parse_json
 
 MOST_POINTS = 1_000_000
 # Keys of a point besides those of its machine.
 ARCH, TRACE, OBJECTIVE, LAYERS = "arch", "trace", "objective", "layers"
+OWN_KEYS = (ARCH, TRACE, OBJECTIVE)
 _FILE_KEYS = (ARCH, TRACE, "set", OBJECTIVE, LAYERS)
 
 
@@ -36,7 +38,7 @@ class Grid:
     layers: str = "*"
 
     def __post_init__(self) -> None:
-        for name in (ARCH, TRACE, OBJECTIVE):
+        for name in OWN_KEYS:
             values = getattr(self, name)
             _check_names(name, values)
         if not isinstance(self.layers, str):
@@ -44,12 +46,17 @@ class Grid:
         for objective in self.objective:
             if objective not in OBJECTIVES:
                 raise SwatsimError(f"objective: got {shown(objective)}, expected one of {', '.join(OBJECTIVES)}")
+        for key in self.overrides:
+            if key in OWN_KEYS:
+                raise SwatsimError(f"set: got {shown(key)}, expected a key of the architecture, such as tile.rows")
         for key, values in self.axes.items():
-            written = [json.dumps(value, sort_keys=True) for value in values]
+            written = [_written(key, value) for value in values]
             if not written:
                 raise SwatsimError(f"{key}: got no value, expected at least one")
-            if len(set(written)) < len(written):
-                raise SwatsimError(f"{key}: got a value twice, expected each value once")
+            first = {text: number for number, text in reversed(list(enumerate(written)))}
+            for number, text in enumerate(written):
+                if first[text] < number:
+                    raise SwatsimError(f"{key}: got {shown(values[number])} twice, expected each value once")
         if len(self) > MOST_POINTS:
             raise SwatsimError(f"grid: got {len(self)} points, expected at most {MOST_POINTS}")
 
@@ -58,7 +65,7 @@ class Grid:
         """The keys and their values, the one that changes fastest last."""
         return {
             ARCH: tuple(self.arch), TRACE: tuple(self.trace), OBJECTIVE: tuple(self.objective),
-            **{key: tuple(values) for key, values in self.overrides.items()},
+            **{key: tuple(map(plain, values)) for key, values in self.overrides.items()},
         }  # fmt: skip
 
     def __len__(self) -> int:
@@ -108,6 +115,16 @@ def read_grid(path: str) -> Grid:
         )  # fmt: skip
     except SwatsimError as error:
         raise SwatsimError(f"{path}: {error}") from None
+
+
+def _written(key: str, value: object) -> str:
+    """As a kept point has it; raises SwatsimError where that could not be read again."""
+    try:
+        text = json.dumps(value, sort_keys=True, allow_nan=False)
+        parse_json(f"[{text}]".encode(), key)
+    except (TypeError, ValueError, TraceError):
+        raise SwatsimError(f"{key}: got {shown(value)}, expected a value that JSON can have, of few digits") from None
+    return text
 
 
 def _check_names(key: str, values: Sequence[object]) -> None:

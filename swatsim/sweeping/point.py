@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from swatsim.architecture import Architecture, load_architecture
-from swatsim.errors import SwatsimError, TraceError
+from swatsim.errors import ProcessError, SwatsimError, TraceError
 from swatsim.simulation import simulate
-from swatsim.sweeping.grid import ARCH, OBJECTIVE, TRACE
+from swatsim.sweeping.grid import OBJECTIVE, TRACE
+from swatsim.sweeping.machines import Machines
 from swatsim.trace import Trace, load_trace
 from swatsim.trace.records import is_synthetic
 from swatsim.version import __version__
-
-_OWN = (ARCH, TRACE, OBJECTIVE)
 
 
 @cache
@@ -33,30 +32,39 @@ def sources_digest() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point that can be computed anywhere: names of files, and what was found in them when it was planned."""
+    """A point that can be computed wherever its trace has the same name, and the digest that it was planned with.
+
+    machine : pickled, which takes a seventh of the memory; None where it is refused.
+    """
 
     key: str  # of all that decides it
     parameters: Mapping[str, Any]
     layers: str
     architecture: Mapping[str, Any] | None  # name and digest; None where the machine is refused
-    trace: Mapping[str, Any] | None  # name, digest and synthetic
+    trace: Mapping[str, Any]  # name, digest and synthetic
+    machine: bytes | None
     refused: str | None  # why it cannot be computed
 
     def document(self, workers: int | None = 1) -> dict[str, Any]:
-        """Simulate it; what a run says against it is its `error`. Raises SwatsimError where files have changed."""
+        """Simulate it; what a run says against it is its `error`.
+
+        Raises SwatsimError for what another run may not meet: a trace that has changed or is damaged, a process that
+        died.
+        """
         error, totals = self.refused, None
-        if error is None:
-            assert self.trace is not None, "a point that can be computed has a trace"
-            architecture = self._planned_machine()
+        if self.machine is not None:
             try:
                 trace = load_trace(self.parameters[TRACE], digest=self.trace["digest"])
             except TraceError as changed:
                 raise SwatsimError(f"{changed}; it was there when the sweep began: begin again") from None
             try:
                 report = simulate(
-                    architecture, trace, layers=self.layers, objective=self.parameters[OBJECTIVE], workers=workers
-                )
+                    pickle.loads(self.machine), trace, layers=self.layers, objective=self.parameters[OBJECTIVE],
+                    workers=workers,
+                )  # fmt: skip
                 totals = [row.as_dict() for row in report.totals]
+            except (TraceError, ProcessError):
+                raise
             except SwatsimError as refused:
                 error = str(refused)
         return {
@@ -64,54 +72,24 @@ class Point:
             "trace": self.trace, "totals": totals, "error": error,
         }  # fmt: skip
 
-    def _planned_machine(self) -> Architecture:
-        """The machine that the key was made of; raises SwatsimError where its file has changed."""
-        for remembered in (True, False):  # by a worker that was there before the file was as it is now
-            if not remembered:
-                forget_machines()
-            machine = machine_of(self.parameters)
-            if _described(machine.model_dump(mode="json")) == self.architecture:
-                return machine
-        raise SwatsimError(f"{self.parameters[ARCH]}: got another machine than when the sweep began: begin again")
 
-
-def forget_machines() -> None:
-    """Read the files of machines anew: they may have changed."""
-    _machine.cache_clear()
-
-
-def _described(machine: Mapping[str, Any]) -> dict[str, str]:
-    return {"name": machine["name"], "digest": _digest(machine)}
-
-
-def machine_of(parameters: Mapping[str, Any]) -> Architecture:
-    """The machine of a point, overrides included; raises ArchitectureError."""
-    overrides = {key: value for key, value in parameters.items() if key not in _OWN}
-    return _machine(parameters[ARCH], json.dumps(overrides))
-
-
-@lru_cache(maxsize=4096)
-def _machine(name: str, overrides: str) -> Architecture:
-    # Points that differ by trace or objective alone share it.
-    return load_architecture(name, overrides=json.loads(overrides))
-
-
-def plan_point(parameters: Mapping[str, Any], layers: str, traces: Mapping[str, Trace]) -> Point:
+def plan_point(parameters: Mapping[str, Any], layers: str, machines: Machines, traces: Mapping[str, Trace]) -> Point:
     """Find out what decides a point; `traces` by name. A machine that is refused makes a point that says so."""
-    trace, refused, machine = traces[parameters[TRACE]], None, None
+    trace, refused, machine, said = traces[parameters[TRACE]], None, None, None
     try:
-        machine = machine_of(parameters).model_dump(mode="json")
+        machine = machines.of(parameters)
+        said = machine.model_dump(mode="json")
     except SwatsimError as error:
         refused = str(error)
-    described = None if machine is None else _described(machine)
-    decides = [sources_digest(), machine or refused, trace.digest, parameters[OBJECTIVE], layers]
+    described = None if said is None else {"name": said["name"], "digest": _digest(said)}
+    decides = [sources_digest(), said or refused, trace.digest, parameters[OBJECTIVE], layers]
     return Point(
         key=_digest(decides)[:32], parameters=parameters, layers=layers, architecture=described,
         trace={
             "name": trace.name, "digest": trace.digest,
             "synthetic": is_synthetic(trace.manifest.provenance),
         },
-        refused=refused,
+        machine=None if machine is None else pickle.dumps(machine), refused=refused,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,20 +33,26 @@ class Sweep:
         return tuple(point for point in self.points if point["error"] is not None)
 
     @property
+    def synthetic(self) -> bool:
+        """Whether a trace is."""
+        return any(map(_synthetic, self.points))
+
+    @property
     def varied(self) -> tuple[str, ...]:
         """Keys with more than one value."""
         return tuple(key for key, values in self.grid.items() if len(values) > 1)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each total of each point: parameters, then the columns of a report's rows; errors have one row."""
-        found = []
+        """A row for each total of each point: parameters, then the columns of a report's rows; errors have one row.
+
+        Where a trace is synthetic, a column says which are.
+        """
+        found, marked = [], self.synthetic
         for point in self.points:
             given = {key: flat(value) for key, value in point["parameters"].items()}
-            head = {"key": point["key"], **given}
-            if point["totals"] is None:
-                found.append({**head, "error": point["error"]})
-            else:
-                found += [{**head, "error": None, **total} for total in point["totals"]]
+            source = {"trace_source": "synthetic" if _synthetic(point) else None} if marked else {}
+            head = {"key": point["key"], **given, "error": point["error"]}
+            found += [{**head, **total, **source} for total in ([{}] if point["totals"] is None else point["totals"])]
         return found
 
     def to_dataframe(self) -> pandas.DataFrame:
@@ -77,17 +83,37 @@ class Sweep:
         return text.getvalue()
 
     def to_parquet(self) -> bytes:
-        """The rows as Parquet; needs the extra `parquet`."""
-        try:
-            import pyarrow  # noqa: F401  pandas writes with it
-        except ImportError:
-            raise SwatsimError("Parquet needs pyarrow: pip install 'swatsim[parquet]'") from None
-        table = io.BytesIO()
-        self.to_dataframe().to_parquet(table, index=False)
-        return table.getvalue()
+        """The rows as Parquet, parameters of several types as text; needs the extra `parquet`."""
+        check_parquet()
+        table, data = self.to_dataframe(), io.BytesIO()
+        for key in self.grid:
+            if key in table and not _one_type(table[key]):
+                table[key] = [None if value is None else str(value) for value in table[key]]
+        table.to_parquet(data, index=False)
+        return data.getvalue()
 
     def _repr_html_(self) -> str:
         return self.to_dataframe()._repr_html_()  # type: ignore[operator,no-any-return]
+
+
+def _synthetic(point: Mapping[str, Any]) -> bool:
+    return bool(point["trace"] and point["trace"]["synthetic"])
+
+
+def check_parquet() -> None:
+    """Refuse Parquet where the extra is not installed. Raises SwatsimError."""
+    try:
+        import pyarrow  # noqa: F401  pandas writes with it
+    except ImportError:
+        raise SwatsimError("Parquet needs pyarrow: pip install 'swatsim[parquet]'") from None
+
+
+def _one_type(values: Iterable[object]) -> bool:
+    """Whether a column of Parquet can hold them as they are: numbers of 64 bits, or all of one other type."""
+    types = {
+        float if type(value) is int and abs(value) < 1 << 63 else type(value) for value in values if value is not None
+    }
+    return len(types) < 2 and int not in types
 
 
 def flat(value: object) -> object:

@@ -6,15 +6,18 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from fnmatch import fnmatchcase
 from typing import Any
 
 from swatsim.apart import Progress
 from swatsim.errors import SwatsimError
+from swatsim.keys.problems import shown
 from swatsim.sweeping.grid import Grid, as_names
-from swatsim.sweeping.point import Point, forget_machines, plan_point
+from swatsim.sweeping.machines import Machines
+from swatsim.sweeping.point import Point, plan_point
 from swatsim.sweeping.result import Sweep
 from swatsim.sweeping.store import Store
-from swatsim.trace import load_trace
+from swatsim.trace import Trace, load_trace
 from swatsim.workers import in_order, thread_count
 
 Shard = tuple[int, int]  # its number, from 1, and how many there are
@@ -92,10 +95,21 @@ def compute_points(
 
 
 def plan(grid: Grid) -> list[Point]:
-    """All points, in order; raises SwatsimError where a trace cannot be read."""
-    forget_machines()
+    """All points, in order; raises SwatsimError where a file cannot be read, or no machine can be."""
+    machines = Machines(grid.arch)
     traces = {name: load_trace(name) for name in grid.trace}
-    return [plan_point(parameters, grid.layers, traces) for parameters in grid.points()]
+    check_layers(grid.layers, traces)
+    points = [plan_point(parameters, grid.layers, machines, traces) for parameters in grid.points()]
+    if all(point.refused is not None for point in points):
+        raise SwatsimError(str(points[0].refused))
+    return points
+
+
+def check_layers(layers: str, traces: Mapping[str, Trace]) -> None:
+    """Refuse a pattern that matches no layer of any trace. Raises SwatsimError."""
+    if not any(fnmatchcase(spec.name, layers) for trace in traces.values() for spec in trace.specs):
+        names = ", ".join(trace.name for trace in traces.values())
+        raise SwatsimError(f"layers: got {shown(layers)}, which matches no layer of {names}")
 
 
 def shard_of(points: Sequence[Point], shard: Shard | None) -> list[Point]:
@@ -111,12 +125,12 @@ def shard_of(points: Sequence[Point], shard: Shard | None) -> list[Point]:
 
 
 def _compute(points: Sequence[Point], store: Store, dask: str | None, workers: int, progress: Progress | None) -> None:
+    if not points:
+        return
     if dask is not None:
         from swatsim.sweeping.cluster import compute_on_cluster
 
         compute_on_cluster(points, store, dask, progress)
-        return
-    if not points:
         return
     # Few points have more than one process each.
     each = max(1, workers // len(points))

@@ -6,15 +6,17 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from swatsim.errors import SwatsimError
-from swatsim.files import read_at_most, write_file
+from swatsim.files import read_at_most, remove_partial_files, write_file
 from swatsim.saved import point_of_sweep
 
 LARGEST_POINT_BYTES = 1 << 24
 _DIGEST = "sha256"
+_TRIES = 100
 
 
 class Store:
@@ -24,13 +26,14 @@ class Store:
         self.folder = Path(folder)
 
     def make(self) -> None:
-        """Make the folder; raises SwatsimError."""
+        """Make the folder, and rid it of what killed runs left of points; raises SwatsimError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SwatsimError(f"{self.folder}: cannot be written: {error.strerror}") from None
+            raise self._unwritable(error) from None
         if not os.access(self.folder, os.W_OK):
             raise SwatsimError(f"{self.folder}: cannot be written: Permission denied")
+        remove_partial_files(self.folder, self._file("[0-9a-f]" * 32).name)
 
     def read(self, key: str) -> dict[str, Any] | None:
         """The point's document; None where it is not finished. What is damaged is not: it is computed anew.
@@ -54,9 +57,12 @@ class Store:
         """Keep a finished point; raises SwatsimError."""
         text = json.dumps({_DIGEST: _digest(document), **document}, allow_nan=False) + "\n"
         try:
-            write_file(self._file(document["key"]), text.encode())
+            _write(self._file(document["key"]), text.encode())
         except OSError as error:
-            raise SwatsimError(f"{self.folder}: cannot be written: {error.strerror}") from None
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> SwatsimError:
+        return SwatsimError(f"{self.folder}: cannot be written: {error.strerror}")
 
     def _file(self, key: str) -> Path:
         return self.folder / f"{key}.json"
@@ -64,3 +70,12 @@ class Store:
 
 def _digest(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(document).encode()).hexdigest()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Again where a run that begins just now, as another shard, took the unfinished file for one of a killed run."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            write_file(path, data)
+            return
+    write_file(path, data)

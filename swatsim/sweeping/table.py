@@ -13,6 +13,7 @@ from swatsim.keys.problems import printable
 from swatsim.quantities import NOTHING, bytes_text, cycles_text, joules_text, times_text
 from swatsim.sweeping.result import Sweep
 
+SYNTHETIC = "A trace is synthetic: its masks were drawn at random, nobody trained them."
 STEP, PASSES = "step", ("forward", "backward")
 
 
@@ -27,6 +28,8 @@ def print_sweep(sweep: Sweep, console: Console) -> None:
         given = [printable(str(point["parameters"][key])) for key in sweep.varied or ("arch",)]
         table.add_row(*given, *_cells(point))
     console.print(table)
+    if sweep.synthetic:
+        console.print(SYNTHETIC, highlight=False)
 
 
 def _cells(point: Mapping[str, Any]) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ _LARGEST_WINDOW_LOG = 23
 _LARGEST_BLOCK_BYTES = 128 << 10
 _CHUNK_BYTES = 1 << 20
 _EXPECTED = "a tensor file"
+_WORD_BYTES = 8
 
 
 def file_name(digest: str) -> str:
@@ -94,20 +95,24 @@ def read(path: Path, digest: str, tensor: StoredTensor) -> BitTensor:
         raise TraceError(f"{path}: header: got {got_header!r}, expected {expected_header!r}")
     if tensor.all_ones:
         return BitTensor(shape=tensor.shape, packed=None)
-    packed = content[len(expected_header) :]
-    packed.setflags(write=False)
-    _checked(packed, tensor.shape, str(path))
-    if count_ones(packed) == math.prod(tensor.shape):
+    _checked(content[len(expected_header) :], tensor.shape, str(path))
+    # A header is a whole number of words.
+    assert content.base is not None
+    bits = BitTensor.of_words(tensor.shape, content.base[len(expected_header) :].view(np.uint64))
+    if bits.nonzeros == bits.size:
         raise TraceError(f'{path}: bits: got ones only, expected fill "ones" for such a tensor')
-    return BitTensor(shape=tensor.shape, packed=packed)
+    return bits
 
 
 def _decompress(path: Path, expected_bytes: int, tensor: StoredTensor) -> NDArray[np.uint8]:
+    """The content, in the memory of an array that has room for whole words."""
     options = {int(zstd.DecompressionParameter.window_log_max): _LARGEST_WINDOW_LOG}
     decompressor = zstd.ZstdDecompressor(options=options)
     filled = 0
     try:
-        content = np.empty(expected_bytes, dtype=np.uint8)
+        # In words, of which the last one is spare (`BitTensor.words`).
+        room = np.zeros((-(-expected_bytes // _WORD_BYTES) + 1) * _WORD_BYTES, dtype=np.uint8)
+        content = room[:expected_bytes]
         with plain_files.open_file(path, _EXPECTED) as file:
             _check_size(path, os.fstat(file.fileno()).st_size, tensor)
             chunk = b""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.caches import bounded_cache
 from swatsim.contraction import Contraction
 from swatsim.datapaths.lanes.chunks import count_cycles, pair_halves
 from swatsim.datapaths.lanes.keys import RULES, Keys
@@ -61,7 +61,7 @@ def _fullest_first(side: Side) -> Side:
     return replace(side, base=base, touched_by=touched_by, lines=replace(lines, start=lines.start[group, line_order]))
 
 
-@lru_cache(maxsize=64)
+@bounded_cache
 def _line_by_line(touched_by: TouchedBy, count: int) -> tuple[IntArray, TouchedBy]:
     """The vectors of each line (kernel positions of a shifted channel), and what they touch in the order of lines."""
     of_line = np.argsort(touched_by.first, kind="stable").reshape(count, -1)

@@ -19,8 +19,8 @@ from swatsim.sides import Side
 
 IntArray = NDArray[np.int64]
 Words = NDArray[np.uint64]
-# Words of a block of vectors are held at once: 16 MiB bound the memory of any layer.
-WORDS_AT_ONCE = 1 << 21
+# Words of a block of vectors are held at once: 2 MiB bound the memory of any layer.
+WORDS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

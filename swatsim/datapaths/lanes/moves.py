@@ -21,6 +21,8 @@ Move = tuple[int, int]  # (steps ahead, lanes aside)
 
 # Their words, as they are gathered and as they are scheduled, stay in the second-level cache.
 ROWS_AT_ONCE = 512
+# Where the reduction is long, as over many images, fewer rows: 8 MiB.
+MOST_WORDS_AT_ONCE = 1 << 20
 
 
 def move_cycles(side: Side, offset: IntArray, unit_rows: int, machine: Machine[Keys]) -> tuple[IntArray, IntArray]:
@@ -32,7 +34,8 @@ def move_cycles(side: Side, offset: IntArray, unit_rows: int, machine: Machine[K
     )  # fmt: skip
     shape = (side.groups, -(-side.vectors // unit_rows), moves.lookahead + 1)
     cycles, after = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)
-    for group, units, words in gather_rows(side, offset, unit_rows, ROWS_AT_ONCE * offset.shape[0]):
+    words_at_once = min(ROWS_AT_ONCE * offset.shape[0], MOST_WORDS_AT_ONCE)
+    for group, units, words in gather_rows(side, offset, unit_rows, words_at_once):
         moves.schedule(words, cycles[group, units], after[group, units])
     return cycles[:, :, None], after
 

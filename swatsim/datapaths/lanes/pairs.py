@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.bits import WORD_BITS
+from swatsim.datapaths.lanes.chunks import WORDS_AT_ONCE
 from swatsim.datapaths.lanes.keys import Keys
 from swatsim.datapaths.lanes.units import Work, fewest_cycles, losses_between, pack_side, steps_of_chunk
 from swatsim.kernels.gather import ChunkShape
@@ -58,14 +60,33 @@ def pack(mapping: Mapping, machine: Machine[Keys]) -> Packed:
     at_once = (1, 1) if together else (machine.tile.rows, machine.tile.columns)
     unit_vectors = (machine.tile.rows, machine.tile.columns) if together else (1, 1)
     rows = pack_side(mapping.rows, mapping.row_offset, shape, unit_vectors[0])
-    columns = pack_side(mapping.columns, mapping.column_offset, shape, unit_vectors[1])
+    columns, by_position = _pack_columns(mapping, shape, unit_vectors[1], together=together)
     met = count_met(mapping.rows, mapping.columns)
-    multiplied = int((rows.by_position() * columns.by_position()).sum()) if together else met
+    multiplied = int((rows.by_position() * by_position).sum()) if together else met
     return Packed(
-        rows=rows.words, columns=np.ascontiguousarray(columns.words.transpose(0, 2, 3, 1)), at_once=at_once,
+        rows=rows.words, columns=columns, at_once=at_once,
         rule=PairRule(lanes, own_lane, fewest_cycles(mapping.steps, chunk_steps, machine)),
         by_chunk=by_chunk, in_common=met, multiplications=multiplied,
     )  # fmt: skip
+
+
+def _pack_columns(
+    mapping: Mapping, shape: ChunkShape, unit_vectors: int, *, together: bool
+) -> tuple[NDArray[np.uint64], IntArray]:
+    """The columns' words [group, chunk, word, unit], and with `together` their vectors by position: some at a time."""
+    side, offset = mapping.columns, mapping.column_offset
+    units = -(-side.vectors // unit_vectors)
+    chunks, words = -(-offset.shape[0] // shape.chunk_steps), -(-shape.chunk_steps // shape.word_steps)
+    found = np.empty((side.groups, chunks, words, units), dtype=np.uint64)
+    at_once = max(1, WORDS_AT_ONCE // (chunks * words))
+    by_position = np.zeros((side.groups, chunks * words * WORD_BITS), dtype=np.int64)
+    for first in range(0, units, at_once):
+        chosen = slice(first * unit_vectors, (first + at_once) * unit_vectors)
+        packed = pack_side(replace(side, base=np.ascontiguousarray(side.base[:, chosen])), offset, shape, unit_vectors)
+        found[..., first : first + at_once] = packed.words.transpose(0, 2, 3, 1)
+        if together:
+            by_position += packed.by_position()
+    return found, by_position
 
 
 def schedule_pairs(mapping: Mapping, way: Way, machine: Machine[Keys], packed: Packed) -> Schedule:
@@ -85,15 +106,16 @@ def schedule_pairs(mapping: Mapping, way: Way, machine: Machine[Keys], packed: P
         )
     cycles, busy = _wait(packed, dealing)
     pairs = mapping.groups * mapping.rows.vectors * mapping.columns.vectors
-    least = Fraction(packed.in_common, pairs * machine.tile.lanes)
+    least, counts, groups = Fraction(packed.in_common, pairs * machine.tile.lanes), packed.units, mapping.groups
 
     def losses() -> Losses:
         row, column = np.arange(slots[0])[:, None], np.arange(slots[1])
-        units = zip(packed.units, slots, strict=True)
+        # Of the packed operands nothing is left here: schedules of all parts of a reduction are there together.
+        units = zip(counts, slots, strict=True)
         rows, columns = (np.bincount(np.arange(count) % at_once, minlength=at_once) for count, at_once in units)
         work = Work(
             free=busy.reshape(-1), own=busy.reshape(-1), shares=1,
-            dealt=np.outer(rows, columns).reshape(-1) * mapping.groups,
+            dealt=np.outer(rows, columns).reshape(-1) * groups,
             tiles=(column // tile_columns * split.row_tiles + row // tile_rows).reshape(-1),
         )  # fmt: skip
         return losses_between(int(cycles.sum(axis=(1, 2)).max()), work, least)
@@ -126,5 +148,5 @@ def _wait(packed: Packed, dealing: PairDealing) -> tuple[IntArray, IntArray]:
         return cycles.reshape(sets, groups, -1, inner), busy
 
     found = share([partial(piece, first) for first in range(0, row_rounds, rounds)])
-    cycles = np.concatenate([cycles for cycles, _ in found], axis=2)
+    cycles = found[0][0] if len(found) == 1 else np.concatenate([cycles for cycles, _ in found], axis=2)
     return cycles.reshape(sets, -1, inner), np.sum([busy for _, busy in found], axis=0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.caches import bounded_cache
 from swatsim.datapaths.lanes.keys import Keys
 from swatsim.kernels.barrier import wait_at_buffers, wait_at_segments
 from swatsim.kernels.elastic import Waiting, wait_elastically
@@ -133,7 +133,7 @@ def fewest_cycles(steps: int, chunk_steps: int, machine: Machine[Keys]) -> IntAr
     return _fewest_cycles(steps, chunk_steps, machine.datapath.empty_chunk_cycles)
 
 
-@lru_cache(maxsize=256)
+@bounded_cache
 def _fewest_cycles(steps: int, chunk_steps: int, empty_chunk_cycles: int) -> IntArray:
     ends = np.minimum(np.arange(chunk_steps, steps + chunk_steps, chunk_steps), steps)
     return np.minimum(np.diff(ends, prepend=0), empty_chunk_cycles)
@@ -172,4 +172,4 @@ def pack_side(side: Side, offset: IntArray, shape: ChunkShape, unit_rows: int) -
 
 def values_of_a_vector(side: Side) -> Fraction:
     """Values of one vector, on average."""
-    return Fraction(int(side.by_vector.sum()), side.base.size)
+    return Fraction(side.values, side.base.size)

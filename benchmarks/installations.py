@@ -92,7 +92,7 @@ def examine(python: str, interpreter: str, wheel: Path, constraints: Sequence[st
             copy(ROOT / each, elsewhere / each)
         chosen = [tests / f"test_{name}.py" for name in TESTS]
         said = _run([own, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen], **clean)
-        versions = json.loads(_says(str(own), _VERSIONS % (SHOWN,)))
+        versions = json.loads(_run([own, "-P", "-c", _VERSIONS % (SHOWN,)], **clean))
         passed = re.search(r"(\d+) passed", said)
         return {
             "python": versions.pop("python"), "dependencies": "oldest" if constraints else "newest", **versions,

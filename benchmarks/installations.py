@@ -92,7 +92,7 @@ def examine(python: str, interpreter: str, wheel: Path, constraints: Sequence[st
             copy(ROOT / each, elsewhere / each)
         chosen = [tests / f"test_{name}.py" for name in TESTS]
         said = _run([own, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen], **clean)
-        versions = json.loads(_says(str(own), _VERSIONS % (SHOWN,)))
+        versions = json.loads(_run([own, "-P", "-c", _VERSIONS % (SHOWN,)], **clean))
         passed = re.search(r"(\d+) passed", said)
         return {
             "python": versions.pop("python"), "dependencies": "oldest" if constraints else "newest", **versions,
@@ -210,12 +210,13 @@ def _system() -> str:
 @functools.cache
 def section() -> str:
     """The section of docs/reliability.md."""
-    kept = json.loads(RECORD.read_text(encoding="utf-8"))
+    nothing: dict[str, Any] = {"installations": [], "untested": PYTHONS, "date": "never", "system": "no system"}
+    kept = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else nothing
     names = ("python", "dependencies", *SHOWN, "tests")
     lines = [f"| {' | '.join(('Python', *names[1:-1], 'tests passed'))} |", "|---|---|" + "---:|" * (len(names) - 2)]
     lines += [f"| {' | '.join(str(each[name]) for name in names)} |" for each in kept["installations"]]
     reports = {each["report"] for each in kept["installations"]}
-    same = "the same bytes in all" if len(reports) == 1 else f"{len(reports)} different ones"
+    same = "the same bytes in all" if len(reports) <= 1 else f"{len(reports)} different ones"
     untested = "".join(f" Untested: Python {version}." for version in kept["untested"])
     text = f"""## On which Pythons, and with which dependencies?
 

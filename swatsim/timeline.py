@@ -92,8 +92,9 @@ def _run(
     for count in plan.runs:
         part = slice(first, first + count)
         own, blocks = Spans(spans.table[part]), table[part]
-        taken, rest_start, rest_end = run_blocks(
-            blocks, credit if first == 0 else 0, hierarchy.timing, own.table, waits
+        # A kernel that is not compiled gives NumPy's integers, which JSON does not know.
+        taken, rest_start, rest_end = map(
+            int, run_blocks(blocks, credit if first == 0 else 0, hierarchy.timing, own.table, waits)
         )
         for engine in (own.load, own.compute, own.store):
             np.add(engine, cycles, out=engine)

@@ -80,3 +80,11 @@ def test_what_is_loaded_ahead_changes_only_when_things_happen(path):
     assert all(after.cycles <= before.cycles for before, after in zip(*found, strict=True))
     assert any(after.prefetched_cycles for after in found[1])
     assert not any(before.prefetched_cycles for before in found[0])
+
+
+def test_compiled_or_interpreted(path):
+    """Uncompiled kernels give integers of NumPy's, which no document knows."""
+    arguments = ["run", "--arch", "dadiannao", "--trace", path, "--layers", "last", "--json", "-"]
+    compiled = swatsim(*arguments)
+    interpreted = swatsim(*arguments, env=environment(NUMBA_DISABLE_JIT="1"))
+    assert (interpreted.returncode, interpreted.stdout) == (0, compiled.stdout)

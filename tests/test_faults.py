@@ -267,8 +267,9 @@ INSTANTS = int(os.environ.get("SWATSIM_INSTANTS", "2"))
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_signal_at_a_random_instant(trace, tmp_path, number):
     """Interrupted or finished, never half done; Control-C leaves no process and nothing hidden either."""
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    code += "from swatsim.__main__ import main; main()"
+    # What comes before is the interpreter's own start.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from swatsim.__main__ import main; print(file=sys.stderr, flush=True); main()"
     target = tmp_path / "out"
     command = [sys.executable, "-c", code, *map(str, run_of(trace, "--workers", "2", "--json", target / "report"))]
 
@@ -276,19 +277,22 @@ def test_a_signal_at_a_random_instant(trace, tmp_path, number):
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir()
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, start_new_session=True, env=environment(), text=True, **streams)
+        process = subprocess.Popen(command, start_new_session=True, env=environment(), text=True, **streams)
+        assert process.stderr.readline() == "\n"
+        return process
 
-    began, process = time.monotonic(), start()
+    process, began = start(), time.monotonic()
     process.communicate()
     took, whole = time.monotonic() - began, (target / "report").read_bytes()
     chance = np.random.default_rng([8, number])
     for _ in range(INSTANTS):
         process = start()
-        time.sleep(chance.uniform(0.1, 1.0) * took)
+        time.sleep(chance.uniform(0, 1) * took)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         _, said = process.communicate(timeout=60)
-        assert said.strip() == "", said
+        # Python says so where it is in the middle of what may not raise, and goes on.
+        assert said.strip() == "" or said.startswith("Exception ignored"), said
         assert process.returncode in {signal.SIGINT: (0, 130), signal.SIGKILL: (0, -9)}[number]
         assert content(target / "report") in ((whole,) if process.returncode == 0 else (None, whole))
         assert named(target) <= {"report"}

@@ -140,6 +140,9 @@ def _best(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) 
         if len(cut) <= len(pieces_of_ways[0].schedules):
             break
         of_parts = [contractions[number] for contractions in cut]
+        if best is not None and goal == CYCLES:
+            # Without skipping the parts of a reduction take no fewer cycles than the whole.
+            ways = tuple(each for each in ways if each.way.skips or each.compute_cycles < best.choice.cycles)
         held_of_parts = held_parts(of_parts, hierarchy)
         parts *= 2
         if best is None and dealt_by_split(hierarchy.architecture):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 from functools import update_wrapper
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
@@ -112,6 +111,5 @@ def array_bytes(value: object) -> int:
         return value.nbytes
     if isinstance(value, tuple):
         return sum(map(array_bytes, value))
-    if is_dataclass(value):
-        return sum(array_bytes(getattr(value, field.name)) for field in fields(value))
-    return 0
+    names = getattr(type(value), "__dataclass_fields__", ())
+    return sum(array_bytes(getattr(value, name)) for name in names)

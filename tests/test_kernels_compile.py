@@ -53,10 +53,11 @@ TWINS = {
     "twins_dram.shape_of": ["transfer_cycles", "time_transfers", "clock_cycles"],
     "twins_formats.fillers": ["count_fillers", "fillers_within", "up_to_highest"],
     "twins_memory.tilings": [
-        "search", "list_candidates", "next_candidate", "least_cycles", "alternate_cycles", "stores_of", "level_bytes"
+        "search", "list_candidates", "next_candidate", "least_cycles", "alternate_cycles", "stores_of", "level_bytes",
+        "load_times"
     ],
     "twins_memory.run": ["candidate_cycles", "whole_computation"],
-    "twins_memory.carry_out": ["moved_bytes", "energy_of"],
+    "twins_memory.carry_out": ["moved_bytes", "energy_of", "candidate_energy"],
     "twins_memory.loads_of": ["touched_bytes", "tied_bytes", "tie_intervals", "sum_lines", "load_bytes"],
     "twins_memory.Operand": [
         "measure_side", "measure_part", "lines_of", "fill_cut", "add_streams", "sum_rounds", "stays", "cut_block"

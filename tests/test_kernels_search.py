@@ -15,7 +15,7 @@ import swatsim
 from swatsim import mapper
 from swatsim.errors import MappingError
 from swatsim.kernels.blocks import Blocks
-from swatsim.kernels.search import CANDIDATE_COLUMNS, Choice, lay_mapping, list_candidates, search
+from swatsim.kernels.search import CANDIDATE_COLUMNS, ENERGY, Choice, lay_mapping, list_candidates, search
 from swatsim.kernels.totals import BLOCK_ROOM, BUNDLE_GROUPS, COUNT, FIRST, LOAD_BYTES, WRITTEN
 from swatsim.layer_plans import Node, plan_layer
 
@@ -185,7 +185,7 @@ def test_bounds_are_below_every_mapping(asked):
         mappings = all_mappings(sides, totals, work, rest, timing)
         most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
         found = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
-        listed = found[: list_candidates(totals, (work[0], rest), timing, found)]
+        listed = found[: list_candidates(totals, (work[0], rest), timing, ENERGY, found)]
         assert {(row, column, bool(outside)) for row, column, outside in listed[:, :3].tolist()} == mappings.keys()
         for row, column, outside, least, dram_bytes, energy, nearest, *_ in listed.tolist():
             cycles, *others = mappings[row, column, bool(outside)]
@@ -288,7 +288,7 @@ def test_no_work_on_memories_without_limits_has_a_bound_of_no_cycles(machine):
     ):
         most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
         listed = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
-        count = list_candidates(totals, (work[0], rest), timing, listed)
+        count = list_candidates(totals, (work[0], rest), timing, ENERGY, listed)
         fewest = min(cycles for cycles, _, _ in all_mappings(sides, totals, work, rest, timing).values())
         assert listed[:count, 6].max() <= fewest
         found.append(fewest)

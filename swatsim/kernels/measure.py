@@ -213,7 +213,7 @@ def measure_part(
             edges = interval_of[first // held.of_interval], interval_of[(after - 1) // held.of_interval]
             load_bytes(lines, edges, (stamp, block + 1), bytes_of)
             transfer = bytes_of[COMING], bytes_of[RUNS]
-            channel = np.int64(transfer_cycles(off_chip[0], off_chip[1], transfer, off_chip[2]))
+            channel = transfer_cycles(off_chip[0], off_chip[1], transfer, off_chip[2])
             start, stop = row[START_ROUND], row[STOP_ROUND]
             add_streams(sums, (residence, path), (start, stop), (of_cut, OF_LEVEL, LEVEL_COLUMNS), of_cut)
             arriving = written = bytes_of[ARRIVING]

@@ -246,6 +246,24 @@ def energy_of(
 
 
 @kernel
+def load_times(row_blocks: int, column_blocks: int, outside: int) -> tuple[int, int]:
+    """How often each block of rows and of columns is loaded; outside: 1 where columns are the outer loop."""
+    row_times = column_blocks if outside and row_blocks > 1 else 1
+    column_times = row_blocks if not outside and column_blocks > 1 else 1
+    return row_times, column_times
+
+
+@kernel
+def candidate_energy(totals: tuple[SideTotals, SideTotals], candidate: IntArray, rest: Rest) -> int:
+    """Femtojoules of one candidate."""
+    cuts = (candidate[ROW_CUT], candidate[COLUMN_CUT])
+    rows, columns = totals[0].table[cuts[0]], totals[1].table[cuts[1]]
+    row_times, column_times = load_times(rows[OF_BUNDLE], columns[OF_BUNDLE], candidate[OUTSIDE])
+    written = (candidate[LEAST_BYTES], rows[WRITTEN] * row_times, columns[WRITTEN] * column_times)
+    return energy_of(totals, cuts, written, rest)
+
+
+@kernel
 def stores_of(
     cuts: tuple[IntArray, IntArray], results: Results, stores: tuple[int, int], timing: Timing
 ) -> tuple[int, int, int]:
@@ -263,9 +281,12 @@ def stores_of(
 
 @kernel
 def list_candidates(
-    totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest], timing: Timing, found: IntArray
+    totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest], timing: Timing, objective: int, found: IntArray
 ) -> int:
-    """Set found[candidate, ...] to all mappings that fit, not tried yet, and return how many there are."""
+    """Set found[candidate, ...] to all mappings that fit, not tried yet, and return how many there are.
+
+    Energies are set where they are the objective.
+    """
     results, rest = work
     count = 0
     need = np.zeros(rest.capacity.shape[0], dtype=np.int64)
@@ -285,8 +306,7 @@ def list_candidates(
             for outside in range(2):
                 if outside == 1 and (row_blocks == 1 or column_blocks == 1):
                     continue  # both orders are the same
-                row_times = column_blocks if outside and row_blocks > 1 else 1
-                column_times = row_blocks if not outside and column_blocks > 1 else 1
+                row_times, column_times = load_times(row_blocks, column_blocks, outside)
                 loads = rows[LOAD_CYCLES] * row_times + columns[LOAD_CYCLES] * column_times
                 loaded = rows[LOAD_BYTES] * row_times + columns[LOAD_BYTES] * column_times
                 dram = loaded + rest.values * (rest.stored[0] + rest.stored[1])
@@ -299,8 +319,8 @@ def list_candidates(
                     nearest, alternate_cycles(outer, inner, storing[0] * rest.parts, storing, within, timing)
                 )
                 candidate[LEAST_BYTES], candidate[LOADS], candidate[DRAIN], candidate[TRIED] = dram, loads, drain, 0
-                written = (dram, rows[WRITTEN] * row_times, columns[WRITTEN] * column_times)
-                candidate[LEAST_ENERGY] = energy_of(totals, cuts, written, rest)
+                if objective == ENERGY:
+                    candidate[LEAST_ENERGY] = candidate_energy(totals, candidate, rest)
                 count += 1
     return count
 
@@ -402,7 +422,7 @@ def search(
     objective, bound, bound_cycles = goal
     most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
     found = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
-    count = list_candidates(totals, (work[0], rest), timing, found)
+    count = list_candidates(totals, (work[0], rest), timing, objective, found)
     blocks = SideBlocks(sides[0].table), SideBlocks(sides[1].table)
     best = Choice(-1, -1, False, bound_cycles, 0, 0)
     best_count = bound
@@ -422,7 +442,7 @@ def search(
             continue
         best = Choice(
             candidate[ROW_CUT], candidate[COLUMN_CUT], candidate[OUTSIDE] == 1, cycles,
-            candidate[LEAST_BYTES], candidate[LEAST_ENERGY],
+            candidate[LEAST_BYTES], candidate_energy(totals, candidate, rest),
         )  # fmt: skip
         best_count = cycles if objective == CYCLES else least
     return best

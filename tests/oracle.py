@@ -266,8 +266,9 @@ class Side:
                         now += 1
                 self.clock[key] = now
                 times.setdefault(together, []).append(now)
-            for together, ends in times.items():
-                self.ended[together].append(max([*ends, *self.ended[together][-1:]]))
+            # A set that has no unit in this round has ended its segment at once.
+            for together, ended in self.ended.items():
+                ended.append(max([*times.get(together, []), *ended[-1:]]))
 
     def drops(self, key: Place, takes: list[Take]) -> bool:
         """Whether a step costs no cycle: it is empty, and not too many before it were."""

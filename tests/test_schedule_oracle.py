@@ -118,6 +118,22 @@ def test_two_moves_to_one_place_are_two_candidates():
     assert_counts_agree(rows, layer, machine)
 
 
+def test_a_set_without_a_unit_has_ended_its_segment_at_once():
+    """Found by `python -m benchmarks.differential --seed 8`: the second tile has no column in a pass's last round."""
+    layer = OracleLayer(
+        kind="linear", input=np.array([[0, 0, 1], [0, 0, 1], [0, 1, 1], [1, 0, 0], [1, 1, 1]]),
+        weight=np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]),
+        output_grad=np.array([[0, 0, 0, 1], [1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]]),
+    )  # fmt: skip
+    machine = Machine(
+        tiles=2, rows=1, columns=2, lanes=1, skip="both", reach="crossbar", chunk_steps=1, lockstep="row",
+        barrier="buffer", barrier_tiles=1, decouple_depth=1, tile_split="columns",
+    )  # fmt: skip
+    rows = rows_of(layer, architecture_of(machine))
+    assert rows["input_grad"]["compute_cycles"] == 3
+    assert_counts_agree(rows, layer, machine)
+
+
 def sparse(seed: int, shape: tuple[int, ...], density: float) -> np.ndarray:
     """Values of both signs; channels (or filters) differ in how many are zero, as trained ones do."""
     random = np.random.default_rng(seed)

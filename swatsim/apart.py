@@ -44,6 +44,12 @@ def forked_pool(processes: int, begin: Callable[[], None]) -> Iterator[ProcessPo
     others = active_children()
     pool = ProcessPoolExecutor(processes, get_context("fork"), _begin_process, (os.getpid(), begin))
     try:
+        # The first work forks all of them; one that a Control-C meets before it ignores them would report it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            pool.submit(_nothing)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         yield pool
     except BaseException as error:
         if not isinstance(error, Exception):
@@ -55,10 +61,15 @@ def forked_pool(processes: int, begin: Callable[[], None]) -> Iterator[ProcessPo
     pool.shutdown()
 
 
+def _nothing() -> None:
+    """No work."""
+
+
 def _begin_process(parent: int, begin: Callable[[], None]) -> None:
     import ctypes
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # A parent that is killed cannot, and its queue would be waited for without end.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

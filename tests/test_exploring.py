@@ -231,7 +231,7 @@ def test_why_machines_are_refused_is_said(trace, tmp_path, capsys):
     code, out, _ = in_process(
         capsys, "explore", "--arch", "dadiannao", "--trace", trace, "--set", "tile.row=4,8", "-o", tmp_path / "points"
     )
-    assert code == explore_command.NONE_WITHIN
+    assert code == INCOMPLETE
     assert "Refused, such as: --set tile.row=4: tile.row: unknown key, did you mean tile.rows?" in out
 
 

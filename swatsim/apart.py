@@ -45,11 +45,11 @@ def forked_pool(processes: int, begin: Callable[[], None]) -> Iterator[ProcessPo
     pool = ProcessPoolExecutor(processes, get_context("fork"), _begin_process, (os.getpid(), begin))
     try:
         # The first work forks all of them; one that a Control-C meets before it ignores them would report it.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             pool.submit(_nothing)
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield pool
     except BaseException as error:
         if not isinstance(error, Exception):

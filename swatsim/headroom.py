@@ -30,9 +30,10 @@ def check_layer(spec: LayerSpec, hierarchy: Hierarchy) -> None:
         if level[PERIOD]:
             slowed = max(slowed, -(-level[PERIOD] // max(1, level[PERIOD] - level[REFRESH])))
     most = LARGEST_COUNT // max(cycles * slowed, hierarchy.mac_energy)
-    if spec.convolution.macs > most:
+    macs = max(spec.convolution.macs, spec.convolution.dilated_input_grad_macs)
+    if macs > most:
         raise SwatsimError(
-            f"{spec.name}: got {spec.convolution.macs} multiplications, expected at most {most}, of which cycles on "
+            f"{spec.name}: got {macs} multiplications, expected at most {most}, of which cycles on "
             f"{hierarchy.architecture.name} are sure to fit 64 bits"
         )
 

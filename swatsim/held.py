@@ -20,7 +20,7 @@ IntArray = NDArray[np.int64]
 
 
 class HeldSide:
-    """One side's vectors and lines in each storage format; a format is counted when it is first asked for.
+    """One side's vectors and lines in each storage format; lines are counted once, vectors whenever they are asked for.
 
     Vectors are numbered group by group (group · vectors + vector), and so are lines. Lines that no vector touches are
     not there: neither are their bytes.

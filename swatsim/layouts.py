@@ -127,9 +127,11 @@ class Block:
 
 
 def _kept(bits: BitTensor, key: tuple[object, ...], make: Callable[[], Words]) -> Words:
-    if key not in bits.laid_out:
-        bits.laid_out[key] = make()
-    return bits.laid_out[key]
+    found = bits.laid_out.get(key)
+    if found is None:
+        # Another thread may clear what is kept at any time.
+        found = bits.laid_out[key] = make()
+    return found
 
 
 def _transposed(bits: BitTensor, shape: tuple[int, int, int]) -> Words:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
@@ -159,7 +160,7 @@ def _best(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) 
                 best = _better(best, pieces, (work, number), hierarchy, goal)
     if best is None:
         arenas = (_arenas(pieces, work.product(number, pieces.schedules), hierarchy) for pieces in tried)
-        raise MappingError(f"{work.name}: {_misfit([each for of_pieces in arenas for each in of_pieces], hierarchy)}")
+        raise MappingError(f"{work.name}: {_misfit(itertools.chain.from_iterable(arenas), hierarchy)}")
     return best
 
 
@@ -237,8 +238,8 @@ def _together(work: Work, held: Sequence[Held], hierarchy: Hierarchy, goal: int)
     return tuple(found)
 
 
-def _misfit(arenas: Sequence[Arena], hierarchy: Hierarchy) -> str:
-    """What the level lacks that is the least too small, in the mapping that lacks least."""
+def _misfit(arenas: Iterable[Arena], hierarchy: Hierarchy) -> str:
+    """What the level lacks that lacks most, in the mapping where that is least."""
     lacking, level, needed = min(_lacks(arena, hierarchy) for arena in arenas)
     assert lacking > 0, "what lacks nothing is mapped"
     return (

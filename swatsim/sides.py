@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,9 +75,9 @@ class Side:
         return int(self.by_vector.sum())
 
     @cached_property
-    def met(self) -> dict[Side, int]:
+    def met(self) -> MutableMapping[Side, int]:
         """How many values are present together with those of another side, where that was counted (`presence`)."""
-        return {}
+        return WeakKeyDictionary()
 
     @property
     def by_element(self) -> IntArray:

@@ -60,6 +60,18 @@ def test_the_largest_convolution_is_refused():
     assert re.match(r"widest: got \d{19} multiplications, expected at most \d+, of which cycles on", str(raised.value))
 
 
+def test_an_input_gradient_may_have_more_multiplications_than_its_forward_pass():
+    """A kernel as large as the image, without padding: one window, but as many in the gradient as the image has."""
+    spec = LayerSpec(
+        name="one window", kind="conv2d", input_shape=(1, 1, 1024, 1024), output_shape=(1, 1, 1, 1),
+        weight_shape=(1, 1, 1024, 1024),
+    )  # fmt: skip
+    energy = {"energy.mac_pj": 1e6, "energy.mac_low_pj": 1e6, "energy.mac_high_pj": 1e6}
+    architecture = swatsim.load_architecture("dadiannao", overrides=energy)
+    with pytest.raises(swatsim.SwatsimError, match=rf"^one window: got {1 << 40} multiplications, expected at most"):
+        check_layer(spec, hierarchy_of(architecture, None))
+
+
 def test_a_large_layer_takes_the_cycles_of_the_closed_form():
     """Cycles and bytes of a product of 2^36 multiplications."""
     spec = linear(1 << 12, 1 << 12, 1 << 12)

@@ -26,7 +26,7 @@ SEEDS = 200
 FRACTION = 0.1
 
 
-def batch(images, channels, size, seed=0):
+def batch(images, channels, size, seed=0, groups=1):
     """A layer whose images differ in density and have places in common."""
     random = np.random.default_rng(seed)
     density = random.uniform(0.15, 0.6, images)[:, None, None, None]
@@ -36,8 +36,8 @@ def batch(images, channels, size, seed=0):
         return (shared + random.random((images, count, size, size))) / 2 < density
 
     return swatsim.Layer.from_arrays(
-        "conv", input=values(channels), weight=random.random((channels, channels, 3, 3)) < 0.3,
-        output_grad=values(channels), padding=1,
+        "conv", input=values(channels), weight=random.random((channels, channels // groups, 3, 3)) < 0.3,
+        output_grad=values(channels), padding=1, groups=groups,
     )  # fmt: skip
 
 
@@ -102,6 +102,30 @@ def test_intervals_of_a_step_hold_its_truth():
     assert (run().records[-1].layer, run().records[-1].pass_name) == ("total", "step")
     assert sum(each.low <= truth <= each.high for each in found) >= 36
     assert all(each.low < each.high for each in found)
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_convolutions_with_groups_are_sampled(name):
+    grouped = swatsim.Trace("batch", [batch(64, 8, 16, groups=4)])
+    (truth,) = swatsim.simulate(machine(name), grouped, passes="forward", workers=1).records[:1]
+    found = [
+        swatsim.simulate(machine(name), grouped, passes="forward", workers=1, sample=FRACTION, seed=seed).records[0]
+        for seed in range(10)
+    ]
+    # Intervals are of compute cycles: when these fall decides a little where the memory bounds.
+    low, high = (np.array([getattr(each.interval, end) for each in found]) for end in ("low", "high"))
+    apart = truth.cycles // 1000
+    assert np.sum((low - apart <= truth.cycles) & (truth.cycles <= high + apart)) >= 8
+    assert any(each.interval.groups for each in found)
+
+
+@pytest.mark.parametrize("name", ["cambricon-s", "sparten"])
+def test_many_inner_rounds_are_kept_as_their_sum(name, monkeypatch):
+    apart = run(name, sample=FRACTION).records[0]
+    monkeypatch.setattr("swatsim.sampling.windows.MOST_CYCLES", 1)
+    together = run(name, sample=FRACTION).records[0]
+    assert together.interval.groups == apart.interval.groups > 0
+    assert abs(together.compute_cycles - apart.compute_cycles) <= 2
 
 
 def test_what_is_no_estimate_has_an_interval_of_nothing():

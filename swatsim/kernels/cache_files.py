@@ -42,7 +42,7 @@ class CacheFiles:
         """Keep what is compiled, if that is possible: without it the next program compiles anew."""
         data: bytes = dumps((key, value))  # type: ignore[no-untyped-call]
         file = self._file(key)
-        partial = file.with_name(f"{file.name}.{secrets.token_hex(8)}.partial")
+        partial = file.with_name(f".{file.name}.{secrets.token_hex(8)}.partial")
         try:
             partial.write_bytes(hashlib.sha256(data).digest() + data)
             partial.replace(file)

@@ -81,6 +81,9 @@ def _imputed(
     rounds, rest = groups.size // extent.at_once, extent.rounds(len(groups.rest))
     source = _sources(chosen, rounds, rest)
     values = _values_of_sets(contraction.columns, extent.at_once, places)
+    if not outer:
+        # Inner rounds are those of all groups together.
+        values = values.sum(axis=2, keepdims=True)
     simulated = np.concatenate([
         (chosen.drawn[:, None] * rounds + np.arange(rounds)).reshape(-1),
         groups.count * rounds + np.arange(rest),
@@ -95,7 +98,8 @@ def _imputed(
     sums = wanted.sum(axis=(1, 2))
     of_sets, error = slowest_set(sums - chosen.weights @ by_group, by_group, chosen)
     wanted = wanted * (of_sets / np.maximum(sums, 1))[:, None, None]
-    full = _in_order(_with_sums(by_round, source, wanted), outer=outer)
+    many = not outer and by_round[:, :, 0].size * source.size > MOST_CYCLES
+    full = _in_order(_with_sums(by_round, source, wanted, together=many), outer=outer)
     cycles = int(full.sum(axis=(1, 2)).max())
     return replace(
         schedule, rows=contraction.columns if windows_on_rows else schedule.rows,
@@ -127,10 +131,18 @@ def _slopes(values: FloatArray, cycles: IntArray) -> FloatArray:
     return np.asarray(np.linalg.lstsq(apart.T, found, rcond=None)[0])
 
 
-def _with_sums(by_round: IntArray, source: IntArray, wanted: FloatArray) -> IntArray:
-    """Rounds of the sample [set, group, round, others], scaled to the sums that are wanted [set, group, round]."""
-    had = by_round.sum(axis=3)[:, :, source]
-    cells = by_round[:, :, source] * (np.maximum(wanted, 0) / np.maximum(had, 1))[..., None]
+def _with_sums(by_round: IntArray, source: IntArray, wanted: FloatArray, *, together: bool) -> IntArray:
+    """Rounds of the sample [set, group, round, others], scaled to the sums that are wanted [set, group, round].
+
+    together : as a single round, their sum.
+    """
+    factors = np.maximum(wanted, 0) / np.maximum(by_round.sum(axis=3)[:, :, source], 1)
+    if together:
+        of_sample = np.zeros((by_round.shape[2], *by_round.shape[:2]))
+        np.add.at(of_sample, source, np.moveaxis(factors, 2, 0))
+        cells = np.einsum("sgro,rsg->sgo", by_round, of_sample)[:, :, None]
+    else:
+        cells = by_round[:, :, source] * factors[..., None]
     # Sums are rounded, so that what rounding loses does not add up.
     sums = np.rint(np.cumsum(cells.reshape(cells.shape[0], -1), axis=1)).astype(np.int64)
     return np.asarray(np.diff(sums, axis=1, prepend=0).reshape(cells.shape))
@@ -152,12 +164,10 @@ def _multiplications(contraction: Contraction, schedule: Schedule) -> int | None
 
 
 def _in_order(by_round: IntArray, *, outer: bool) -> IntArray:
-    """As `Schedule.cycles`; where inner rounds would be too many to keep, their sum."""
+    """As `Schedule.cycles`."""
     sets, groups, rounds, others = by_round.shape
     if outer:
         return np.ascontiguousarray(by_round.reshape(sets, groups * rounds, others))
-    if by_round.size > MOST_CYCLES:
-        return np.ascontiguousarray(by_round.sum(axis=2).reshape(sets, others, 1))
     return np.ascontiguousarray(by_round.reshape(sets, rounds, others).swapaxes(1, 2))
 
 

@@ -20,13 +20,14 @@ from trace_files import small_trace
 
 import swatsim
 from swatsim import grid_option
+from swatsim.architecture.loader import read_architecture
 from swatsim.errors import ProcessError, SwatsimError, TraceError
 from swatsim.exit_codes import INCOMPLETE
 from swatsim.mapper import OBJECTIVES
 from swatsim.saved import load_saved
-from swatsim.sweeping import Grid, read_grid
+from swatsim.sweeping import Grid, machines, read_grid
 from swatsim.sweeping.grid import matching, parse_axis
-from swatsim.sweeping.running import plan, run_grid, shard_of
+from swatsim.sweeping.running import plan, run_grid
 from swatsim.sweeping.store import Store
 
 MACHINES = ("dadiannao", "cnvlutin")
@@ -124,7 +125,7 @@ def test_keys_follow_what_decides_a_point(trace, tmp_path):
 def test_shards_are_disjoint_and_complete(grid):
     points = plan(grid)
     for count in (1, 2, 4, 6, 9):
-        shards = [shard_of(points, (number, count)) for number in range(1, count + 1)]
+        shards = [plan(grid, (number, count)) for number in range(1, count + 1)]
         assert sorted(point.key for shard in shards for point in shard) == sorted(point.key for point in points)
         assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
@@ -132,7 +133,33 @@ def test_shards_are_disjoint_and_complete(grid):
 @pytest.mark.parametrize("shard", [(0, 2), (3, 2), (1, 0)])
 def test_no_share(grid, shard):
     with pytest.raises(SwatsimError, match=r"^shard: got .*, expected i/n with i from 1 to n$"):
-        shard_of(plan(grid), shard)
+        plan(grid, shard)
+
+
+def test_each_machine_is_read_once_and_by_its_shard_alone(trace, monkeypatch):
+    read = []
+    monkeypatch.setattr(machines, "_made", lambda *given: read.append(given) or read_architecture(*given[:2], {}))
+    machines._planned.cache_clear()
+    objectives = ["cycles", "energy"]
+    grid = Grid(arch=MACHINES, trace=[trace], overrides={"tile.rows": ROWS}, objective=objectives)
+    planned = [plan(grid, (number, 3)) for number in (1, 2, 3)]
+    assert len(set(read)) == len(read) == len(MACHINES) * len(ROWS)
+    for shard in planned:
+        assert sorted(point.parameters["objective"] for point in shard) == sorted(objectives * 2)
+    order = list(grid.points())
+    for shard in planned:
+        places = [order.index(dict(point.parameters)) for point in shard]
+        assert places == sorted(places)
+
+
+def test_a_shard_without_a_machine_that_can_be_stops_no_other(trace):
+    mixed = Grid(arch=["dadiannao"], trace=[trace], overrides={"tile.rows": (4, 0)})
+    shards = [plan(mixed, (number, 2)) for number in (1, 2)]
+    assert sorted(point.refused is None for (point,) in shards) == [False, True]
+    none = Grid(arch=["dadiannao"], trace=[trace], overrides={"tile.rows": (0, -1)})
+    for shard in (None, (1, 2), (2, 2), (1, 9)):
+        with pytest.raises(SwatsimError, match=r"tile\.rows: got 0"):
+            plan(none, shard)
 
 
 def test_what_one_point_cannot_do_stops_no_other(trace, tmp_path):

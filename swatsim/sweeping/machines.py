@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import pickle
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from swatsim.architecture import Architecture
 from swatsim.architecture.loader import read_architecture, read_file
+from swatsim.errors import SwatsimError
 from swatsim.sweeping.grid import ARCH, OWN_KEYS
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMachine:
+    """A machine as its points have it.
+
+    pickled : which takes a seventh of the memory; None where it is refused.
+    """
+
+    named: Mapping[str, Any] | None  # name and digest; None where it is refused
+    pickled: bytes | None
+    refused: str | None  # why it cannot be
 
 
 class Machines:
@@ -21,11 +37,35 @@ class Machines:
 
     def of(self, parameters: Mapping[str, Any]) -> Architecture:
         """The machine of a point, overrides included; raises ArchitectureError."""
-        overrides = {key: value for key, value in parameters.items() if key not in OWN_KEYS}
-        return _made(*self._files[parameters[ARCH]], json.dumps(overrides))
+        return _made(*self._files[parameters[ARCH]], _overrides(parameters))
+
+    def planned(self, parameters: Mapping[str, Any]) -> PlannedMachine:
+        """The same for a plan; a machine that is refused says so."""
+        return _planned(*self._files[parameters[ARCH]], _overrides(parameters))
 
 
-@lru_cache(maxsize=4096)
+def machine_of(parameters: Mapping[str, Any]) -> str:
+    """A text that is the same for points of one machine."""
+    return json.dumps([parameters[ARCH], _overrides(parameters)])
+
+
+def _overrides(parameters: Mapping[str, Any]) -> str:
+    return json.dumps({key: value for key, value in parameters.items() if key not in OWN_KEYS})
+
+
+@lru_cache(maxsize=1)
+def _planned(content: bytes, where: str, overrides: str) -> PlannedMachine:
+    # Those who plan take all points of a machine one after the other: the last one is enough.
+    try:
+        machine = _made(content, where, overrides)
+    except SwatsimError as error:
+        return PlannedMachine(None, None, str(error))
+    said = machine.model_dump(mode="json")
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return PlannedMachine({"name": said["name"], "digest": digest}, pickle.dumps(machine), None)
+
+
+@lru_cache(maxsize=256)
 def _made(content: bytes, where: str, overrides: str) -> Architecture:
-    # Points that differ by trace or objective alone share it.
+    # An exploration asks again for each of a batch.
     return read_architecture(content, where, json.loads(overrides))

@@ -34,7 +34,7 @@ def sources_digest() -> str:
 class Point:
     """A point that can be computed wherever its trace has the same name, and the digest that it was planned with.
 
-    machine : pickled, which takes a seventh of the memory; None where it is refused.
+    machine : pickled; None where it is refused.
     """
 
     key: str  # of all that decides it
@@ -75,21 +75,15 @@ class Point:
 
 def plan_point(parameters: Mapping[str, Any], layers: str, machines: Machines, traces: Mapping[str, Trace]) -> Point:
     """Find out what decides a point; `traces` by name. A machine that is refused makes a point that says so."""
-    trace, refused, machine, said = traces[parameters[TRACE]], None, None, None
-    try:
-        machine = machines.of(parameters)
-        said = machine.model_dump(mode="json")
-    except SwatsimError as error:
-        refused = str(error)
-    described = None if said is None else {"name": said["name"], "digest": _digest(said)}
-    decides = [sources_digest(), said or refused, trace.digest, parameters[OBJECTIVE], layers]
+    trace, machine = traces[parameters[TRACE]], machines.planned(parameters)
+    decides = [sources_digest(), machine.named or machine.refused, trace.digest, parameters[OBJECTIVE], layers]
     return Point(
-        key=_digest(decides)[:32], parameters=parameters, layers=layers, architecture=described,
+        key=_digest(decides)[:32], parameters=parameters, layers=layers, architecture=machine.named,
         trace={
             "name": trace.name, "digest": trace.digest,
             "synthetic": is_synthetic(trace.manifest.provenance),
         },
-        machine=None if machine is None else pickle.dumps(machine), refused=refused,
+        machine=machine.pickled, refused=machine.refused,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from swatsim.apart import Progress
 from swatsim.errors import SwatsimError
 from swatsim.keys.problems import shown
 from swatsim.sweeping.grid import Grid, as_names
-from swatsim.sweeping.machines import Machines
+from swatsim.sweeping.machines import Machines, machine_of
 from swatsim.sweeping.point import Point, plan_point
 from swatsim.sweeping.result import Sweep
 from swatsim.sweeping.store import Store
@@ -72,7 +73,7 @@ def run_grid(
     with ExitStack() as stack:
         store = Store(folder if folder is not None else stack.enter_context(tempfile.TemporaryDirectory()))
         store.make()
-        points = shard_of(plan(grid), shard)
+        points = plan(grid, shard)
         documents, computed = compute_points(points, store, dask=dask, workers=thread_count(workers), progress=progress)
     return Sweep(grid=grid.axes, points=tuple(documents), computed=computed)
 
@@ -94,15 +95,31 @@ def compute_points(
     return documents, len(left)
 
 
-def plan(grid: Grid) -> list[Point]:
-    """All points, in order; raises SwatsimError where a file cannot be read, or no machine can be."""
+def plan(grid: Grid, shard: Shard | None = None) -> list[Point]:
+    """All points or those of a share, in order; only their machines are read.
+
+    Raises SwatsimError where a file cannot be read, there is no such share, or no machine of the grid can be.
+    """
+    numbers = share_of(grid, shard)
     machines = Machines(grid.arch)
     traces = {name: load_trace(name) for name in grid.trace}
     check_layers(grid.layers, traces)
-    points = [plan_point(parameters, grid.layers, machines, traces) for parameters in grid.points()]
-    if all(point.refused is not None for point in points):
-        raise SwatsimError(str(points[0].refused))
-    return points
+    every = list(grid.points())
+    points = {number: plan_point(every[number], grid.layers, machines, traces) for number in numbers}
+    if all(point.refused is not None for point in points.values()):
+        _check_any(every, machines)
+    return [points[number] for number in sorted(points)]
+
+
+def _check_any(every: Sequence[Mapping[str, Any]], machines: Machines) -> None:
+    """Refuse a grid of which no machine can be, by what is said of its first one. Raises SwatsimError."""
+    first = None
+    for parameters in {machine_of(parameters): parameters for parameters in every}.values():
+        refused = machines.planned(parameters).refused
+        if refused is None:
+            return
+        first = first or refused
+    raise SwatsimError(str(first))
 
 
 def check_layers(layers: str, traces: Mapping[str, Trace]) -> None:
@@ -112,16 +129,18 @@ def check_layers(layers: str, traces: Mapping[str, Trace]) -> None:
         raise SwatsimError(f"layers: got {shown(layers)}, which matches no layer of {names}")
 
 
-def shard_of(points: Sequence[Point], shard: Shard | None) -> list[Point]:
-    """A share of the points, dealt in the order of their keys, so that long and short ones are mixed."""
-    if shard is None:
-        return list(points)
-    number, count = shard
+def share_of(grid: Grid, shard: Shard | None) -> list[int]:
+    """Numbers of the points of a share of the grid, all points of a machine one after the other.
+
+    Shares are equal to one point, machines in an order that mixes long and short ones. What decides is what the grid
+    says: two names of one machine may be in two shares. Raises SwatsimError where there is no such share.
+    """
+    number, count = shard or (1, 1)
     if not 1 <= number <= count:
         raise SwatsimError(f"shard: got {number}/{count}, expected i/n with i from 1 to n")
-    keys = sorted({point.key for point in points})
-    own = set(keys[number - 1 :: count])
-    return [point for point in points if point.key in own]
+    machines = [hashlib.sha256(machine_of(parameters).encode()).digest() for parameters in grid.points()]
+    numbers = sorted(range(len(machines)), key=machines.__getitem__)
+    return numbers[(number - 1) * len(numbers) // count : number * len(numbers) // count]
 
 
 def _compute(points: Sequence[Point], store: Store, dask: str | None, workers: int, progress: Progress | None) -> None:

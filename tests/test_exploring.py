@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -227,12 +228,21 @@ def test_the_extra_is_named_before_anything_is_simulated(trace, tmp_path, monkey
     assert not (tmp_path / "points").exists()
 
 
+@pytest.mark.parametrize("trials", ["2", pytest.param("1", marks=pytest.mark.extra("optuna"))])
+def test_a_misspelt_key_is_a_mistake(trials, trace, tmp_path, capsys):
+    """Whether all machines are tried or some are chosen; as of a sweep."""
+    given = ("--arch", "dadiannao", "--trace", trace, "--set", "tile.row=4,8", "-o", tmp_path / "points")
+    code, out, err = in_process(capsys, "explore", *given, "--trials", trials)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"--set tile\.row=[48]: tile\.row: unknown key, did you mean tile\.rows\?\n", err)
+    assert trials == "1" or not (tmp_path / "points").exists()
+
+
 def test_why_machines_are_refused_is_said(trace, tmp_path, capsys):
-    code, out, _ = in_process(
-        capsys, "explore", "--arch", "dadiannao", "--trace", trace, "--set", "tile.row=4,8", "-o", tmp_path / "points"
-    )
+    given = ("--arch", "dadiannao", "--trace", trace, "--set", "tile.rows=0,4", "-o", tmp_path / "points")
+    code, out, _ = in_process(capsys, "explore", *given, "--budget", "area_mm2=1")
     assert code == INCOMPLETE
-    assert "Refused, such as: --set tile.row=4: tile.row: unknown key, did you mean tile.rows?" in out
+    assert "Refused, such as: --set tile.rows=0: tile.rows: got 0" in out
 
 
 def test_a_page_counts_what_the_table_does(trace, points):

@@ -7,12 +7,12 @@ COLORS: dict[str, tuple[str, str]] = {
     "blue": ("#0072b2", "#56a8e0"),
     "orange": ("#d98200", "#e69f00"),
     "green": ("#00805c", "#2fc79b"),
-    "pink": ("#b0588c", "#d98fbb"),
+    "pink": ("#a03f7c", "#d98fbb"),
     "sky": ("#56b4e9", "#9ad6f7"),
     "red": ("#c44601", "#f07c43"),
-    "yellow": ("#c9b800", "#f0e442"),
+    "yellow": ("#d0bf00", "#f0e442"),
     "ink": ("#3a3a3a", "#d8d8d8"),
-    "gray": ("#8a8a8a", "#8a8a8a"),
+    "gray": ("#8f8f8f", "#8a8a8a"),
     "pale": ("#b4bfca", "#4d5a68"),
 }
 # What is compared, everywhere in the same color.

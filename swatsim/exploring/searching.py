@@ -6,11 +6,11 @@ import itertools
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 from swatsim.apart import Progress
-from swatsim.errors import SwatsimError
+from swatsim.errors import ArchitectureError, SwatsimError
 from swatsim.exploring.candidates import Choice, Space, Tried, after_simulating, before_simulating
 from swatsim.exploring.optimizing import AT_ONCE, Optimizer, imported
 from swatsim.exploring.result import Exploration
@@ -84,7 +84,9 @@ def search(
     traces = {name: load_trace(name) for name in space.traces}
     check_layers(space.layers, traces)
     exhausted = len(space) <= trials
-    if not exhausted:
+    if exhausted:
+        _check_some_can_be(machines, (space.machine(choice) for choice in _choices(space)))
+    else:
         imported()  # said before anything is simulated
     with ExitStack() as stack:
         store = Store(folder if folder is not None else stack.enter_context(tempfile.TemporaryDirectory()))
@@ -94,6 +96,7 @@ def search(
         filed = bench.try_all([{ARCH: name} for name in space.axes[ARCH]], as_filed=True)
         tell = progress or (lambda done, total: None)
         found = _all(space, bench.try_all, tell) if exhausted else _chosen(space, bench.try_all, (trials, seed), tell)
+    _check_some_can_be(machines, (tried.machine for tried in found))
     return Exploration(
         space=space, machines=machines, trials=trials, seed=None if exhausted else seed, tried=(*filed, *found),
         computed=bench.computed,
@@ -103,6 +106,20 @@ def search(
             for name, trace in traces.items()
         ),
     )  # fmt: skip
+
+
+def _check_some_can_be(machines: Machines, tried: Iterable[Mapping[str, object]]) -> None:
+    """Refuse machines none of which can be, as for a misspelt key: as a sweep does. Raises ArchitectureError."""
+    first = None
+    for machine in tried:
+        try:
+            machines.of(machine)
+        except ArchitectureError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise first
 
 
 class _Bench:
@@ -138,8 +155,12 @@ class _Bench:
 TryAll = Callable[[Iterable[Mapping[str, object]]], list[Tried]]
 
 
+def _choices(space: Space) -> Iterator[Choice]:
+    return itertools.product(*(range(len(values)) for values in space.axes.values()))
+
+
 def _all(space: Space, try_all: TryAll, tell: Progress) -> list[Tried]:
-    choices = itertools.product(*(range(len(values)) for values in space.axes.values()))
+    choices = _choices(space)
     found: list[Tried] = []
     while batch := list(itertools.islice(choices, AT_ONCE)):
         found += try_all(map(space.machine, batch))

@@ -93,6 +93,7 @@ def search(
         # What all are compared with.
         filed = bench.try_all([{ARCH: name} for name in space.axes[ARCH]], as_filed=True)
         tell = progress or (lambda done, total: None)
+        tell(0, len(space) if exhausted else trials)
         found = _all(space, bench.try_all, tell) if exhausted else _chosen(space, bench.try_all, (trials, seed), tell)
     return Exploration(
         space=space, machines=machines, trials=trials, seed=None if exhausted else seed, tried=(*filed, *found),

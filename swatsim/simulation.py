@@ -82,7 +82,7 @@ def simulate(  # noqa: PLR0913  each is a keyword of its own
     seed : of the sample.
     workers : processes (threads where none can be forked); by default one per processor. The report does not depend on
         it.
-    progress : called with what is done and what is in all, in layers, each time that some are done.
+    progress : called with layers done and in all: at the beginning, at least once a second, and at the end.
 
     Raises
     ------

@@ -15,6 +15,7 @@ from swatsim.profile import Spent, carried, current_profile, profiling
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_TELL_SECONDS = 1.0
 
 
 class _Inherited:
@@ -47,7 +48,8 @@ def in_order(
 
     Items are begun in their order, in forked processes if that is safe, else on threads. Results are pickled.
 
-    progress : told how much is done, and of how much; each item counts 1, or as much as `sizes` says.
+    progress : told how much is done, and of how much, at the beginning, at least once a second and at the end; each
+        item counts 1, or as much as `sizes` says.
     """
     collect = partial(_collect, sizes=sizes or [1] * len(items), progress=progress)
     processes = min(workers, len(items))
@@ -99,11 +101,15 @@ def _inherited_work(item: object) -> tuple[object, tuple[Spent, ...]]:
 def _collect(futures: Sequence[Future[Result]], *, sizes: Sequence[int], progress: Progress | None) -> list[Result]:
     size_of = dict(zip(futures, sizes, strict=True))
     pending = set(futures)
+
+    def tell() -> None:
+        if progress is not None:
+            progress(sum(sizes) - sum(size_of[future] for future in pending), sum(sizes))
+
+    tell()
     while pending:
-        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        done, pending = wait(pending, None if progress is None else _TELL_SECONDS, FIRST_COMPLETED)
         for future in done:
             future.result()
-        if progress is not None:
-            left = sum(size_of[future] for future in pending)
-            progress(sum(sizes) - left, sum(sizes))
+        tell()
     return [future.result() for future in futures]

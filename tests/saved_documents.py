@@ -12,6 +12,7 @@ from swatsim.comparison.document import to_json as comparison_json
 from swatsim.exploring import Exploration
 from swatsim.exploring.candidates import Space, Tried
 from swatsim.report.document import to_json
+from swatsim.sweeping import Sweep
 from swatsim.sweeping.machines import Machines
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\n\x00\ud800é\u202e$_{x}$"
@@ -58,7 +59,7 @@ def _sweep_text():
                 "trace": {"name": "small", "digest": report["trace"]["digest"], "synthetic": False},
                 "totals": [row for row in report["rows"] if row["layer"] == "total"], "error": None,
             })  # fmt: skip
-    points[4] |= {"totals": [], "error": "second: forward does not fit"}
+    points[4] |= {"totals": None, "error": "second: forward does not fit"}
     grid = {"arch": ["dadiannao", "tensordash"], "trace": ["small"], "tile.rows": [2, 4, 16]}
     command = ["swatsim", "sweep", "--set", "tile.rows=2,4,16"]
     return json.dumps({
@@ -68,6 +69,11 @@ def _sweep_text():
 
 def sweep_document():
     return json.loads(_sweep_text())
+
+
+def small_sweep():
+    document = sweep_document()
+    return Sweep(grid=document["grid"], points=tuple(document["points"]))
 
 
 def small_exploration():

@@ -184,7 +184,7 @@ def test_sweep_over_a_parameter():
     assert (chart.x_name, [line.name for line in chart.lines]) == ("tile.rows", ["dadiannao", "tensordash"])
     assert [x for x, _ in chart.lines[1].points] == [2, 16]  # 4 failed
     points = {(p["parameters"]["arch"], p["parameters"]["tile.rows"]): p for p in document["points"]}
-    totals = {key: {row["pass"]: row for row in point["totals"]} for key, point in points.items()}
+    totals = {key: {row["pass"]: row for row in point["totals"] or ()} for key, point in points.items()}
     assert dict(chart.lines[0].points)[16] == totals["dadiannao", 16]["step"]["cycles"]
     bars = sweeps.bars(document, "traffic")
     assert [group.name for group in bars.groups][:2] == ["dadiannao, rows=2", "dadiannao, rows=4"]

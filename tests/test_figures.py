@@ -13,7 +13,16 @@ from itertools import combinations
 
 import pytest
 from command_line import in_process
-from saved_documents import DOCUMENTS, EDGES, HOSTILE, hostile, small_comparison, small_report
+from saved_documents import (
+    DOCUMENTS,
+    EDGES,
+    HOSTILE,
+    hostile,
+    small_comparison,
+    small_exploration,
+    small_report,
+    small_sweep,
+)
 
 from swatsim import plot_command
 from swatsim.charts.figures import FIGURES, figure
@@ -220,6 +229,16 @@ def test_report_and_comparison_have_figures(tmp_path):
     report.plot.save(tmp_path / "a.PDF", "energy")
     document = json.loads(to_json(report))
     assert (tmp_path / "a.PDF").read_bytes() == rendered(draw(figure(document, "energy")), "pdf")
+
+
+def test_sweep_and_exploration_have_figures(tmp_path):
+    small_sweep().plot.save(tmp_path / "s.pdf", "speedup")
+    assert (tmp_path / "s.pdf").read_bytes() == rendered(draw(chart("sweep", "speedup")), "pdf")
+    assert small_sweep().plot.energy().axes
+    assert small_exploration().plot.pareto().axes
+    for result, missing in ((small_sweep(), "pareto"), (small_exploration(), "speedup")):
+        with pytest.raises(SwatsimError, match=f"figure: got '{missing}'"):
+            result.plot(missing)
 
 
 def test_choices_are_those_of_the_modules():

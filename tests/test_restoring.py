@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import replace
@@ -9,13 +10,17 @@ from dataclasses import replace
 import pandas
 import pytest
 import report_rows
+from rich.console import Console
+from saved_documents import small_exploration, small_sweep
 from trace_files import small_graph, small_layers
 from written_documents import comparison_text, report_text, small
 
 import swatsim
 from swatsim.errors import SwatsimError
+from swatsim.quantities import cycles_text
 from swatsim.report.document import to_json
 from swatsim.report.views import energy_view, stalls_view, traffic_view
+from swatsim.sweeping.table import print_sweep
 
 
 @pytest.fixture
@@ -153,3 +158,47 @@ def test_a_comparison_shows_speedups_in_a_notebook():
     assert "&lt;b&gt;" in shown
     assert shown.count("<tr>") == 3
     pandas.testing.assert_frame_equal(comparison.to_dataframe(), comparison.rows)
+
+
+def test_a_sweep_shows_what_is_varied_in_a_notebook():
+    sweep = small_sweep()
+    shown = sweep._repr_html_()
+    headings = re.findall(r"<th [^>]*>(.*?)</th>", shown)
+    assert headings == ["arch", "tile.rows", "cycles", "speedup", "energy", "DRAM", ""]
+    lines = [re.findall(r"<td [^>]*>(.*?)</td>", line) for line in shown.split("<tr>")[2:]]
+    assert [line[:2] for line in lines] == [
+        [machine, rows] for machine in ("dadiannao", "tensordash") for rows in ("2", "4", "16")
+    ]
+    step = next(total for total in sweep.points[0]["totals"] if total["pass"] == "step")
+    assert lines[0][2] == cycles_text(step["cycles"])
+    assert lines[4][-1] == "second: forward does not fit"
+    assert "more points" not in shown
+    many = replace(sweep, points=sweep.points * 20)._repr_html_()
+    assert many.count("<tr>") == 1 + 60
+    assert "And 60 more points" in many
+
+
+def test_names_of_a_sweep_and_an_exploration_are_escaped_in_a_notebook():
+    name = "</table><script>alert(1)</script>[red]"
+    sweep = small_sweep()
+    points = [
+        {**point, "error": point["error"] and name, "parameters": {**point["parameters"], "arch": name},
+         "trace": {**point["trace"], "synthetic": True}}
+        for point in sweep.points
+    ]  # fmt: skip
+    sweep = replace(sweep, points=tuple(points))
+    shown = sweep._repr_html_()
+    assert "<script" not in shown
+    assert shown.count("&lt;script&gt;") == len(points) + 1
+    assert "A trace is synthetic" in shown
+    console = Console(file=io.StringIO(), width=200)
+    print_sweep(sweep, console)
+    assert console.file.getvalue().count(name) == len(points) + 1
+
+    found = small_exploration()
+    refused = replace(found.tried[0], machine={"arch": name}, refused=name)
+    shown = replace(found, tried=(refused, *found.tried[1:]))._repr_html_()
+    assert "<script" not in shown
+    assert shown.count("&lt;script&gt;") == 2
+    assert shown.count("<tr") == 1 + len(found.tried)
+    assert "area_mm2" in shown

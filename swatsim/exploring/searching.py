@@ -95,6 +95,7 @@ def search(
         # What all are compared with.
         filed = bench.try_all([{ARCH: name} for name in space.axes[ARCH]], as_filed=True)
         tell = progress or (lambda done, total: None)
+        tell(0, len(space) if exhausted else trials)
         found = _all(space, bench.try_all, tell) if exhausted else _chosen(space, bench.try_all, (trials, seed), tell)
     _check_some_can_be(machines, (tried.machine for tried in found))
     return Exploration(

@@ -1,4 +1,4 @@
-"""`report.plot` and `comparison.plot`: figures of a result that is at hand."""
+"""`report.plot`, `comparison.plot`, `sweep.plot` and `exploration.plot`: figures of a result that is at hand."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Plots:
         write_file(path, data)
 
     def speedup(self, *, width: str = "single", style: str = "paper") -> Figure:
-        """Speedup of each layer and pass, or of each machine."""
+        """Speedup of each layer and pass, of each machine, or over a parameter."""
         return self("speedup", width=width, style=style)
 
     def cycles(self, *, width: str = "single", style: str = "paper") -> Figure:

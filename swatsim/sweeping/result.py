@@ -15,7 +15,10 @@ from swatsim.version import __version__
 if TYPE_CHECKING:
     import pandas
 
+    from swatsim.figures import Plots
+
 FORMAT, VERSION = "swatsim-sweep", 1
+_MOST_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +95,22 @@ class Sweep:
         table.to_parquet(data, index=False)
         return data.getvalue()
 
+    @property
+    def plot(self) -> Plots:
+        """Figures: `sweep.plot.speedup()` and so on (docs/figures.md); needs matplotlib."""
+        from swatsim.figures import Plots
+
+        return Plots(lambda: json.loads(self.to_json()))
+
     def _repr_html_(self) -> str:
-        return self.to_dataframe()._repr_html_()  # type: ignore[operator,no-any-return]
+        """What the command prints as a table, for notebooks."""
+        from swatsim.report.notebook import view_html
+        from swatsim.sweeping.table import sweep_view
+
+        view = sweep_view(self)
+        more = len(view.lines) - _MOST_SHOWN
+        cut = (f"And {more:,} more points: to_dataframe() has all of them.",) if more > 0 else ()
+        return view_html(f"Sweep of {len(self.points):,} points", view, view.lines[:_MOST_SHOWN], (*cut, *view.notes))
 
 
 def _synthetic(point: Mapping[str, Any]) -> bool:

@@ -85,7 +85,10 @@ def compute_points(
     # Points that come to the same, as where two names are one machine, are computed once.
     by_key = {point.key: point for point in points}
     left = [point for key, point in by_key.items() if store.read(key) is None]
-    _compute(left, store, dask, workers, _counted(progress, len(by_key) - len(left), len(by_key)))
+    kept = len(by_key) - len(left)
+    if progress is not None:
+        progress(kept, len(by_key))
+    _compute(left, store, dask, workers, _counted(progress, kept, len(by_key)))
     documents = []
     for point in points:
         found = store.read(point.key)
@@ -159,6 +162,8 @@ def _compute(points: Sequence[Point], store: Store, dask: str | None, workers: i
 
     if len(points) == 1:
         work(points[0])
+        if progress is not None:
+            progress(1, 1)
     else:
         in_order(work, points, workers, progress)
 

@@ -7,29 +7,42 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from swatsim.charts.run_rows import outermost_bytes
 from swatsim.keys.problems import printable
 from swatsim.quantities import NOTHING, bytes_text, cycles_text, joules_text, times_text
+from swatsim.report.view import View
 from swatsim.sweeping.result import Sweep
 
 SYNTHETIC = "A trace is synthetic: its masks were drawn at random, nobody trained them."
+_MEASURES, _NOTE = ("cycles", "speedup", "energy", "DRAM"), ""
 STEP, PASSES = "step", ("forward", "backward")
 
 
-def print_sweep(sweep: Sweep, console: Console) -> None:
+def sweep_view(sweep: Sweep) -> View:
     """The keys that vary, and the total of a step, or of what was simulated of it."""
+    keys = sweep.varied or ("arch",)
+    lines = [(*(printable(str(point["parameters"][key])) for key in keys), *_cells(point)) for point in sweep.points]
+    return View(
+        headings=(*keys, *_MEASURES, _NOTE), left=frozenset((*keys, _NOTE)), lines=tuple(lines), totals=(),
+        notes=(SYNTHETIC,) if sweep.synthetic else (),
+    )  # fmt: skip
+
+
+def print_sweep(sweep: Sweep, console: Console) -> None:
+    """The same as a table as wide as the terminal: names of files are folded, numbers never cut."""
+    view = sweep_view(sweep)
     table = Table(box=None, pad_edge=False)
-    for key in sweep.varied or ("arch",):
-        table.add_column(key, overflow="fold")
-    for name in ("cycles", "speedup", "energy", "DRAM", ""):
-        table.add_column(name, justify="left" if not name else "right", no_wrap=bool(name))
-    for point in sweep.points:
-        given = [printable(str(point["parameters"][key])) for key in sweep.varied or ("arch",)]
-        table.add_row(*given, *_cells(point))
+    for name in view.headings:
+        measure = name in _MEASURES
+        table.add_column(Text(name), justify="right" if measure else "left", no_wrap=measure, overflow="fold")
+    # As text: a trace's name is not markup, whatever brackets it has.
+    for cells in view.lines:
+        table.add_row(*map(Text, cells))
     console.print(table)
-    if sweep.synthetic:
-        console.print(SYNTHETIC, highlight=False)
+    for note in view.notes:
+        console.print(note, highlight=False)
 
 
 def _cells(point: Mapping[str, Any]) -> tuple[str, ...]:

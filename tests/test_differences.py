@@ -236,6 +236,46 @@ def test_check_follows_the_command_that_the_baseline_tells(capsys, write, tmp_pa
     assert in_process(capsys, "check", "--baseline", write("a.json", document), "--arch", "dadiannao")[0] == 0
 
 
+TOPOLOGY = "Layer,M,N,K,\nqkv,16,12,8,\n"
+
+
+def baseline_of(capsys, folder, kind):
+    """A baseline of a sample, or of a topology: the report of a `swatsim run`."""
+    topology = folder / "net.csv"
+    topology.write_text(TOPOLOGY)
+    if kind == "topology":
+        given = (topology, "--density", "0.2", "--density", "input=0.5")
+    else:
+        given = (small_trace(folder / "small"), "--sample", "0.5", "--seed", "3", "--layers", "first")
+    baseline = folder / f"{kind}.json"
+    code, _, err = in_process(capsys, "run", "--arch", "dadiannao", "--trace", *given, "--json", baseline)
+    assert code == 0, err
+    return baseline
+
+
+@pytest.mark.parametrize(("kind", "column"), [("sample", "sampled_groups"), ("topology", "cycles")])
+def test_check_runs_a_sample_and_a_topology_again(capsys, tmp_path, kind, column):
+    baseline = baseline_of(capsys, tmp_path, kind)
+    code, out, err = in_process(capsys, "check", "--baseline", baseline, "--column", column, "--json", "-")
+    assert (code, err) == (0, "")
+    # The same part of it and the same seed, or the same densities.
+    assert json.loads(out)["settings"] == []
+
+
+def test_densities_of_a_topology_may_be_others_and_must_be_known(capsys, tmp_path):
+    baseline = baseline_of(capsys, tmp_path, "topology")
+    assert in_process(capsys, "check", "--baseline", baseline, "--density", "1")[0] == 1
+    # A trace in the topology's place has zeros of its own.
+    code, _, err = in_process(capsys, "check", "--baseline", baseline, "--trace", small_trace(tmp_path / "small"))
+    assert (code, err) == (1, "")
+    document = json.loads(baseline.read_text())
+    del document["command"]
+    baseline.write_text(json.dumps(document))
+    code, out, err = in_process(capsys, "check", "--baseline", baseline, "--trace", tmp_path / "net.csv")
+    assert (code, out) == (2, "")
+    assert "got a topology and no density of input, weight, output_grad, expected --density 0.2" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -277,6 +317,17 @@ def test_the_fixture_and_the_hook_are_declared():
 def test_the_project_checks_itself(swatsim_check):
     """New cycles are meant where this fails: `swatsim run --json` writes the baseline anew (CONTRIBUTING.md)."""
     swatsim_check("baselines/smallcnn.json", trace="../traces/smallcnn", arch="dadiannao")
+
+
+@installed
+@pytest.mark.parametrize(("kind", "column"), [("sample", "sampled_groups"), ("topology", "cycles")])
+def test_the_fixture_runs_a_sample_and_a_topology_again(swatsim_check, capsys, tmp_path, kind, column):
+    baseline = baseline_of(capsys, tmp_path, kind)
+    swatsim_check(baseline, columns=["cycles", column])
+    if kind == "topology":
+        swatsim_check(baseline, trace=tmp_path / "net.csv", densities=["0.2", "input=0.5"])
+        with pytest.raises(pytest.fail.Exception, match="rows are not as they were"):
+            swatsim_check(baseline, densities=["1"])
 
 
 @installed

@@ -7,6 +7,9 @@ import csv
 import importlib.metadata
 import io
 import json
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command_line import in_process
+from command_line import in_process, swatsim
 from trace_files import small_trace
 from written_documents import comparison_text, report_text
 
@@ -311,6 +314,29 @@ def test_the_fixture_and_the_hook_are_declared():
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
     assert hook["entry"] == "swatsim check"
     assert hook["pass_filenames"] is False
+
+
+def test_the_projects_own_hook(tmp_path):
+    """What .pre-commit-config.yaml declares, run in another repository whose machine is edited."""
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    (hook,) = [each for repo in config["repos"] for each in repo["hooks"] if each["id"] == "swatsim-check"]
+    assert hook["pass_filenames"] is False
+    for name in ("arch/dadiannao.yaml", "traces/smallcnn/manifest.json", "tests/baselines/smallcnn.json"):
+        assert re.search(hook["files"], name)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "traces" / "smallcnn", tmp_path / "traces" / "smallcnn", dirs_exist_ok=True)
+    program, *arguments = [*shlex.split(hook["entry"]), *hook["args"]]
+    assert program == "swatsim"
+    done = swatsim(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    machine = tmp_path / "arch" / "dadiannao.yaml"
+    text = machine.read_text()
+    assert text.count("  rows: 16\n") == 1
+    machine.write_text(text.replace("  rows: 16\n", "  rows: 8\n"))
+    done = swatsim(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert b"tile.rows" in done.stdout
 
 
 @installed

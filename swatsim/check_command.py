@@ -13,6 +13,7 @@ from swatsim.command_output import check_outputs, refuse_two_printed, write_docu
 from swatsim.errors import SwatsimError
 from swatsim.exit_codes import CHECK_FAILED
 from swatsim.progress import progress_bar
+from swatsim.trace_option import density_option, open_trace
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 @click.option("--report", "new", metavar="FILE", help="Compare with this report; by default the run is done again.")
 @click.option("--tolerance", default="0", show_default=True, metavar="PART", help="Allowed change, such as 0.01.")
 @click.option("--column", "columns", multiple=True, metavar="NAME", help="What is checked; by default cycles.")
-@click.option("--trace", "trace_path", metavar="DIR", help="Trace of the new run; by default that of the baseline.")
+@click.option(
+    "--trace",
+    "trace_path",
+    metavar="DIR|ADDRESS|FILE.csv",
+    help="Trace of the new run; by default that of the baseline.",
+)
+@density_option
 @click.option("--arch", metavar="FILE|NAME", help="Machine of the new run; by default that of the baseline.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a value of --arch.")
 @click.option("--json", "json_file", metavar="FILE", help="Write what was found ('-': standard output, no tables).")
@@ -35,6 +42,7 @@ def check(  # noqa: PLR0913, PLR0917  each is an option of the command
     tolerance: str,
     columns: tuple[str, ...],
     trace_path: str | None,
+    densities: tuple[str, ...],
     arch: str | None,
     overrides: tuple[str, ...],
     json_file: str | None,
@@ -43,18 +51,21 @@ def check(  # noqa: PLR0913, PLR0917  each is an option of the command
 ) -> None:
     """Check that a run gives what it gave before: exit code 1, and a table, where cycles changed.
 
-    The run of the baseline is done again, with its layers, passes, objective and formats. Its machine and trace are
-    those of the command that it tells, or of --arch and --trace; without a command the machine is the one in it.
+    The run of the baseline is done again, with its layers, passes, objective, formats and sample. Its machine and trace
+    are those of the command that it tells, or of --arch and --trace; without a command the machine is the one in it.
     """
     refuse_two_printed({"--json": json_file, "--csv": csv_file})
-    again = {"--trace": trace_path, "--arch": arch, "--set": overrides or None, "--workers": workers}
+    again = {
+        "--trace": trace_path, "--density": densities or None, "--arch": arch, "--set": overrides or None,
+        "--workers": workers,
+    }  # fmt: skip
     for option, value in again.items():
         if new is not None and value is not None:
             raise click.UsageError(f"--report and {option}: a report that is there is not made again")
     allowed = parse_tolerance(tolerance)
     check_outputs({"--json": json_file, "--csv": csv_file})
     from swatsim.differences import check as check_documents
-    from swatsim.differences import document_of, rerun
+    from swatsim.differences import document_of, rerun, trace_of
     from swatsim.differences.checking import CHECKED
     from swatsim.differences.document import check_json, to_csv
     from swatsim.saved import load_saved
@@ -63,9 +74,11 @@ def check(  # noqa: PLR0913, PLR0917  each is an option of the command
     if new is not None:
         after = load_saved(new, "report").document
     else:
+        path, told = trace_of(before, baseline, trace_path)
+        trace = open_trace(path, densities or told)
         with progress_bar("simulating", "layers") as progress:
             after = document_of(rerun(
-                before, baseline, trace=trace_path, arch=arch, overrides=overrides, workers=workers, progress=progress
+                before, baseline, trace, arch=arch, overrides=overrides, workers=workers, progress=progress
             ))  # fmt: skip
     found = check_documents(before, after, allowed, columns or CHECKED)
     names = (baseline, new or "run again")

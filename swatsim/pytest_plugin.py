@@ -30,6 +30,7 @@ class Check(Protocol):
         report: Report | FilePath | None = None,
         *,
         trace: FilePath | None = None,
+        densities: Sequence[str] = (),
         arch: FilePath | None = None,
         overrides: Mapping[str, str] | None = None,
         tolerance: str | float = 0,
@@ -41,8 +42,8 @@ class Check(Protocol):
         ----------
         baseline : file that `swatsim run --json` wrote. Paths are relative to the folder of the test's file.
         report : a report, or a file with one; by default the run of the baseline is done again.
-        trace, arch, overrides, tolerance, columns : as --trace, --arch, --set, --tolerance and --column of
-            `swatsim check`. `arch` is a file if one of this name is there, else a shipped machine.
+        trace, densities, arch, overrides, tolerance, columns : as --trace, --density, --arch, --set, --tolerance and
+            --column of `swatsim check`. `arch` is a file if one of this name is there, else a shipped machine.
         """
 
 
@@ -62,23 +63,25 @@ class _Checker:
         report: Report | FilePath | None = None,
         *,
         trace: FilePath | None = None,
+        densities: Sequence[str] = (),
         arch: FilePath | None = None,
         overrides: Mapping[str, str] | None = None,
         tolerance: str | float = 0,
         columns: Sequence[str] = ("cycles",),
     ) -> None:
         __tracebackhide__ = True
-        from swatsim.differences import check, document_of, rerun
+        from swatsim.differences import check, document_of, rerun, trace_of
         from swatsim.differences.table import print_finding
         from swatsim.saved import load_saved
+        from swatsim.trace_option import open_trace
 
         where = str(self.folder / baseline)
         before = load_saved(where, "report").document
         if report is None:
             texts = [f"{key}={value}" for key, value in (overrides or {}).items()]
-            after = document_of(
-                rerun(before, where, trace=self._path(trace), arch=self._machine(arch), overrides=texts, workers=1)
-            )
+            path, told = trace_of(before, where, self._path(trace))
+            opened = open_trace(path, tuple(densities) or told)
+            after = document_of(rerun(before, where, opened, arch=self._machine(arch), overrides=texts, workers=1))
         else:
             after = self._document(report)
         found = check(before, after, Fraction(str(tolerance)), columns)

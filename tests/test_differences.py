@@ -7,6 +7,9 @@ import csv
 import importlib.metadata
 import io
 import json
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command_line import in_process
+from command_line import in_process, swatsim
 from trace_files import small_trace
 from written_documents import comparison_text, report_text
 
@@ -236,6 +239,46 @@ def test_check_follows_the_command_that_the_baseline_tells(capsys, write, tmp_pa
     assert in_process(capsys, "check", "--baseline", write("a.json", document), "--arch", "dadiannao")[0] == 0
 
 
+TOPOLOGY = "Layer,M,N,K,\nqkv,16,12,8,\n"
+
+
+def baseline_of(capsys, folder, kind):
+    """A baseline of a sample, or of a topology: the report of a `swatsim run`."""
+    topology = folder / "net.csv"
+    topology.write_text(TOPOLOGY)
+    if kind == "topology":
+        given = (topology, "--density", "0.2", "--density", "input=0.5")
+    else:
+        given = (small_trace(folder / "small"), "--sample", "0.5", "--seed", "3", "--layers", "first")
+    baseline = folder / f"{kind}.json"
+    code, _, err = in_process(capsys, "run", "--arch", "dadiannao", "--trace", *given, "--json", baseline)
+    assert code == 0, err
+    return baseline
+
+
+@pytest.mark.parametrize(("kind", "column"), [("sample", "sampled_groups"), ("topology", "cycles")])
+def test_check_runs_a_sample_and_a_topology_again(capsys, tmp_path, kind, column):
+    baseline = baseline_of(capsys, tmp_path, kind)
+    code, out, err = in_process(capsys, "check", "--baseline", baseline, "--column", column, "--json", "-")
+    assert (code, err) == (0, "")
+    # The same part of it and the same seed, or the same densities.
+    assert json.loads(out)["settings"] == []
+
+
+def test_densities_of_a_topology_may_be_others_and_must_be_known(capsys, tmp_path):
+    baseline = baseline_of(capsys, tmp_path, "topology")
+    assert in_process(capsys, "check", "--baseline", baseline, "--density", "1")[0] == 1
+    # A trace in the topology's place has zeros of its own.
+    code, _, err = in_process(capsys, "check", "--baseline", baseline, "--trace", small_trace(tmp_path / "small"))
+    assert (code, err) == (1, "")
+    document = json.loads(baseline.read_text())
+    del document["command"]
+    baseline.write_text(json.dumps(document))
+    code, out, err = in_process(capsys, "check", "--baseline", baseline, "--trace", tmp_path / "net.csv")
+    assert (code, out) == (2, "")
+    assert "got a topology and no density of input, weight, output_grad, expected --density 0.2" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -273,10 +316,44 @@ def test_the_fixture_and_the_hook_are_declared():
     assert hook["pass_filenames"] is False
 
 
+def test_the_projects_own_hook(tmp_path):
+    """What .pre-commit-config.yaml declares, run in another repository whose machine is edited."""
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    (hook,) = [each for repo in config["repos"] for each in repo["hooks"] if each["id"] == "swatsim-check"]
+    assert hook["pass_filenames"] is False
+    for name in ("arch/dadiannao.yaml", "traces/smallcnn/manifest.json", "tests/baselines/smallcnn.json"):
+        assert re.search(hook["files"], name)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(ROOT / "traces" / "smallcnn", tmp_path / "traces" / "smallcnn", dirs_exist_ok=True)
+    program, *arguments = [*shlex.split(hook["entry"]), *hook["args"]]
+    assert program == "swatsim"
+    done = swatsim(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    machine = tmp_path / "arch" / "dadiannao.yaml"
+    text = machine.read_text()
+    assert text.count("  rows: 16\n") == 1
+    machine.write_text(text.replace("  rows: 16\n", "  rows: 8\n"))
+    done = swatsim(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert b"tile.rows" in done.stdout
+
+
 @installed
 def test_the_project_checks_itself(swatsim_check):
     """New cycles are meant where this fails: `swatsim run --json` writes the baseline anew (CONTRIBUTING.md)."""
     swatsim_check("baselines/smallcnn.json", trace="../traces/smallcnn", arch="dadiannao")
+
+
+@installed
+@pytest.mark.parametrize(("kind", "column"), [("sample", "sampled_groups"), ("topology", "cycles")])
+def test_the_fixture_runs_a_sample_and_a_topology_again(swatsim_check, capsys, tmp_path, kind, column):
+    baseline = baseline_of(capsys, tmp_path, kind)
+    swatsim_check(baseline, columns=["cycles", column])
+    if kind == "topology":
+        swatsim_check(baseline, trace=tmp_path / "net.csv", densities=["0.2", "input=0.5"])
+        with pytest.raises(pytest.fail.Exception, match="rows are not as they were"):
+            swatsim_check(baseline, densities=["1"])
 
 
 @installed

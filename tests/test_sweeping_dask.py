@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,11 +51,39 @@ def cluster(tmp_path_factory):
             process.wait()
 
 
-def test_the_command(grid, cluster, tmp_path, capsys):
-    command = ("sweep", "--arch", "dadiannao", "--trace", grid.trace[0], "--set", "tile.rows=2,4", "-o", tmp_path / "p")
-    code, output, _ = in_process(capsys, *command, "--dask", cluster[0])
-    assert code == 0
-    assert "2 points, 2 of them computed now" in output
+def test_the_command_writes_the_bytes_of_the_local_one(grid, cluster, tmp_path, capsys):
+    folder, written = tmp_path / "p", []
+    command = ("sweep", "--arch", "dadiannao", "--trace", grid.trace[0], "--set", "tile.rows=2,4", "-o", folder)
+    files = [tmp_path / "sweep.json", tmp_path / "sweep.csv"]
+    for where in (("--dask", cluster[0]), ()):
+        code, output, _ = in_process(capsys, *command, *where, "--json", files[0], "--csv", files[1])
+        assert code == 0
+        assert "2 points, 2 of them computed now" in output
+        written.append([file.read_bytes() for file in files])
+        shutil.rmtree(folder)
+        for file in files:
+            file.unlink()
+    assert written[0] == written[1]
+
+
+def test_a_worker_with_other_sources_is_refused_at_once(cluster, tmp_path, monkeypatch):
+    calls = tmp_path / "calls"
+
+    def counted(point, digest):
+        from swatsim.sweeping import cluster as of_the_worker
+
+        with calls.open("a") as file:
+            file.write(f"{point.key}\n")
+        return of_the_worker._document(point, digest)
+
+    monkeypatch.setattr("swatsim.sweeping.cluster._document", counted)
+    monkeypatch.setattr("swatsim.sweeping.cluster.sources_digest", lambda: "another")
+    folder, trace = tmp_path / "points", str(small_trace(tmp_path / "trace"))
+    expected = r"^a worker: got another swatsim than here, expected the same version and sources$"
+    with pytest.raises(SwatsimError, match=expected):
+        run_grid(Grid(arch=["dadiannao"], trace=[trace]), folder, dask=cluster[0])
+    assert len(calls.read_text().splitlines()) == 1
+    assert not list(folder.glob("*.json"))
 
 
 def test_workers_that_cannot_are_one_line(grid, cluster, tmp_path, monkeypatch):

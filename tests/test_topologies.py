@@ -133,3 +133,14 @@ def test_other_traces_have_zeros_of_their_own(tmp_path, capsys):
     code, out, err = in_process(capsys, "run", "--arch", "systolic", "--trace", tmp_path, "--density", "0.2")
     assert (code, out) == (2, "")
     assert "expected a SCALE-Sim topology (.csv)" in err
+
+
+@pytest.mark.parametrize("command", [["sweep"], ["explore", "--objective", "cycles"]])
+def test_sweeps_take_traces_on_disk(topology, tmp_path, capsys, command):
+    arguments = (*command, "--arch", "systolic", "--set", "tiles=1", "-o", tmp_path / "points", "--trace")
+    code, out, err = in_process(capsys, *arguments, topology)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"{topology}: got a SCALE-Sim topology, which run, compare, explain and check take, expected a trace: a "
+        "directory with a manifest.json (docs/scalesim.md says how to make it one)\n"
+    )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import PurePath
 
 from swatsim.apart import Progress
 from swatsim.architecture import Architecture, load_architecture, parse_override
@@ -16,7 +17,7 @@ from swatsim.report.document import to_json
 from swatsim.report.report import Report
 from swatsim.report.restoring import machine_in
 from swatsim.simulation import simulate
-from swatsim.trace import load_trace
+from swatsim.trace import Trace
 
 CHECKED = ("cycles",)
 
@@ -59,11 +60,26 @@ def check(
     )  # fmt: skip
 
 
+def trace_of(document: Document, where: str, trace: str | None = None) -> tuple[str, tuple[str, ...]]:
+    """Path of the trace to run again, and what --density says of it: `trace` if given, else as the report's command.
+
+    Raises SwatsimError: nobody says which trace.
+    """
+    given = _command(document)
+    told = next(iter(given.get("--trace", ())), None)
+    path = trace or told
+    if path is None:
+        raise SwatsimError(f"{where}: command: got none that says where its trace is, expected --trace DIR")
+    # Densities are of a topology; a trace in its place has zeros of its own.
+    alike = told is not None and PurePath(path).suffix.lower() == PurePath(told).suffix.lower()
+    return path, tuple(given.get("--density", ())) if alike else ()
+
+
 def rerun(  # noqa: PLR0913  each is a keyword of its own
     document: Document,
     where: str,
+    trace: Trace,
     *,
-    trace: str | None = None,
     arch: str | None = None,
     overrides: Sequence[str] = (),
     workers: int | None = None,
@@ -71,21 +87,19 @@ def rerun(  # noqa: PLR0913  each is a keyword of its own
 ) -> Report:
     """Simulate again what a report is of.
 
-    Layers, passes, objective and formats are the report's. `trace` and `arch` are paths or names, and `overrides` as of
+    Layers, passes, objective, formats and sample are the report's. `arch` is a path or name, and `overrides` as of
     --set; what is not given is as the report's command has it. Without a command, the machine is the one in the report.
 
-    Raises SwatsimError: nobody says which trace, or what is said cannot be read or simulated.
+    Raises SwatsimError: what is said cannot be read or simulated.
     """
-    given = _command(document)
-    traced = trace or next(iter(given.get("--trace", ())), None)
-    if traced is None:
-        raise SwatsimError(f"{where}: command: got none that says where its trace is, expected --trace DIR")
     asked = document["simulation"]
     there = {row["pass"] for row in document["rows"]}
     passes = asked.get("passes") or [name for name in PASSES if name in there]
+    sample = asked.get("sample") or {"fraction": None, "seed": 0}
     return simulate(
-        _machine(document, where, arch, overrides), load_trace(traced), layers=asked.get("layers", "*"), passes=passes,
-        objective=asked["objective"], formats=asked["formats"], workers=workers, progress=progress,
+        _machine(document, where, arch, overrides), trace, layers=asked.get("layers", "*"), passes=passes,
+        objective=asked["objective"], formats=asked["formats"], sample=sample["fraction"], seed=sample["seed"],
+        workers=workers, progress=progress,
     )  # fmt: skip
 
 

@@ -17,9 +17,9 @@ from swatsim.exploring.result import Exploration
 from swatsim.sweeping.grid import ARCH, Grid, as_names
 from swatsim.sweeping.machines import Machines
 from swatsim.sweeping.point import plan_point
-from swatsim.sweeping.running import check_layers, compute_points
+from swatsim.sweeping.running import check_layers, compute_points, open_traces
 from swatsim.sweeping.store import Store
-from swatsim.trace import Trace, load_trace
+from swatsim.trace import Trace
 from swatsim.trace.records import is_synthetic
 from swatsim.workers import thread_count
 
@@ -81,7 +81,7 @@ def search(
         if type(value) is not int or not least <= value <= MOST_TRIALS:
             raise SwatsimError(f"{name}: got {value!r}, expected an integer from {least} to {MOST_TRIALS}")
     machines = Machines(space.axes[ARCH])
-    traces = {name: load_trace(name) for name in space.traces}
+    traces = open_traces(space.traces)
     check_layers(space.layers, traces)
     exhausted = len(space) <= trials
     if exhausted:

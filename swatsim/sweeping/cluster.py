@@ -10,9 +10,11 @@ from swatsim.errors import SwatsimError
 from swatsim.sweeping.point import Point, sources_digest
 from swatsim.sweeping.store import Store
 
-# A point whose worker dies is given to another one, so often.
+# Of what a worker itself meets, such as its disk. The scheduler gives the points of one that dies to another one, as
+# often as its setting allowed-failures says.
 RETRIES = 3
 CONNECT_SECONDS = 30
+Found = Mapping[str, Any] | SwatsimError
 
 
 def compute_on_cluster(points: Sequence[Point], store: Store, address: str, progress: Progress | None) -> None:
@@ -34,24 +36,28 @@ def compute_on_cluster(points: Sequence[Point], store: Store, address: str, prog
         futures = client.map(_document, points, [sources_digest()] * len(points), pure=False, retries=RETRIES)
         completed = dask.as_completed(futures, loop=client.loop, with_results=True)
         for done in range(1, len(points) + 1):
-            future, document = _next(completed, address)
-            store.write(document)
+            future, found = _next(completed, address)
+            if isinstance(found, SwatsimError):
+                raise found
+            store.write(found)
             future.release()
             if progress is not None:
                 progress(done, len(points))
 
 
-def _next(completed: Iterator[tuple[Any, Mapping[str, Any]]], address: str) -> tuple[Any, Mapping[str, Any]]:
+def _next(completed: Iterator[tuple[Any, Found]], address: str) -> tuple[Any, Found]:
     try:
         return next(completed)
-    except SwatsimError:
-        raise
     except Exception as error:  # the library's own, and whatever a worker without our packages meets
         got = f"{type(error).__name__} ({' '.join(str(error).split())[:300]})"
         raise SwatsimError(f"--dask {address}: got {got}, expected workers that compute points") from None
 
 
-def _document(point: Point, digest: str) -> Mapping[str, Any]:
+def _document(point: Point, digest: str) -> Found:
+    """Give what swatsim refuses as a value: raised, it would be retried, and come to the same."""
     if sources_digest() != digest:
-        raise SwatsimError("a worker: got another swatsim than here, expected the same version and sources")
-    return point.document(workers=1)
+        return SwatsimError("a worker: got another swatsim than here, expected the same version and sources")
+    try:
+        return point.document(workers=1)
+    except SwatsimError as error:
+        return error

@@ -8,10 +8,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from swatsim.apart import Progress
 from swatsim.errors import SwatsimError
+from swatsim.files import is_address
 from swatsim.keys.problems import shown
 from swatsim.sweeping.grid import Grid, as_names
 from swatsim.sweeping.machines import Machines, machine_of
@@ -21,6 +23,7 @@ from swatsim.sweeping.store import Store
 from swatsim.trace import Trace, load_trace
 from swatsim.workers import in_order, thread_count
 
+TOPOLOGY = ".csv"
 Shard = tuple[int, int]  # its number, from 1, and how many there are
 
 
@@ -105,7 +108,7 @@ def plan(grid: Grid, shard: Shard | None = None) -> list[Point]:
     """
     numbers = share_of(grid, shard)
     machines = Machines(grid.arch)
-    traces = {name: load_trace(name) for name in grid.trace}
+    traces = open_traces(grid.trace)
     check_layers(grid.layers, traces)
     every = list(grid.points())
     points = {number: plan_point(every[number], grid.layers, machines, traces) for number in numbers}
@@ -123,6 +126,18 @@ def _check_any(every: Sequence[Mapping[str, Any]], machines: Machines) -> None:
             return
         first = first or refused
     raise SwatsimError(str(first))
+
+
+def open_traces(names: Sequence[str]) -> dict[str, Trace]:
+    """Open traces, by name. Raises SwatsimError, also for a topology: a kept point is known by a trace on disk."""
+    for name in names:
+        path = Path(name)
+        if not is_address(name) and path.suffix.lower() == TOPOLOGY and path.is_file():
+            raise SwatsimError(
+                f"{name}: got a SCALE-Sim topology, which run, compare, explain and check take, expected a trace: a "
+                "directory with a manifest.json (docs/scalesim.md says how to make it one)"
+            )
+    return {name: load_trace(name) for name in names}
 
 
 def check_layers(layers: str, traces: Mapping[str, Trace]) -> None:

@@ -192,6 +192,23 @@ def test_sweep_over_a_parameter():
     assert bars.groups[4].missing == "second: forward does not fit"
 
 
+def test_of_many_points_the_best_are_drawn():
+    document = sweep_document()
+    first = document["points"][0]
+    document["points"] = [
+        {**first, "parameters": {"tile.rows": number}, "totals": [
+            {**row, "cycles": row["cycles"] + (7 * number) % 1103, "speedup": 1.0 + (7 * number) % 1103}
+            for row in first["totals"]
+        ]} for number in range(1103)
+    ] + [document["points"][4]]  # fmt: skip
+    assert sweeps.lines(document, "cycles") is None
+    for metric, best in (("cycles", range(100)), ("speedup", range(1102, 1002, -1))):
+        bars = sweeps.bars(document, metric)
+        assert bars.title.endswith(", the best 100 of 1,104 points, 1,004 not shown")
+        by_rest = {(7 * number) % 1103: number for number in range(1103)}
+        assert [group.name for group in bars.groups] == [f"rows={by_rest[rest]}" for rest in best]
+
+
 def test_a_long_key_stands_in_the_title():
     document = sweep_document()
     for point in document["points"]:

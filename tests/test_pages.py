@@ -214,6 +214,8 @@ def test_failed_points_are_listed():
     for point in document["points"]:
         point |= {"totals": [], "error": "no"}
     assert "6 failed" in " ".join(Page(to_page(document, DIGEST)).text)
+    document["points"] *= 20
+    assert "and 20 more, which the table has" in " ".join(Page(to_page(document, DIGEST)).text)
 
 
 def test_a_sweep_names_each_trace_once_and_errors_where_there_are_any():

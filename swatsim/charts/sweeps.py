@@ -13,6 +13,8 @@ from swatsim.charts.run_rows import Record, outermost_bytes
 _LONGEST_NAME = 40
 _ROOM = 22  # characters beside a bar of a page
 _MOST_LINES = 8
+_MOST_BARS = 100
+_MOST_POINTS_OF_LINES = 1000
 _NAMED = ("arch", "trace")
 Document = Mapping[str, Any]
 METRICS: dict[str, tuple[str, str, Callable[[Record], float | None]]] = {
@@ -24,26 +26,37 @@ METRICS: dict[str, tuple[str, str, Callable[[Record], float | None]]] = {
 
 
 def bars(document: Document, metric: str) -> BarChart:
-    """A bar for each point."""
+    """A bar for each point; of many, the best ones, and the title says so."""
     title, unit, read = METRICS[metric]
-    points = document["points"]
-    names, by = _names(document)
+    total = measured(document)
+    values = [value_of(point, total, read) for point in document["points"]]
+    points, drawn, few = document["points"], values, ""
+    if len(values) > _MOST_BARS:
+        best = _best(values, most=unit == "times")
+        points, drawn = [points[number] for number in best], [values[number] for number in best]
+        few = f", the best {len(best):,} of {len(values):,} points, {len(values) - len(best):,} not shown"
+    names, by = _names(points, varied(document))
     shown = short_names(names, _LONGEST_NAME)
-    groups = [_group(name, point, value_of(point, document, read)) for name, point in zip(shown, points, strict=True)]
+    groups = [_group(name, point, value) for name, point, value in zip(shown, points, drawn, strict=True)]
     return BarChart(
-        title=f"{title} ({measured(document)}){by}", unit=unit, series=(Series(name=metric, color="blue"),),
+        title=f"{title} ({total}){by}{few}", unit=unit, series=(Series(name=metric, color="blue"),),
         groups=tuple(groups), reference=1.0 if unit == "times" else None,
     )  # fmt: skip
 
 
-def _names(document: Document) -> tuple[list[str], str]:
+def _best(values: Sequence[float | None], *, most: bool) -> list[int]:
+    """Numbers of the best values, those first that are better."""
+    found = [(-value if most else value, number) for number, value in enumerate(values) if value is not None]
+    return [number for _, number in sorted(found)[:_MOST_BARS]]
+
+
+def _names(points: Sequence[Record], keys: Sequence[str]) -> tuple[list[str], str]:
     """Of the points; a long key that all of them vary is said once, for the title."""
-    keys = varied(document)
-    names = [label(point, keys) for point in document["points"]]
+    names = [label(point, keys) for point in points]
     of_machine = [key for key in keys if key not in _NAMED]
     if len(of_machine) != 1 or max(map(len, names), default=0) <= _ROOM:
         return names, ""
-    values = ([str(point["parameters"].get(key, "")) for key in keys] for point in document["points"])
+    values = ([str(point["parameters"].get(key, "")) for key in keys] for point in points)
     return [", ".join(each) for each in values], f", by {of_machine[0]}"
 
 
@@ -53,15 +66,15 @@ def lines(document: Document, metric: str) -> LineChart | None:
     key = _numbered(document)
     if key is None:
         return None
-    others = [name for name in varied(document) if name != key]
+    others, total = [name for name in varied(document) if name != key], measured(document)
     found: dict[str, list[tuple[float, float]]] = {}
     for point in _finished(document):
-        value = value_of(point, document, read)
+        value = value_of(point, total, read)
         if value is not None:
             found.setdefault(label(point, others), []).append((float(point["parameters"][key]), float(value)))
-    if not found or len(found) > _MOST_LINES:
+    if not 0 < len(found) <= _MOST_LINES or sum(map(len, found.values())) > _MOST_POINTS_OF_LINES:
         return None
-    return LineChart(title=f"{title} ({measured(document)})", x_name=key, unit=unit, lines=tuple(
+    return LineChart(title=f"{title} ({total})", x_name=key, unit=unit, lines=tuple(
         Line(name=name, color=of_line(number), points=tuple(sorted(points)))
         for number, (name, points) in enumerate(found.items())
     ))  # fmt: skip
@@ -83,13 +96,13 @@ def measured(document: Document) -> str:
 
 def varied(document: Document) -> tuple[str, ...]:
     """The parameters that have more than one value."""
-    values: dict[str, list[object]] = {}
+    first: dict[str, object] = {}
+    more: set[str] = set()
     for point in document["points"]:
         for key, value in point["parameters"].items():
-            known = values.setdefault(key, [])
-            if value not in known:
-                known.append(value)
-    return tuple(key for key, known in values.items() if len(known) > 1)
+            if first.setdefault(key, value) != value:
+                more.add(key)
+    return tuple(key for key in first if key in more)
 
 
 def label(point: Record, keys: Sequence[str]) -> str:
@@ -104,15 +117,15 @@ def _short(key: str, keys: Sequence[str]) -> str:
     return end if sum(other.rpartition(".")[2] == end for other in keys) == 1 else key
 
 
-def total_of(point: Record, document: Document) -> Record | None:
-    """The total of a point that all have; None where it failed."""
+def total_of(point: Record, name: str) -> Record | None:
+    """The total of a point by its name, which is what is `measured`; None where it failed."""
     rows = () if point["error"] else point["totals"]
-    return next((row for row in rows if row["pass"] == measured(document)), None)
+    return next((row for row in rows if row["pass"] == name), None)
 
 
-def value_of(point: Record, document: Document, read: Callable[[Record], float | None]) -> float | None:
+def value_of(point: Record, name: str, read: Callable[[Record], float | None]) -> float | None:
     """What is read of that total; None where there is none."""
-    total = total_of(point, document)
+    total = total_of(point, name)
     return None if total is None else read(total)
 
 

@@ -14,6 +14,7 @@ from swatsim.pages.section import Section
 from swatsim.pages.table import Column, Kind, parameter, table, tiles
 from swatsim.quantities import bytes_text, cycles_text, joules_text, times_text
 
+_MOST_LISTED = 100  # of points that failed
 _TITLES = {"speedup": "Speedup", "cycles": "Cycles", "energy": "Energy", "traffic": "Traffic"}
 
 
@@ -34,7 +35,8 @@ def sections(document: Mapping[str, Any]) -> Iterator[Section]:
 
 def _finished(document: Mapping[str, Any]) -> list[tuple[Record, Record]]:
     """Points with their total."""
-    found = ((point, sweeps.total_of(point, document)) for point in document["points"])
+    measured = sweeps.measured(document)
+    found = ((point, sweeps.total_of(point, measured)) for point in document["points"])
     return [(point, total) for point, total in found if total is not None]
 
 
@@ -62,16 +64,18 @@ def _words(document: Mapping[str, Any]) -> Iterator[str]:
     failed = [point for point in document["points"] if point["error"]]
     if failed:
         keys = sweeps.varied(document)
-        lines = [f"{sweeps.label(point, keys)}: {point['error']}" for point in failed]
+        lines = [f"{sweeps.label(point, keys)}: {point['error']}" for point in failed[:_MOST_LISTED]]
+        if len(failed) > len(lines):
+            lines.append(f"and {len(failed) - len(lines):,} more, which the table has")
         yield element("p", "Points that failed:")
         yield element("ul", [element("li", text(line)) for line in lines], class_="words")
 
 
 def _table(document: Mapping[str, Any]) -> str:
-    keys = sweeps.varied(document) or tuple(document["grid"])
+    keys, measured = sweeps.varied(document) or tuple(document["grid"]), sweeps.measured(document)
 
     def of_total(read: Callable[[Record], float | None]) -> Callable[[Record], float | None]:
-        return lambda point: sweeps.value_of(point, document, read)
+        return lambda point: sweeps.value_of(point, measured, read)
 
     columns = [
         *(parameter(key) for key in keys),

@@ -8,6 +8,8 @@ HTML comments directly before a block say more about it:
 <!-- needs: MODULE -->            where MODULE is not installed, it and the rest of the page are skipped, and counted
 <!-- fails: CODE -->              it must end with this exit code
 <!-- printed -->                  (a `text` block) what the block before printed; a line … stands for any lines
+<!-- file: NAME -->               (any block) it is written to that file, for the blocks that follow, and not run
+<!-- pytest -->                   (a `python` block) it is a file of tests, which pytest runs
 
 `<!-- page not run: REASON -->` anywhere skips all of a page. Other blocks (yaml, json, text) are not run.
 """
@@ -104,6 +106,10 @@ def run_page(page: Path) -> Outcome:
 def _run(blocks: Sequence[Block], folder: Path) -> Outcome:
     ran, skipped, printed, missing = 0, [], "", ""
     for block in blocks:
+        written = block.mark("file")
+        if written is not None:
+            (folder / written).write_text(block.text, encoding="utf-8")
+            continue
         if block.language not in RUN:
             if "printed" in block.marks and not missing and not _is_shown(printed, block.text):
                 failure = _said(block, "is not what was printed", printed)
@@ -143,9 +149,8 @@ def _execute(block: Block, folder: Path) -> tuple[int, str]:
         **os.environ, "PATH": f"{folder.parent / 'bin'}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
         "MPLBACKEND": "Agg", "NO_COLOR": "1", "COLUMNS": "100",
     }  # fmt: skip
-    command = ["bash", "-euo", "pipefail", "-c"] if block.language == "sh" else [sys.executable, "-c"]
     with subprocess.Popen(
-        [*command, block.text], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        _command(block, folder), cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,
     ) as process:  # fmt: skip
         try:
@@ -156,6 +161,16 @@ def _execute(block: Block, folder: Path) -> tuple[int, str]:
                 return 124, f"took more than {LIMIT_SECONDS} s"
             raise
     return process.returncode, printed
+
+
+def _command(block: Block, folder: Path) -> list[str]:
+    if "pytest" in block.marks:
+        tests = folder / f"test_line_{block.line}.py"
+        tests.write_text(block.text, encoding="utf-8")
+        return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests.name]
+    if block.language == "sh":
+        return ["bash", "-euo", "pipefail", "-c", block.text]
+    return [sys.executable, "-c", block.text]
 
 
 def _is_shown(printed: str, shown: str) -> bool:

@@ -27,6 +27,33 @@ _LONG = (
 )  # fmt: skip
 
 
+# Why tests may be skipped where every extra is installed.
+_MAY_BE_SKIPPED = ("needs a CUDA device", "nothing is forked")
+_UNEXPECTED = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--no-skips", action="store_true", help="fail where a test is skipped, but for a few reasons")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    # A worker of xdist has none: the process that started it is told of its tests.
+    if reporter is None or not session.config.getoption("--no-skips"):
+        return
+    reasons = [report.longrepr[2] for report in reporter.stats.get("skipped", ())]
+    found = sorted({reason for reason in reasons if not any(known in reason for known in _MAY_BE_SKIPPED)})
+    session.config.stash[_UNEXPECTED] = found
+    if found and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for reason in config.stash.get(_UNEXPECTED, []):
+        terminalreporter.write_line(f"--no-skips: a test is skipped: {reason}", red=True)
+
+
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in _LONG)
 

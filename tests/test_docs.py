@@ -85,6 +85,15 @@ def test_what_is_not_run_is_counted_with_its_reason(tmp_path):
     assert (whole.ran, whole.skipped) == (0, ("line 2: elsewhere",))
 
 
+def test_a_file_of_tests_is_run_by_pytest(tmp_path):
+    good = "def test_file(swatsim_check):\n    assert open('grid.yaml').read() == 'arch: []\\n'"
+    written = block("yaml", "arch: []", "file: grid.yaml")
+    assert run_blocks.run_page(page(tmp_path, written + block("python", good, "pytest"))) == run_blocks.Outcome(ran=1)
+    outcome = run_blocks.run_page(page(tmp_path, block("python", good, "pytest")))
+    assert "No such file or directory: 'grid.yaml'" in outcome.failure
+    assert "exit code 5" in run_blocks.run_page(page(tmp_path, block("python", "pass", "pytest"))).failure
+
+
 def test_a_comment_counts_only_directly_before_its_block(tmp_path):
     text = "<!-- not run: reason -->\n\nSome words.\n\n" + block("sh", "true")
     assert run_blocks.run_page(page(tmp_path, text)) == run_blocks.Outcome(ran=1)
@@ -129,6 +138,14 @@ def test_every_page_that_says_it_is_generated_is():
     for path in SITE:
         if "<!-- Generated: " in path.read_text(encoding="utf-8"):
             assert path.relative_to(ROOT / "docs").as_posix() in made
+
+
+@pytest.mark.parametrize("name", swatsim.__all__)
+def test_every_public_name_is_in_the_reference(name):
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    made = re.findall(r"^\.\. auto(?:class|function|exception):: (\S+)$", text, re.MULTILINE)
+    # All errors are made from their module.
+    assert f"swatsim.{name}" in made or (name == "SwatsimError" and "automodule:: swatsim.errors" in text)
 
 
 def test_the_citation_has_the_version():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
 import socket
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -54,13 +56,16 @@ NEEDS = {
 }
 
 
-@pytest.mark.parametrize("case", NEEDS)
+IN_PART = "remote, in part"  # says nothing where the other part is missing too
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.extra("fsspec")] if case == IN_PART else []) for case in NEEDS]
+)
 def test_the_extra_is_named(case, without, trace, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("model.onnx", "model.pt"):
         Path(name).write_bytes(b"")
-    if case == "remote, in part":
-        pytest.importorskip("fsspec")
     modules, arguments = NEEDS[case]
     without(*modules)
     code, out, err = in_process(
@@ -80,6 +85,25 @@ def test_capture_names_its_extra(without):
 def test_every_extra_has_a_case():
     extras = {case.partition(",")[0] for case in NEEDS}
     assert extras == set(PROJECT["optional-dependencies"]) - _DEVELOPMENT
+
+
+def test_a_skip_fails_a_run_that_allows_none(tmp_path):
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    (tmp_path / "test_module.py").write_text("import pytest\npytest.importorskip('no_such_module')\n")
+    (tmp_path / "test_known.py").write_text(
+        "import pytest\ndef test_known():\n    pytest.skip('needs a CUDA device')\ndef test_other():\n    pass\n"
+    )
+
+    def run(*options):
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert run().returncode == 0
+    assert run("--no-skips", "test_known.py").returncode == 0
+    for options in (["-n", "0"], ["-n", "2"]):
+        found = run("--no-skips", *options)
+        assert found.returncode == 1, options
+        assert "--no-skips: a test is skipped: Skipped: could not import 'no_such_module'" in found.stdout
 
 
 # -------------------------------------------------------------------------------------------------- what is installed

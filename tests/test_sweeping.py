@@ -419,8 +419,10 @@ def test_parquet(grid, tmp_path):
     assert table.column("cycles").to_pylist() == [row["cycles"] for row in found.rows()]
 
 
+@pytest.mark.extra("pyarrow")
 def test_parquet_of_parameters_of_several_types(trace, tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet")
+    from pyarrow import parquet
+
     values = (4, "many", [1], True, 1 << 63, None)
     found = swatsim.sweep("dadiannao", trace, overrides={"tile.rows": values}, folder=tmp_path, workers=1)
     table = parquet.read_table(io.BytesIO(found.to_parquet()))

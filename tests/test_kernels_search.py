@@ -253,7 +253,8 @@ def test_of_what_fits_nowhere_the_least_is_asked_for(channels):
     refused = []
 
     def spy(arenas, hierarchy):
-        refused.append((arenas, hierarchy, misfit(arenas, hierarchy)))
+        measured = list(arenas)
+        refused.append((measured, hierarchy, misfit(measured, hierarchy)))
         return refused[-1][2]
 
     misfit = mapper._misfit

@@ -141,7 +141,8 @@ def _best(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) 
         if len(cut) <= len(pieces_of_ways[0].schedules):
             break
         of_parts = [contractions[number] for contractions in cut]
-        if best is not None and goal == CYCLES:
+        bounded = goal == CYCLES and best is not None
+        if best is not None and bounded:
             # Without skipping the parts of a reduction take no fewer cycles than the whole.
             ways = tuple(each for each in ways if each.way.skips or each.compute_cycles < best.choice.cycles)
         held_of_parts = held_parts(of_parts, hierarchy)
@@ -153,7 +154,6 @@ def _best(work: Work, number: int, held: Held, hierarchy: Hierarchy, goal: int) 
                 tried += pieces_of_ways
                 continue
         pieces_of_ways = _in_parts(of_parts, held_of_parts, ways, hierarchy, schedule_part)
-        bounded = goal == CYCLES and best is not None
         tried = tried + pieces_of_ways if best is None else []
         for pieces in pieces_of_ways:
             if not bounded or pieces.compute_cycles <= most:

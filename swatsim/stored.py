@@ -119,22 +119,14 @@ def by_weight(sizes: Mapping[str, StoredSizes]) -> tuple[tuple[str, ...], ...]:
     return tuple(map(tuple, found.values()))
 
 
-def stored_sizes(layer: Layer, architecture: Architecture, formats: Mapping[str, str]) -> StoredSizes:
-    """Measure every operand of a layer in the order in which its pass reads it.
-
-    `formats` gives tensors (input, weight, output) a format in place of the outermost level's, which one without zeros
-    does not have either: it is stored dense.
-    """
-    copies: dict[tuple[str, str], Copy] = {}
-    for pass_name in layer.computed:
-        copies |= stored_copies(layer, pass_name, architecture, formats)
-    return StoredSizes(spec=layer.spec, copies=copies)
-
-
 def stored_copies(
     layer: Layer, pass_name: str, architecture: Architecture, formats: Mapping[str, str]
 ) -> dict[tuple[str, str], Copy]:
-    """The operands of one pass, as `stored_sizes` measures them: soon after the pass their layouts are still there."""
+    """Measure the operands of one pass, by pass and role, in the order in which it reads them.
+
+    `formats` gives tensors (input, weight, output) a format in place of the outermost level's, which one without zeros
+    does not have either: it is stored dense. Soon after the pass has been planned its layouts are still there.
+    """
     level = architecture.memory.levels[architecture.memory.outermost]
     value_bytes = architecture.datapath.value_bytes
     axis = 0 if architecture.mapping.window_order == "npq" else 1

@@ -13,6 +13,7 @@ import report_rows
 import twins_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stored_layers import stored_sizes
 from test_step import (
     SHAPE,
     VALUES,
@@ -32,7 +33,6 @@ import swatsim
 from swatsim.errors import SwatsimError
 from swatsim.footprint import Kept, footprint_of
 from swatsim.report.step_views import footprint_view
-from swatsim.stored import stored_sizes
 
 
 def footprint(layers, graph, architecture, **formats):

@@ -14,13 +14,14 @@ import twins_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import randoms
+from stored_layers import stored_sizes
 
 import swatsim
 from swatsim.bits import BitTensor
 from swatsim.layer import Layer
 from swatsim.passes import STREAMING, call_name, called_layer
 from swatsim.step import step_operations, step_order
-from swatsim.stored import DENSE_COPY, stored_sizes
+from swatsim.stored import DENSE_COPY
 from swatsim.trace import GraphNode, TraceMetadata, load_trace
 
 TRACES = sorted(path.parent for path in (Path(__file__).parent.parent / "traces").glob("*/manifest.json"))

@@ -11,13 +11,14 @@ import twins_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import DENSITIES, randoms
+from stored_layers import stored_sizes
 
 import swatsim
 from swatsim.contraction import contract
 from swatsim.hierarchy import hierarchy_of
 from swatsim.layer import Layer
 from swatsim.sides import Order
-from swatsim.stored import DENSE_COPY, stored_sizes
+from swatsim.stored import DENSE_COPY
 
 FORMATS = ("dense", "bitmap", "csr", "csc", "run_length", "zfnaf")
 OWN = st.dictionaries(st.sampled_from(("input", "weight", "output")), st.sampled_from(FORMATS))

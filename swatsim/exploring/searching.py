@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 from swatsim.apart import Progress
-from swatsim.errors import ArchitectureError, SwatsimError
+from swatsim.errors import SwatsimError
 from swatsim.exploring.candidates import Choice, Space, Tried, after_simulating, before_simulating
 from swatsim.exploring.optimizing import AT_ONCE, Optimizer, imported
 from swatsim.exploring.result import Exploration
@@ -85,7 +85,7 @@ def search(
     check_layers(space.layers, traces)
     exhausted = len(space) <= trials
     if exhausted:
-        _check_some_can_be(machines, (space.machine(choice) for choice in _choices(space)))
+        machines.check_some_can_be(space.machine(choice) for choice in _choices(space))
     else:
         imported()  # said before anything is simulated
     with ExitStack() as stack:
@@ -97,7 +97,7 @@ def search(
         tell = progress or (lambda done, total: None)
         tell(0, len(space) if exhausted else trials)
         found = _all(space, bench.try_all, tell) if exhausted else _chosen(space, bench.try_all, (trials, seed), tell)
-    _check_some_can_be(machines, (tried.machine for tried in found))
+    machines.check_some_can_be(tried.machine for tried in found)
     return Exploration(
         space=space, machines=machines, trials=trials, seed=None if exhausted else seed, tried=(*filed, *found),
         computed=bench.computed,
@@ -107,20 +107,6 @@ def search(
             for name, trace in traces.items()
         ),
     )  # fmt: skip
-
-
-def _check_some_can_be(machines: Machines, tried: Iterable[Mapping[str, object]]) -> None:
-    """Refuse machines none of which can be, as for a misspelt key: as a sweep does. Raises ArchitectureError."""
-    first = None
-    for machine in tried:
-        try:
-            machines.of(machine)
-        except ArchitectureError as error:
-            first = first or error
-        else:
-            return
-    if first is not None:
-        raise first
 
 
 class _Bench:

@@ -12,7 +12,7 @@ from typing import Any
 
 from swatsim.architecture import Architecture
 from swatsim.architecture.loader import read_architecture, read_file
-from swatsim.errors import SwatsimError
+from swatsim.errors import ArchitectureError, SwatsimError
 from swatsim.sweeping.grid import ARCH, OWN_KEYS
 
 
@@ -42,6 +42,26 @@ class Machines:
     def planned(self, parameters: Mapping[str, Any]) -> PlannedMachine:
         """The same for a plan; a machine that is refused says so."""
         return _planned(*self._files[parameters[ARCH]], _overrides(parameters))
+
+    def check_some_can_be(self, every: Iterable[Mapping[str, Any]]) -> None:
+        """Refuse points none of whose machines can be, as for a misspelt key, by what is said of the first one.
+
+        Raises ArchitectureError.
+        """
+        first, asked = None, set()
+        for parameters in every:
+            machine = machine_of(parameters)
+            if machine in asked:
+                continue
+            asked.add(machine)
+            try:
+                self.of(parameters)
+            except ArchitectureError as error:
+                first = first or error
+            else:
+                return
+        if first is not None:
+            raise first
 
 
 def machine_of(parameters: Mapping[str, Any]) -> str:

@@ -113,19 +113,8 @@ def plan(grid: Grid, shard: Shard | None = None) -> list[Point]:
     every = list(grid.points())
     points = {number: plan_point(every[number], grid.layers, machines, traces) for number in numbers}
     if all(point.refused is not None for point in points.values()):
-        _check_any(every, machines)
+        machines.check_some_can_be(every)
     return [points[number] for number in sorted(points)]
-
-
-def _check_any(every: Sequence[Mapping[str, Any]], machines: Machines) -> None:
-    """Refuse a grid of which no machine can be, by what is said of its first one. Raises SwatsimError."""
-    first = None
-    for parameters in {machine_of(parameters): parameters for parameters in every}.values():
-        refused = machines.planned(parameters).refused
-        if refused is None:
-            return
-        first = first or refused
-    raise SwatsimError(str(first))
 
 
 def open_traces(names: Sequence[str]) -> dict[str, Trace]:

@@ -15,7 +15,7 @@ from kernel_cases import lane_sets, operands, packed_words, randoms
 from test_lanes import SPARTEN, machine_with, rows_against
 
 from swatsim.datapaths.lanes import pairs
-from swatsim.datapaths.lanes.units import pack_side
+from swatsim.datapaths.lanes.units import chunk_runs, pack_side
 from swatsim.kernels.gather import ChunkShape
 from swatsim.kernels.pairs import PairDealing, PairRule
 from swatsim.mapping import count_chunks
@@ -40,7 +40,7 @@ def test_chunks(case, chunk_steps, unit_rows, groups, data):
     lanes = offset.shape[1]
     word_steps = data.draw(st.integers(1, max(1, 64 // lanes)))
     side = side_of(present, base, groups)
-    packed = pack_side(side, offset, ChunkShape(chunk_steps, word_steps), unit_rows)
+    packed = pack_side(side, chunk_runs(offset, ChunkShape(chunk_steps, word_steps)), unit_rows)
     expected = twins.packed_chunks(present.tolist(), base.tolist(), offset.tolist(), chunk_steps, word_steps)
     bits = [[[{step * lanes + lane for step, lane in word} for word in chunk] for chunk in each] for each in expected]
     vectors = side.vectors

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.datapaths.lanes.keys import Keys
-from swatsim.datapaths.lanes.units import fewest_cycles, pack_side, steps_of_chunk, vectors_of_units
+from swatsim.datapaths.lanes.units import chunk_runs, fewest_cycles, pack_side, steps_of_chunk, vectors_of_units
 from swatsim.kernels.gather import ChunkShape, count_in_parts, gather_words, list_runs
 from swatsim.kernels.streams import count_by_lane, fullest_group, unite_rows
 from swatsim.keys.machine import Machine
@@ -44,7 +44,7 @@ def count_cycles(side: Side, offset: IntArray, unit_rows: int, machine: Machine[
     if unit_rows == 1:
         counts = count_chunks(side, offset, chunk_steps)
         return Chunks(cycles=np.maximum(-(-counts // offset.shape[1]), fewest), values=counts.sum(axis=2))
-    packed = pack_side(side, offset, ChunkShape(chunk_steps, 64 // offset.shape[1]), unit_rows)
+    packed = pack_side(side, chunk_runs(offset, ChunkShape(chunk_steps, 64 // offset.shape[1])), unit_rows)
     counts = np.bitwise_count(packed.words).sum(axis=3, dtype=np.int64)
     values = counts.sum(axis=2)
     return Chunks(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from swatsim.bits import WORD_BITS
 from swatsim.datapaths.lanes.chunks import WORDS_AT_ONCE
 from swatsim.datapaths.lanes.keys import Keys
-from swatsim.datapaths.lanes.units import Work, fewest_cycles, losses_between, pack_side, steps_of_chunk
+from swatsim.datapaths.lanes.units import Work, chunk_runs, fewest_cycles, losses_between, pack_side, steps_of_chunk
 from swatsim.kernels.gather import ChunkShape
 from swatsim.kernels.pairs import PairDealing, PairRule, wait_for_pairs
 from swatsim.keys.machine import Machine
@@ -59,7 +59,7 @@ def pack(mapping: Mapping, machine: Machine[Keys]) -> Packed:
     shape = ChunkShape(chunk_steps, 1 if own_lane else 64 // lanes)
     at_once = (1, 1) if together else (machine.tile.rows, machine.tile.columns)
     unit_vectors = (machine.tile.rows, machine.tile.columns) if together else (1, 1)
-    rows = pack_side(mapping.rows, mapping.row_offset, shape, unit_vectors[0])
+    rows = pack_side(mapping.rows, chunk_runs(mapping.row_offset, shape), unit_vectors[0])
     columns, by_position = _pack_columns(mapping, shape, unit_vectors[1], together=together)
     met = count_met(mapping.rows, mapping.columns)
     multiplied = int((rows.by_position() * by_position).sum()) if together else met
@@ -74,15 +74,15 @@ def _pack_columns(
     mapping: Mapping, shape: ChunkShape, unit_vectors: int, *, together: bool
 ) -> tuple[NDArray[np.uint64], IntArray]:
     """The columns' words [group, chunk, word, unit], and with `together` their vectors by position: some at a time."""
-    side, offset = mapping.columns, mapping.column_offset
+    side, runs = mapping.columns, chunk_runs(mapping.column_offset, shape)
     units = -(-side.vectors // unit_vectors)
-    chunks, words = -(-offset.shape[0] // shape.chunk_steps), -(-shape.chunk_steps // shape.word_steps)
+    chunks, words = runs.inside
     found = np.empty((side.groups, chunks, words, units), dtype=np.uint64)
     at_once = max(1, WORDS_AT_ONCE // (chunks * words))
     by_position = np.zeros((side.groups, chunks * words * WORD_BITS), dtype=np.int64)
     for first in range(0, units, at_once):
         chosen = slice(first * unit_vectors, (first + at_once) * unit_vectors)
-        packed = pack_side(replace(side, base=np.ascontiguousarray(side.base[:, chosen])), offset, shape, unit_vectors)
+        packed = pack_side(replace(side, base=np.ascontiguousarray(side.base[:, chosen])), runs, unit_vectors)
         found[..., first : first + at_once] = packed.words.transpose(0, 2, 3, 1)
         if together:
             by_position += packed.by_position()

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,24 +151,34 @@ def vectors_of_units(vectors: int, unit_rows: int) -> IntArray:
     return np.minimum(vectors - starts, unit_rows)
 
 
-def pack_side(side: Side, offset: IntArray, shape: ChunkShape, unit_rows: int) -> PackedSide:
-    """Read an operand, steps offset[step, lane], out of its tensor; the vectors of a unit are united."""
+class ChunkRuns(NamedTuple):
+    """Where the words of chunks lie in a vector, whatever vector it is."""
+
+    inside: tuple[int, int]  # chunks, and words of a chunk
+    runs: tuple[IntArray, IntArray]  # of `kernels.gather`
+
+
+def chunk_runs(offset: IntArray, shape: ChunkShape) -> ChunkRuns:
+    """Those of steps offset[step, lane]."""
     steps, lanes = offset.shape
     first = np.arange(0, steps, shape.chunk_steps)[:, None]
     word = np.arange(0, shape.chunk_steps, shape.word_steps)
     # Words that the last chunk has no steps for are empty.
     edges = np.minimum(first + word, steps).reshape(-1)
-    inside = (first.size, word.size)
-    words = np.empty((side.base.size, edges.size), dtype=np.uint64)
-    runs = list_runs(offset.reshape(-1), np.append(edges, steps) * lanes)
-    gather_words(side.words, side.base.reshape(-1), *runs, words)
+    return ChunkRuns((first.size, word.size), list_runs(offset.reshape(-1), np.append(edges, steps) * lanes))
+
+
+def pack_side(side: Side, chunks: ChunkRuns, unit_rows: int) -> PackedSide:
+    """Read an operand out of its tensor; the vectors of a unit are united."""
+    words = np.empty((side.base.size, math.prod(chunks.inside)), dtype=np.uint64)
+    gather_words(side.words, side.base.reshape(-1), *chunks.runs, words)
     unit_vectors = vectors_of_units(side.vectors, unit_rows)
     if unit_rows > 1:
         apart = words.reshape(side.groups, side.vectors, -1)
         words = np.empty((side.groups, unit_vectors.size, apart.shape[2]), dtype=np.uint64)
         for group in range(side.groups):
             unite_rows(apart[group], unit_rows, words[group])
-    return PackedSide(words=words.reshape(side.groups, -1, *inside), unit_vectors=unit_vectors)
+    return PackedSide(words=words.reshape(side.groups, -1, *chunks.inside), unit_vectors=unit_vectors)
 
 
 def values_of_a_vector(side: Side) -> Fraction:

@@ -3,6 +3,7 @@
 `mutation` is `ci` that ends at the first failure, without a search for its smallest example.
 """
 
+import gc
 import os
 
 import pytest
@@ -62,3 +63,9 @@ def pytest_runtest_setup(item):
     for mark in item.iter_markers("extra"):
         for module in mark.args:
             pytest.importorskip(module, reason=f"needs {module}, which an extra installs")
+
+
+def pytest_collection_finish():
+    # The tests themselves live until the end: neither a collection of garbage nor a forked process looks at them.
+    gc.collect()
+    gc.freeze()

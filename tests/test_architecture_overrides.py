@@ -18,6 +18,14 @@ def read(overrides: dict[str, object], text: str = VALID) -> object:
     return read_architecture(text.encode(), "arch/foo.yaml", overrides)
 
 
+def test_what_is_put_over_a_file_is_not_there_when_it_is_read_again():
+    before = read({})
+    assert read({"tile.rows": 3, "memory.dram.width_bytes_per_cycle": 5}) != before
+    with pytest.raises(ArchitectureError):
+        read({"tile.rows": 0, "tile.unknown": 1})
+    assert read({}) == before
+
+
 @pytest.mark.parametrize(
     ("text", "key", "value"),
     [

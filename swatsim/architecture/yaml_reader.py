@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NoReturn, TypeAlias
 
 import yaml
@@ -19,6 +21,7 @@ from swatsim.keys.problems import Position, Problem, shown
 LARGEST_FILE_BYTES = 1_000_000
 DEEPEST_NESTING = 16
 MOST_VALUES = 10_000
+_FILES_KEPT = 32
 
 # The path of a value: keys of mappings and indices of lists.
 Path: TypeAlias = tuple[str | int, ...]
@@ -56,6 +59,14 @@ def read_yaml(content: bytes, where: str) -> Document:
 
     A problem after which nothing more can be read leaves `tree` None; a file without any value leaves `values` empty.
     """
+    found = _read(content, where)
+    # Who asks puts overrides into the tree, and more problems beside these.
+    return replace(found, tree=deepcopy(found.tree), problems=[*found.problems])
+
+
+# Parsing is most of what a machine takes to load, and a sweep loads one file for all of its values.
+@lru_cache(maxsize=_FILES_KEPT)
+def _read(content: bytes, where: str) -> Document:
     document = Document()
     if len(content) > LARGEST_FILE_BYTES:
         text = f"got {len(content)} bytes, expected at most {LARGEST_FILE_BYTES}"

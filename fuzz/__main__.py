@@ -80,8 +80,10 @@ def _run(name: str, options: Any) -> dict[str, Any]:
             sys.executable, "-m", "fuzz.one_target", name, str(counts), str(artifacts), str(options.executions),
             str(options.seconds), engine, str(_first(name, options)), *([options.replay] if options.replay else []),
         ]  # fmt: skip
-        # Many threads of a numerical library would map much memory of their own.
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        # Many threads would map much memory of their own: those of a numerical library, and those that fetch a trace.
+        environment = {
+            **os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1",
+        }  # fmt: skip
         done = subprocess.run(command, cwd=FOLDER.parent, env=environment, capture_output=True, check=False)
         executions, values = read_counts(counts)
         if done.returncode:

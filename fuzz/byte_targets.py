@@ -10,12 +10,14 @@ import struct
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from fuzz.judging import FoundError, accepts
 from swatsim.architecture.loader import read_architecture
+from swatsim.budgets import allocate, places_of
 from swatsim.errors import SwatsimError
 from swatsim.report.restoring import report_of
 from swatsim.saved import load_saved, point_of_sweep
@@ -35,6 +37,7 @@ else:
     from backports import zstd
 
 POINT_KEY = "0123456789abcdef"
+BUDGET_PLACES = places_of([("conv1", "conv2d", (4, 3, 3, 3)), ("fc", "linear", (10, 4))])
 _ENDING = re.compile("(mask|orig|weight)$")
 _REQUEST = Request(positions=2)
 
@@ -43,7 +46,7 @@ def manifest(data: bytes, _: Path) -> bool:
     """An even first byte: the rest is the file. An odd one: the rest follows a digest that is right."""
     content = data[1:]
     if data[:1] and data[0] % 2:
-        content = b'{"digest": "' + hashlib.sha256(content).hexdigest().encode("ascii") + b'"' + content
+        content = with_digest(content)
 
     def read() -> None:
         found = parse_manifest(content, "manifest.json")
@@ -51,6 +54,11 @@ def manifest(data: bytes, _: Path) -> bool:
             raise FoundError("what is written again is another manifest")
 
     return accepts(read)
+
+
+def with_digest(rest: bytes) -> bytes:
+    """A manifest of which this follows the digest."""
+    return b'{"digest": "' + hashlib.sha256(rest).hexdigest().encode("ascii") + b'"' + rest
 
 
 def tensor(data: bytes, folder: Path) -> bool:
@@ -62,7 +70,7 @@ def tensor(data: bytes, folder: Path) -> bool:
     record = StoredTensor(shape=shape, all_ones=bool(mode & 4))
     content = tensors.header(record) + rest if mode & 2 else rest
     file = zstd.compress(content, 1) if mode & 1 else content
-    digest = hashlib.sha256(content if mode & 1 else _expanded(file)).hexdigest()
+    digest = hashlib.sha256(content if mode & 1 else expanded(file)).hexdigest()
     path = folder / tensors.file_name(digest if mode & 8 else "0" * 64)
     path.write_bytes(file)
 
@@ -77,7 +85,8 @@ def tensor(data: bytes, folder: Path) -> bool:
         path.unlink()
 
 
-def _expanded(file: bytes) -> bytes:
+def expanded(file: bytes) -> bytes:
+    """What a zstd file holds, where it is one."""
     try:
         return zstd.ZstdDecompressor().decompress(file, max_length=1 << 16)
     except (zstd.ZstdError, EOFError, MemoryError):
@@ -179,6 +188,25 @@ def scalesim(data: bytes, folder: Path) -> bool:
         specs = read_topology(path, Request()).specs or ()
         if not specs or any(min(spec.input_shape + spec.weight_shape + spec.output_shape) < 1 for spec in specs):
             raise FoundError("layers of no size")
+
+    return accepts(read)
+
+
+def budget(data: bytes, folder: Path) -> bool:
+    """A learned budget as CSV, for a network of two layers."""
+    path = folder / "learned.csv"
+    path.write_bytes(data)
+
+    def read() -> None:
+        found = allocate(str(path), BUDGET_PLACES, Fraction(0))
+        text = data.decode("utf-8-sig")
+        # Without quotes, lines and commas are all that there is.
+        cells = [line.split(",") for line in re.split("\r\n|\r|\n", text.rstrip("\r\n"))[1:]]
+        if '"' not in text and {name: Fraction(number) for name, number in cells} != found:
+            raise FoundError("another budget than the text's")
+        path.write_text("".join(f"{name},{number}\n" for name, number in [("layer", "sparsity"), *found.items()]))
+        if allocate(str(path), BUDGET_PLACES, Fraction(0)) != found:
+            raise FoundError("what is written again is another budget")
 
     return accepts(read)
 

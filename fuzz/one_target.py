@@ -24,8 +24,11 @@ if TYPE_CHECKING:  # imported only after libFuzzer has its hooks in it
 # What libFuzzer counts branches of; kernels are compiled by numba, which must see them as they are.
 _INSTRUMENTED = [
     f"swatsim.{name}"
-    for name in ("architecture", "keys", "layer", "report.restoring", "saved", "sources", "sweeping.store", "trace")
-]
+    for name in (
+        "architecture", "arguments", "budgets", "keys", "layer", "report.restoring", "saved", "sources",
+        "sweeping.store", "trace",
+    )
+]  # fmt: skip
 _COUNTS = struct.Struct("<QQ")  # executions, and those that gave a value
 _MOST_INPUT_BYTES = 32_768
 

@@ -19,7 +19,8 @@ refuse it with one line that says where, what was got and what was expected; of 
 error. Anything else is a finding: another exception, an unprintable or overlong message, more than {TIME_LIMIT_S} s
 for an input, or more than {MEMORY_LIMIT_BYTES >> 20} MiB ({TORCH_MEMORY_LIMIT_BYTES >> 30} GiB where PyTorch reads)
 beside what the process has after its imports. What is read is checked as well: masks against NumPy, or a plain
-decoder, and manifests, tensors, documents and architectures are written and read again.
+decoder, what is fetched against the same files in a folder, and manifests, tensors, budgets, documents and
+architectures are written and read again.
 
 `python -m fuzz [TARGET...] --executions N --seconds S --record` makes the executions, on Linux, and adds their counts
 to `fuzz/executions.json`; `python -m docs.generate` writes this page from it. A target with branches is led by
@@ -37,8 +38,9 @@ says how far it is reached. Branches are those that libFuzzer counts as `cov` in
 Named tests hold what was found, and what is known to break readers: `tests/test_trace_manifest.py` and
 `tests/test_trace_tensors.py` (limits, digests, links, bombs), `tests/test_sources_masks.py`,
 `tests/test_sources_onnx.py`, `tests/test_architecture_reader.py` (anchors, aliases, tags, nesting),
-`tests/test_saved.py`, `tests/test_sweeping.py`. `tests/test_hostile_input.py` gives each reader what is known to break
-readers, by name. What is promised of all this is in `SECURITY.md`.
+`tests/test_saved.py`, `tests/test_sweeping.py`, `tests/test_budgets.py`, `tests/test_remote_traces.py`.
+`tests/test_hostile_input.py` gives each reader what is known to break readers, by name. What is
+promised of all this is in `SECURITY.md`.
 """
 
 # What goes wrong, what then holds, and the tests of it.

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fuzz.byte_targets import POINT_KEY
+from fuzz.byte_targets import POINT_KEY, expanded
+from fuzz.remote_target import BETWEEN, COMPRESSED, FAILS, RIGHT_NAMES, SHORT_READS
 from swatsim import load_architecture, load_trace, simulate
 from swatsim.bits import BitTensor
 from swatsim.report.document import to_json
@@ -37,6 +38,13 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "convolution": b"Layer,IH,IW,FH,FW,C,N,S,\nconv,8,8,3,3,2,4,1,\nDP,6,6,3,3,4,1,2,1,note\n",
             "product": b"Layer,M,N,K,\nlinear,4,3,2,2:2,\n",
         },
+        "budget": {
+            "decimals": b"layer,sparsity\nconv1,0.5\nfc,9e-1\n",
+            "ratios": b"\xef\xbb\xbflayer,sparsity\r\nfc,2/3\r\nconv1,0\r\n",
+            "quotes": b'"layer","sparsity"\n"conv1",".25"\nfc,0\n',
+            "twice": b"layer,sparsity\nfc,0\nfc,0\n",
+        },
+        "remote_trace": _remote_traces(),
         "saved": {"report": report, "refused": b'{"format": "swatsim-report", "version": 1}'},
         "sweep_point": {"point": json.dumps(_point(json.loads(report))).encode(), "list": b"[]"},
         "architecture": {name: _bare((ROOT / "arch" / f"{name}.yaml").read_text("utf-8")) for name in _MACHINES},
@@ -49,7 +57,8 @@ def _bare(text: str) -> bytes:
     return "\n".join(line for line in lines if line and not line.startswith("#")).encode()
 
 
-def _manifests() -> dict[str, bytes]:
+def _linear() -> bytes:
+    """What follows the digest in the manifest of one layer, whose tensors are a, b and c."""
     layer = {
         "name": "fc", "kind": "linear", "input_shape": [1, 3], "weight_shape": [2, 3], "output_shape": [1, 2],
         "stride": [1, 1], "padding": [0, 0, 0, 0], "dilation": [1, 1], "groups": 1, "needs_input_grad": False,
@@ -70,9 +79,12 @@ def _manifests() -> dict[str, bytes]:
         },
         "layers": [layer],
     }  # fmt: skip
-    rest = ", " + json.dumps(document)[1:]
+    return b", " + json.dumps(document)[1:].encode()
+
+
+def _manifests() -> dict[str, bytes]:
     shipped = (ROOT / "traces" / "smallcnn" / "manifest.json").read_bytes()
-    return {"linear": b"\x01" + rest.encode(), "smallcnn": b"\x01" + shipped[_PREFIX_BYTES:], "version": b"\x00{}"}
+    return {"linear": b"\x01" + _linear(), "smallcnn": b"\x01" + shipped[_PREFIX_BYTES:], "version": b"\x00{}"}
 
 
 def _operand(letter: str, sparsity: str | None = None) -> dict[str, str | None]:
@@ -91,6 +103,19 @@ def _tensors() -> dict[str, bytes]:
         "bits": b"\x0b" + dimensions + bits.packed.tobytes(), "ones": b"\x0c" + bytes([1, 3]) + ones,
         "other_name": b"\x00" + dimensions + file,
     }  # fmt: skip
+
+
+def _remote_traces() -> dict[str, bytes]:
+    """The manifest of a linear layer and its tensors: their content, or the files themselves."""
+    arrays = np.array([[1, 0, 1]]), np.array([[1, 0, 0], [0, 1, 1]]), np.array([[0, 1]])
+    files = [tensors.encode(BitTensor.from_array(array), "seed")[2] for array in arrays]
+    contents = [expanded(file) for file in files]
+    return {
+        "contents": bytes([RIGHT_NAMES | COMPRESSED]) + BETWEEN.join([_linear(), *contents]),
+        "files": bytes([RIGHT_NAMES | SHORT_READS]) + BETWEEN.join([_linear(), *files]),
+        "failing": bytes([RIGHT_NAMES | FAILS]) + BETWEEN.join([_linear(), *files[:2], b"no route to host"]),
+        "other_names": b"\x00" + BETWEEN.join([_linear(), *files]),
+    }
 
 
 def _npz() -> dict[str, bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fuzz import byte_targets, made_targets
+from fuzz import byte_targets, made_targets, remote_target
 from fuzz.judging import MEMORY_LIMIT_BYTES, TORCH_MEMORY_LIMIT_BYTES
 
 Run = Callable[[bytes, Path], bool]
@@ -35,6 +35,8 @@ TARGETS = {
     "safetensors": Target(reader="masks, .safetensors", run=byte_targets.safetensors),
     "smtx": Target(reader="matrix, .smtx", run=byte_targets.smtx),
     "scalesim": Target(reader="topology of SCALE-Sim, .csv", run=byte_targets.scalesim),
+    "budget": Target(reader="budget of layers, .csv", run=byte_targets.budget),
+    "remote_trace": Target(reader="trace at an address", run=remote_target.remote_trace),
     "saved": Target(reader="saved document", run=byte_targets.saved),
     "saved_tree": Target(reader="saved document", run=made_targets.saved_tree, make=made_targets.tree),
     "sweep_point": Target(reader="kept point of a sweep", run=byte_targets.sweep_point),

@@ -107,7 +107,7 @@ def test_learned_budgets_come_from_a_file_or_a_mapping(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("layer;sparsity\n", r"learned.csv:1: got columns layer;sparsity, expected layer, sparsity"),
+        ("layer;sparsity\n", r"learned.csv:1: got columns 'layer;sparsity', expected layer,sparsity"),
         ("layer,sparsity\nconv1\n", r"learned.csv:2: got 1 values"),
         ("layer,sparsity\nconv1,0.5\nconv1,0.5\n", r"learned.csv:3: got layer 'conv1' twice"),
         ("layer,sparsity\n", "got no layers"),
@@ -123,6 +123,38 @@ def test_files_with_mistakes_are_refused_with_their_line(tmp_path, text, message
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(SwatsimError, match=message or "not UTF-8"):
         allocate(str(path), PLACES, Fraction(0))
+
+
+REST = "conv2,0\nconv3,0\nfc,0\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\ufeff\ufefflayer,sparsity\n", r":1: got columns '\\ufefflayer,sparsity', expected layer,sparsity"),
+        ("layer,sparsity\nconv1," + "1" * 200_000, r":2: got what is no CSV \(field larger .*\), expected a CSV file"),
+        ('layer,sparsity\nconv1,"0', r":2: got what is no CSV"),
+        (f"layer,sparsity\nconv1,0\x0b{REST}", r"got '0\\x0bconv2', expected|got 3 values"),
+        (f"layer,sparsity\nconv1,0.5\u2028\nconv1\x85,0\n{REST}", r"got layer 'conv1\\x85', expected a layer"),
+        ("layer,sparsity\n" + "x" * 9000 + ",0\n", "got layer 'xxx"),
+        (f"layer,sparsity\nconv1,{'9' * 9000}\n{REST}", "conv1: got '999"),
+    ],
+)
+def test_hostile_files_are_refused_in_a_short_line(tmp_path, text, message):
+    path = tmp_path / "learned.csv"
+    path.write_bytes(text.encode())
+    with pytest.raises(SwatsimError, match=message) as raised:
+        allocate(str(path), PLACES, Fraction(0))
+    said = str(raised.value).replace(str(tmp_path), "")
+    assert said.isprintable()
+    assert len(said) < 200
+
+
+def test_a_spreadsheets_file_is_read(tmp_path):
+    """With a byte order mark, line ends of Windows, and what Unicode has for spaces around a number."""
+    path = tmp_path / "learned.csv"
+    path.write_bytes(f"\ufefflayer,sparsity\r\nconv1,0.5\u2028\r\n{REST}".encode())
+    assert allocate(str(path), PLACES, Fraction(0))["conv1"] == Fraction(1, 2)
 
 
 def test_unknown_budgets_and_files_are_refused(tmp_path):

@@ -19,6 +19,7 @@ from trace_files import write_trace
 
 from swatsim import apart, load_architecture, load_trace, simulate
 from swatsim.errors import TraceError
+from swatsim.trace import remote
 from swatsim.trace.manifest import manifest_digest
 
 pytest.importorskip("fsspec")
@@ -223,6 +224,16 @@ def test_what_cannot_be_fetched_is_one_line(server, address, message):
     assert str(raised.value).startswith(f"{address}: ")
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_what_a_server_says_cannot_reach_the_terminal(monkeypatch):
+    def refuse(_):
+        raise RuntimeError("\x1b[2J\nno\u202e way")
+
+    monkeypatch.setattr(remote, "_file_system", refuse)
+    expected = "https://host/trace: got RuntimeError (\\x1b[2J no\\u202e way), expected a trace that can be fetched"
+    with pytest.raises(TraceError, match=f"^{re.escape(expected)}$"):
+        load_trace("https://host/trace")
 
 
 def test_a_manifest_is_read_as_one_from_a_stranger(server, cache):

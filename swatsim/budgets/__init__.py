@@ -11,6 +11,7 @@ from swatsim.budgets.budget import BUDGETS, Budget, exact_sparsity
 from swatsim.budgets.learned import read_budget_file
 from swatsim.budgets.place import FIRST_CONVOLUTION, LAST_LINEAR, Place, places_of, places_of_specs
 from swatsim.errors import SwatsimError
+from swatsim.keys.problems import shown
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
@@ -49,7 +50,7 @@ def _given(
 ) -> dict[str, Fraction]:
     unknown = set(budget) - {place.name for place in places}
     if unknown:
-        raise SwatsimError(f"{where}: got layer {min(unknown)!r}, expected a layer of the network")
+        raise SwatsimError(f"{where}: got layer {shown(min(unknown))}, expected a layer of the network")
     missing = [place.name for place in places if place.name not in budget and not place.matches(dense)]
     if missing:
         raise SwatsimError(f"{where}: got no sparsity for layer {missing[0]!r}, expected one for every layer")

@@ -9,6 +9,7 @@ from fractions import Fraction
 from swatsim.arguments import exact_number
 from swatsim.budgets.place import Place
 from swatsim.errors import SwatsimError
+from swatsim.keys.problems import shown
 
 # From the layers, the network's sparsity and the patterns that stay dense to each layer's sparsity.
 Budget = Callable[[Sequence[Place], Fraction, tuple[str, ...]], dict[str, Fraction]]
@@ -35,8 +36,8 @@ def exact_sparsity(sparsity: object, where: str = "sparsity") -> Fraction:
     """
     exact = exact_number(sparsity)
     if exact is None or not 0 <= exact < 1:
-        shown = repr(sparsity) if isinstance(sparsity, str) else sparsity
-        raise SwatsimError(f"{where}: got {shown}, expected a number from 0 to below 1")
+        got = shown(sparsity) if isinstance(sparsity, str) else sparsity
+        raise SwatsimError(f"{where}: got {got}, expected a number from 0 to below 1")
     return exact
 
 

@@ -14,6 +14,8 @@ _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, Hea
 
 _CI = {"derandomize": True, "max_examples": 120, "database": None, **_COMMON}
 settings.register_profile("ci", **_CI)
+# Of tests/test_kernels_settings.py, which repeats cases that the suite has compared already: the first half of them.
+settings.register_profile("again", **_CI | {"max_examples": 60})
 _FIRST = {"phases": (Phase.explicit, Phase.generate), "report_multiple_bugs": False}
 settings.register_profile("mutation", **_CI, **_FIRST)
 settings.register_profile("nightly", max_examples=5000, print_blob=True, **_COMMON)

@@ -28,7 +28,7 @@ def test_kernels_with(setting, part):
     """Uncompiled, Python's own rules hold; with bounds checked, a wild index is an error and not a wrong number."""
     assert len(FILES) >= 5
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "NUMBA_"))}
-    environment |= SETTINGS[setting] | {INSIDE: "1"}
+    environment = {"HYPOTHESIS_PROFILE": "again"} | environment | SETTINGS[setting] | {INSIDE: "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *FILES[part::PARTS]]
     result = subprocess.run(
         command, env=environment, cwd=HERE.parent.parent, capture_output=True, text=True, stdin=subprocess.DEVNULL,

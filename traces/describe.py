@@ -29,6 +29,8 @@ def readme(path: Path) -> str:
     recipe, trace = RECIPES[path.name], load_trace(path)
     stored = sum(file.stat().st_size for file in [path / "manifest.json", *(path / "tensors").iterdir()])
     provenance = trace.manifest.provenance
+    device = provenance.get("device", "cpu")
+    torch = provenance["torch"] + (f" on an {device}" if device != "cpu" else "")
     lines = [
         f"# {path.name}",
         "",
@@ -39,15 +41,16 @@ def readme(path: Path) -> str:
         f"- Captured: {provenance['captured']}; optimiser {trace.manifest.optimizer}.",
         f"- At the end of training: loss {provenance['loss']} (label smoothing 0.1), training accuracy "
         f"{provenance['accuracy']}, held-out accuracy {provenance['held_out_accuracy']}.",
-        f"- torch {provenance['torch']}."
+        f"- torch {torch}."
         if recipe.scheme == "dense"
-        else f"- torch {provenance['torch']}; a threshold is reused for {recipe.period} steps in training, "
+        else f"- torch {torch}; a threshold is reused for {recipe.period} steps in training, "
         "the captured step selects anew.",
         "",
         "## Made by",
         "",
         *[f"    {line}" for line in (*PACKAGES[recipe.data], *(THIN_PACKAGES if "thin" in recipe.network else ()))],
-        f"    python traces/train.py {path.name} --work runs/{path.name} --trace traces/{path.name}",
+        f"    python traces/train.py {path.name} --work runs/{path.name} --trace traces/{path.name}"
+        + (" --device cuda" if device != "cpu" else ""),
         f"    python traces/describe.py traces/{path.name}",
         "",
         *_phases(recipe),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def top_k_mask(weight: torch.Tensor, density: float) -> np.ndarray:
     """The largest magnitudes of a dense weight."""
-    magnitudes = weight.detach().abs().float().numpy()
+    magnitudes = weight.detach().abs().float().cpu().numpy()
     rank = magnitudes.size - int(np.ceil(density * magnitudes.size - 1e-9))
     return magnitudes >= np.partition(magnitudes.ravel(), rank)[rank]
 

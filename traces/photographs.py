@@ -4,11 +4,14 @@ Install with:
     apt-get install opencv-doc mate-backgrounds plasma-workspace-wallpapers
     pip install pillow scikit-image scikit-learn
     pip install --no-deps foolbox
-Nothing is downloaded here and no image is kept in this repository.
+Nothing is downloaded here and no image is kept in this repository. Where these packages cannot be installed:
+    python traces/photographs.py FOLDER
+writes there what they have, for `train.py --photographs FOLDER` on another machine.
 """
 
 import importlib.util
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +25,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png"}
 SHORTEST_SIDE = 200  # smaller pictures are icons, charts and digits
 SAME_PICTURE = 0.8  # correlation of two thumbnails: burst shots, stereo pairs, rescaled copies
 TRAIN_FRACTION = 0.75  # crops for training come from the left of a photograph, held-out ones from the rest
+NAMES = "names.txt"
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
@@ -88,6 +92,21 @@ def photographs() -> dict[str, Image.Image]:
     return kept
 
 
+def save(folder: Path) -> None:
+    """Write them as JPEG of quality 93, and their names."""
+    folder.mkdir(parents=True)
+    found = photographs()
+    for number, picture in enumerate(found.values()):
+        picture.save(folder / f"{number:03}.jpg", quality=93)
+    (folder / NAMES).write_text("".join(f"{name}\n" for name in found))
+
+
+def saved(folder: Path) -> dict[str, Image.Image]:
+    """What `save` has written."""
+    names = (folder / NAMES).read_text().splitlines()
+    return {name: Image.open(folder / f"{number:03}.jpg").convert("RGB") for number, name in enumerate(names)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photographs:
     """Crops by photograph, reproducible from (seed, step)."""
@@ -96,8 +115,9 @@ class Photographs:
     names: tuple[str, ...]  # [class]: where the picture was found
 
     @classmethod
-    def load(cls) -> "Photographs":
-        found = photographs()
+    def load(cls, folder: Path | None = None) -> "Photographs":
+        """Those of the packages, or those that `save` has written into a folder."""
+        found = photographs() if folder is None else saved(folder)
         full = tuple(found.values())
         halves = tuple(picture.reduce(2) for picture in full)
         return cls(levels=(full, halves, tuple(picture.reduce(2) for picture in halves)), names=tuple(found))
@@ -165,3 +185,7 @@ def jitter(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
     if random.random() < 0.2:
         values = np.broadcast_to(values.mean(axis=2, keepdims=True), values.shape)
     return np.clip(values, 0, 1).astype(np.float32)
+
+
+if __name__ == "__main__":
+    save(Path(sys.argv[1]))

@@ -33,6 +33,19 @@ class Recipe:
     seed: int = 1
     captured_images: int = 2
 
+    @property
+    def steps(self) -> int:
+        """Of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def phase_at(self, step: int) -> tuple[Phase, int] | None:
+        """The phase of a step and how far into it that step is; None behind the last."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase, step
+            step -= phase.steps
+        return None
+
 
 def _low_to_high(low: int, middle: int, high: int, last: int, *, last_low_rate: float) -> tuple[Phase, ...]:
     """Low resolution first: ten times the steps in the same time, and weights mature by steps.

@@ -3,16 +3,19 @@
     python traces/train.py resnet50 --work runs/resnet50 --trace traces/resnet50
 
 trains, writing checkpoints and the loss curve into --work, then captures. A stopped run continues from its last
-checkpoint; a finished one only captures. --first-step captures the run's first step too.
+checkpoint; a finished one only captures. --first-step captures the run's first step too. On a GPU (--device cuda)
+--workers are processes that make batches.
 Packages: see photographs.py, patches.py, digits.py and open_nsfw.py.
 """
 
 import argparse
 import csv
+import multiprocessing
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -53,14 +56,58 @@ def first_weights(model: nn.Module, seed: int) -> nn.Module:
     return model
 
 
+def batch_of(
+    recipe: Recipe, data: Data, step: int, size: int, pixels: int, *, held_out: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and classes: those of a step are the same whoever makes them."""
+    random = np.random.default_rng([recipe.seed, step, int(held_out)])
+    return data.batch(size, pixels, random=random, held_out=held_out)
+
+
+class Batches:
+    """The batches of a training, made ahead by processes that are forked before a GPU is used."""
+
+    _of: tuple[Recipe, Data]  # in such a process
+
+    def __init__(self, recipe: Recipe, data: Data, workers: int) -> None:
+        self.recipe, self.data, self.workers = recipe, data, workers
+        if workers:
+            self.pool = multiprocessing.get_context("fork").Pool(workers, self._begin, (recipe, data))
+
+    @classmethod
+    def _begin(cls, recipe: Recipe, data: Data) -> None:
+        torch.set_num_threads(1)
+        cls._of = recipe, data
+
+    @classmethod
+    def _made(cls, step: int, size: int, pixels: int) -> tuple[np.ndarray, np.ndarray]:
+        images, labels = batch_of(*cls._of, step, size, pixels)
+        return images.numpy(), labels.numpy()
+
+    def from_step(self, first: int) -> Iterator[tuple[Phase, int, torch.Tensor, torch.Tensor]]:
+        """Of every step from this one on: its phase, how far into it, images, and classes."""
+        ahead: dict[int, Any] = {}
+        for step in range(first, self.recipe.steps):
+            phase, into = cast(tuple[Phase, int], self.recipe.phase_at(step))
+            if not self.workers:
+                yield phase, into, *batch_of(self.recipe, self.data, step, phase.batch, phase.pixels)
+                continue
+            for later in range(step, min(step + 2 * self.workers, self.recipe.steps)):
+                if later not in ahead:
+                    its, _ = cast(tuple[Phase, int], self.recipe.phase_at(later))
+                    ahead[later] = self.pool.apply_async(self._made, (later, its.batch, its.pixels))
+            images, labels = ahead.pop(step).get()
+            yield phase, into, torch.from_numpy(images), torch.from_numpy(labels)
+
+
 class Run:
     """One training run: model, optimiser, sparsifier, and the step they are at."""
 
-    def __init__(self, name: str, data: Data, folder: Path) -> None:
+    def __init__(self, name: str, data: Data, folder: Path, device: str = "cpu") -> None:
         recipe = RECIPES[name]
-        self.name, self.recipe, self.data, self.folder = name, recipe, data, folder
+        self.name, self.recipe, self.data, self.folder, self.device = name, recipe, data, folder, device
         torch.manual_seed(recipe.seed)
-        self.model: Any = network(recipe, data).to(memory_format=torch.channels_last)
+        self.model: Any = network(recipe, data).to(device, memory_format=torch.channels_last)
         with torch.no_grad():
             for module in self.model.modules():
                 if isinstance(module, nn.Conv2d):
@@ -93,7 +140,7 @@ class Run:
         """Continue from the checkpoint, if there is one."""
         path = self.folder / "checkpoint.pt"
         if path.exists():
-            state = torch.load(path, weights_only=True)
+            state = torch.load(path, weights_only=True, map_location="cpu")
             if isinstance(self.model, ResNet):
                 self.widen(len(state["model"]["fc.bias"]))
             self.model.load_state_dict(state["model"])
@@ -109,7 +156,7 @@ class Run:
         if outputs <= old:
             return
         torch.manual_seed(self.recipe.seed)
-        drawn = nn.Linear(last.in_features, outputs)
+        drawn = nn.Linear(last.in_features, outputs).to(self.device)
         for name in ("weight", "bias"):
             parameter, wider = getattr(last, name), getattr(drawn, name)
             with torch.no_grad():
@@ -126,15 +173,6 @@ class Run:
         if hasattr(last, "swatsim_rule"):
             last.swatsim_rule.forget()
 
-    def phase(self) -> tuple[Phase, int] | None:
-        """The phase of the next step and how far into it that step is; None at the end."""
-        into = self.step
-        for phase in self.recipe.phases:
-            if into < phase.steps:
-                return phase, into
-            into -= phase.steps
-        return None
-
     def set_rate(self, phase: Phase, into: int) -> float:
         """Give the optimiser the learning rate of the next step."""
         first, last = phase.rate
@@ -144,48 +182,45 @@ class Run:
             group["lr"] = rate
         return rate
 
-    def batch(self, size: int, pixels: int, held_out: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
-        random = np.random.default_rng([self.recipe.seed, self.step, int(held_out)])
-        images, labels = self.data.batch(size, pixels, random=random, held_out=held_out)
-        return images.contiguous(memory_format=torch.channels_last), labels
+    def placed(self, images: torch.Tensor) -> torch.Tensor:
+        return images.to(self.device).contiguous(memory_format=torch.channels_last)
 
-    def train_step(self, phase: Phase) -> tuple[float, float]:
-        """One step; its loss and accuracy."""
-        images, labels = self.batch(phase.batch, phase.pixels)
-        with torch.autocast("cpu", torch.bfloat16, enabled=phase.bfloat16):
+    def train_step(self, phase: Phase, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """One step; its loss and accuracy, where they were computed."""
+        images, labels = self.placed(images), labels.to(self.device)
+        with torch.autocast(self.device, torch.bfloat16, enabled=phase.bfloat16):
             scores = self.model(images).float()
             loss = self.loss(scores, labels)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         self.step += 1
-        return loss.item(), (scores.argmax(1) == labels).float().mean().item()
+        return torch.stack([loss.detach(), (scores.argmax(1) == labels).float().mean()])
 
     @torch.no_grad()
     def held_out_accuracy(self, phase: Phase, crops: int = 256) -> float:
         """On crops from the part of each photograph that training never sees."""
         self.model.eval()
-        images, labels = self.batch(crops, phase.pixels, held_out=True)
+        images, labels = batch_of(self.recipe, self.data, self.step, crops, phase.pixels, held_out=True)
         hits = 0
         for start in range(0, crops, phase.batch):
-            with torch.autocast("cpu", torch.bfloat16, enabled=phase.bfloat16):
-                scores = self.model(images[start : start + phase.batch])
-            hits += int((scores.argmax(1) == labels[start : start + phase.batch]).sum())
+            with torch.autocast(self.device, torch.bfloat16, enabled=phase.bfloat16):
+                scores = self.model(self.placed(images[start : start + phase.batch]))
+            hits += int((scores.argmax(1).cpu() == labels[start : start + phase.batch]).sum())
         self.model.train()
         return hits / crops
 
-    def train(self, report_every: int) -> None:
+    def train(self, batches: "Batches", report_every: int) -> None:
         """Take every step of the recipe that is left."""
-        seen: list[tuple[float, float]] = []
+        seen: list[torch.Tensor] = []
         began = time.monotonic()
-        while (now := self.phase()) is not None:
-            phase, into = now
+        for phase, into, images, labels in batches.from_step(self.step):
             if phase.outputs is not None:
                 self.widen(phase.outputs)
             rate = self.set_rate(phase, into)
-            seen.append(self.train_step(phase))
-            if self.step % report_every == 0 or self.phase() is None:
-                loss, accuracy = np.mean(seen, axis=0)
+            seen.append(self.train_step(phase, images, labels))
+            if self.step % report_every == 0 or self.step == self.recipe.steps:
+                loss, accuracy = torch.stack(seen).mean(0).tolist()
                 clustering = model_clustering(self.model, self.recipe.sparsity or 0.8)
                 row: dict[str, Any] = {
                     "step": self.step,
@@ -207,7 +242,7 @@ class Run:
         begins = self.step == 0
         phase = self.recipe.phases[0 if begins else -1]
         images, labels = self.data.captured(self.recipe.captured_images, phase.pixels)
-        images = images.contiguous(memory_format=torch.channels_last)
+        images, labels = self.placed(images), labels.to(self.device)
         kind = "large training crops of ImageNet photographs" if phase.pixels == 224 else "held-out images"
         kind = kind if len(images) > 1 else "held-out image"
         rows = [] if begins else list(csv.DictReader((self.folder / "loss.csv").open()))
@@ -219,6 +254,7 @@ class Run:
             "step": str(self.step + 1),
             "learning rate": f"{rate:g}",
             "data": self.data.description,
+            "device": torch.cuda.get_device_name() if self.device == "cuda" else "cpu",
             "captured": f"{len(images)} {kind}, {phase.pixels} x {phase.pixels}, in float32, selecting anew",
             **({key: rows[-1][key] for key in ("loss", "accuracy", "held_out_accuracy")} if rows else {}),
         }
@@ -255,16 +291,23 @@ def main() -> None:
     parser.add_argument("--first-step", type=Path, help="write the first step of the training here")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--report-every", type=int, default=100, help="steps between rows of the loss curve")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--workers", type=int, default=0, help="processes that make batches; 0: this one does")
+    parser.add_argument("--photographs", type=Path, help="folder that photographs.py has written")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    data = DATA[RECIPES[arguments.name].data].load()
+    kind = DATA[RECIPES[arguments.name].data]
+    data = Photographs.load(arguments.photographs) if kind is Photographs else kind.load()
+    batches = Batches(RECIPES[arguments.name], data, arguments.workers)
+    # The captured step is float32, not TF32.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     if arguments.first_step is not None:
         # Of a run of its own: the training's first batch is another.
-        Run(arguments.name, data, arguments.work).capture(arguments.first_step)
-    run = Run(arguments.name, data, arguments.work)
+        Run(arguments.name, data, arguments.work, arguments.device).capture(arguments.first_step)
+    run = Run(arguments.name, data, arguments.work, arguments.device)
     run.resume()
-    run.train(arguments.report_every)
+    run.train(batches, arguments.report_every)
     if arguments.trace is not None:
         run.capture(arguments.trace)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from swatsim.errors import SwatsimError
 from swatsim.layer import Layer, Operand, PassOperands
-from swatsim.sources import import_trace
+from swatsim.sources import Request, import_trace
 from swatsim.synthesis.generate import bernoulli
 from swatsim.synthesis.twin import BERNOULLI, marked, stream
 from swatsim.trace import Trace
@@ -18,16 +18,19 @@ ROLES = ("input", "weight", "output_grad")
 _SEED = 0
 
 
-def topology_trace(path: str | os.PathLike[str], densities: Mapping[str, float], *, name: str) -> Trace:
+def topology_trace(
+    path: str | os.PathLike[str], densities: Mapping[str, float], *, name: str, request: Request | None = None
+) -> Trace:
     """Read a topology of SCALE-Sim as a synthetic trace: one image, and operands with these shares of non-zeros.
 
     `densities` are of input, weight and output_grad, from 0 to 1; round(density * size) elements of each tensor are
     present, anywhere, the same in each pass that multiplies it. The same file and densities give the same bits.
+    `request` may choose layers.
 
     Raises SwatsimError where the file is no topology, or a density is missing or out of range.
     """
     _check(densities)
-    shapes = import_trace(path, name=name, kind="scalesim")
+    shapes = import_trace(path, request, name=name, kind="scalesim")
     given = shapes.manifest.provenance
     stated = ", ".join(f"{role} {densities[role]:g}" for role in ROLES)
     provenance = {

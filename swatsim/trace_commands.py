@@ -12,6 +12,7 @@ import click
 from swatsim.command_output import check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
 from swatsim.exit_codes import USER_ERROR
+from swatsim.trace_option import densities_of, density_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,6 +47,7 @@ def trace() -> None:
 @click.option(
     "--weight-grad-mask", is_flag=True, help="Only gradients of weights that are there are needed (SET, RigL)."
 )
+@density_option
 @_NAME
 @_OVERWRITE
 def import_command(  # noqa: PLR0913, PLR0917  each is an option of the command
@@ -58,23 +60,35 @@ def import_command(  # noqa: PLR0913, PLR0917  each is an option of the command
     positions: int | None,
     layers: str,
     weight_grad_mask: bool,
+    densities: tuple[str, ...],
     name: str | None,
     overwrite: bool,
 ) -> None:
     """Make a trace of pruned weights, masks or shapes from other tools.
 
-    What SOURCE does not say is dense: all ones. The trace's provenance says what is real and what is assumed.
+    What SOURCE does not say is dense: all ones, or random where a topology is given --density. The trace's provenance
+    says what is real and what is assumed.
     """
     from swatsim.sources import Request, import_trace
+    from swatsim.sources.source import source_of
 
     check_directory(output, overwrite=overwrite)
     request = Request(
         network=network, images=images, classes=classes, positions=positions, layers=layers,
         weight_grad_mask=weight_grad_mask,
     )  # fmt: skip
-    made = import_trace(source, request, name=name or directory_name(output), kind=kind)
+    name = name or directory_name(output)
+    if not densities:
+        made = import_trace(source, request, name=name, kind=kind)
+    elif (found := source_of(Path(source), kind).name) != "scalesim":
+        raise SwatsimError(f"--density {densities[0]}: got it with {found}, expected a topology (scalesim)")
+    else:
+        from swatsim.topologies import topology_trace
+
+        made = topology_trace(source, densities_of(source, densities), name=name, request=request)
     save_trace(made, output, overwrite)
-    say(made.manifest.provenance["operands"])
+    provenance = made.manifest.provenance
+    say(f"Random non-zeros: {provenance['densities']}." if densities else provenance["operands"])
 
 
 @trace.command()

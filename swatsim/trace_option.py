@@ -38,14 +38,9 @@ def open_trace(path: str, densities: Sequence[str] = ()) -> Trace:
     """Open the trace that the two options say; a topology is drawn, and marked as synthetic. Raises SwatsimError."""
     given = Path(path)
     if not is_address(path) and given.suffix.lower() == _TOPOLOGY and not given.is_dir():
-        stated = parse_densities(densities)
-        missing = [role for role in ROLES if role not in stated]
-        if missing:
-            got = f"no density of {', '.join(missing)}"
-            raise SwatsimError(f"{path}: got a topology and {got}, expected {_EXAMPLE}: it says shapes and no zeros")
         from swatsim.topologies import topology_trace
 
-        return topology_trace(path, stated, name=given.stem)
+        return topology_trace(path, densities_of(path, densities), name=given.stem)
     if densities:
         raise SwatsimError(f"--density {densities[0]}: got it with {path}, expected a SCALE-Sim topology (.csv): "
                            "other traces have zeros of their own")  # fmt: skip
@@ -55,6 +50,16 @@ def open_trace(path: str, densities: Sequence[str] = ()) -> Trace:
         return load_trace(path)
     with progress_bar("fetching", "files") as progress:
         return load_trace(path, progress=progress)
+
+
+def densities_of(path: str, texts: Sequence[str]) -> dict[str, float]:
+    """Those of a topology, all of which must be stated. Raises SwatsimError."""
+    stated = parse_densities(texts)
+    missing = [role for role in ROLES if role not in stated]
+    if missing:
+        got = f"no density of {', '.join(missing)}"
+        raise SwatsimError(f"{path}: got a topology and {got}, expected {_EXAMPLE}: it says shapes and no zeros")
+    return stated
 
 
 def parse_densities(texts: Sequence[str]) -> dict[str, float]:

@@ -142,5 +142,28 @@ def test_sweeps_take_traces_on_disk(topology, tmp_path, capsys, command):
     assert (code, out) == (2, "")
     assert err == (
         f"{topology}: got a SCALE-Sim topology, which run, compare, explain and check take, expected a trace: a "
-        "directory with a manifest.json (docs/scalesim.md says how to make it one)\n"
+        f"directory with a manifest.json, as `swatsim trace import {topology} --density PART -o DIR` makes\n"
     )
+
+
+def test_a_topology_is_written_as_it_is_drawn(topology, tmp_path, capsys):
+    options = ("--density", "0.25", "--density", "output_grad=1")
+    arguments = ("trace", "import", topology, *options, "--layers", "Conv*", "-o", tmp_path / "net")
+    code, out, err = in_process(capsys, *arguments)
+    assert (code, err) == (0, "")
+    assert out.endswith("Random non-zeros: input 0.25, weight 0.25, output_grad 1, as stated.\n")
+    written, drawn = swatsim.load_trace(tmp_path / "net"), open_trace(str(topology), ["0.25", "output_grad=1"])
+    assert list(written) == [layer for layer in drawn if layer.spec.name.startswith("Conv")]
+    assert written.manifest.provenance == drawn.manifest.provenance
+    # Marked where it goes on from here.
+    (point,) = swatsim.sweep("systolic", str(tmp_path / "net"), layers="Conv1").points
+    assert point["trace"]["synthetic"]
+
+
+def test_only_topologies_are_drawn(tmp_path, capsys):
+    masks = tmp_path / "masks.npz"
+    masks.write_bytes(b"")
+    code, out, err = in_process(capsys, "trace", "import", masks, "--density", "1", "-o", tmp_path / "net")
+    assert (code, out) == (2, "")
+    assert err == "--density 1: got it with masks, expected a topology (scalesim)\n"
+    assert not (tmp_path / "net").exists()

@@ -124,7 +124,7 @@ def open_traces(names: Sequence[str]) -> dict[str, Trace]:
         if not is_address(name) and path.suffix.lower() == TOPOLOGY and path.is_file():
             raise SwatsimError(
                 f"{name}: got a SCALE-Sim topology, which run, compare, explain and check take, expected a trace: a "
-                "directory with a manifest.json (docs/scalesim.md says how to make it one)"
+                f"directory with a manifest.json, as `swatsim trace import {name} --density PART -o DIR` makes"
             )
     return {name: load_trace(name) for name in names}
 

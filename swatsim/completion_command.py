@@ -14,13 +14,13 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print a script that makes SHELL complete swatsim's commands, options, machines, traces and keys.
+    """Print a script that makes SHELL complete swatsim's commands, options, machines, traces and keys.
 
     \b
     bash: eval "$(swatsim completion bash)"         in ~/.bashrc
     zsh:  eval "$(swatsim completion zsh)"          in ~/.zshrc, after compinit
     fish: swatsim completion fish > ~/.config/fish/completions/swatsim.fish
-    """
+    """  # noqa: D301  \b keeps click from wrapping the lines
     kind = get_completion_class(shell)
     assert kind is not None  # click has all three
     root = context.find_root()

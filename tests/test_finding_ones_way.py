@@ -265,6 +265,12 @@ def test_a_type_for_completion_changes_no_value(capsys):
     assert all(parameter.type.name == "text" for parameter in run.params if parameter.name in ("arch", "trace_path"))
 
 
+def test_help_says_how_line_by_line(capsys):
+    code, out, _ = in_process(capsys, "completion", "--help")
+    assert code == 0
+    assert '\n  bash: eval "$(swatsim completion bash)"         in ~/.bashrc\n  zsh:  eval' in out
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_script_for_each_shell(capsys, shell):
     code, out, err = in_process(capsys, "completion", shell)
@@ -274,14 +280,24 @@ def test_a_script_for_each_shell(capsys, shell):
         subprocess.run([shell, "-n"], input=out, text=True, check=True, capture_output=True)
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash is here")
-def test_bash_completes_by_the_script():
-    script = """
-    eval "$(swatsim completion bash)"
-    COMP_WORDS=(swatsim run --arch tensor) COMP_CWORD=3
-    _swatsim_completion swatsim
-    echo "${COMPREPLY[@]}"
-    """
+@pytest.mark.parametrize(
+    ("shell", "script"),
+    [
+        ("bash", """
+            eval "$(swatsim completion bash)"
+            COMP_WORDS=(swatsim run --arch tensor) COMP_CWORD=3
+            _swatsim_completion swatsim
+            echo "${COMPREPLY[@]}"
+        """),
+        ("fish", """
+            swatsim completion fish | source
+            complete -C "swatsim run --arch tensor"
+        """),
+    ],
+)  # fmt: skip
+def test_shells_complete_by_the_script(shell, script):
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell} is here")
     path = {"PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-c", script], env=environment(**path), capture_output=True, text=True, check=False)
+    done = subprocess.run([shell, "-c", script], env=environment(**path), capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("tensordash\n", "")

@@ -100,6 +100,7 @@ def test_another_version_is_refused_and_who_made_it_is_said(written, version):
         (lambda report: report["rows"][0].update(later=[]), "rows[0].later: got [], expected a string or a number or "),
         (lambda report: report.update(rows=[]), "rows: got an array of 0, expected at least 1"),
         (lambda report: report["trace"]["provenance"].update({"a b": 1}), 'trace.provenance["a b"]: got 1, expected'),
+        (lambda report: report["trace"]["provenance"].update({"a" * 999: 1}), f'trace.provenance["{"a" * 78}…]: got 1'),
         (lambda report: report["trace"].update(digest="a"), 'trace.digest: got "a", expected text that matches ^[0-9a'),
         (lambda report: report.update(area=[]), "area: got [], expected an object or null"),
         (lambda report: report["simulation"].update(passes=["x"]), 'simulation.passes[0]: got "x", expected one of "f'),

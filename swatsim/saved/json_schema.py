@@ -43,7 +43,7 @@ class MismatchError(Exception):
         if isinstance(key, int):
             here = f"[{key}]"
         else:
-            here = f".{key}" if re.fullmatch(r"[$\w]+", key, re.ASCII) else f"[{shown(key)}]"
+            here = f".{key}" if re.fullmatch(r"[$\w]{1,60}", key, re.ASCII) else f"[{shown(key)}]"
         self.path = here + self.path
         return self
 

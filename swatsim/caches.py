@@ -17,6 +17,8 @@ Result = TypeVar("Result")
 MOST_KEPT_BYTES = 32 << 20
 # That an entry takes besides its arrays, about.
 _ENTRY_BYTES = 1 << 10
+# Most of what keys and results consist of.
+_WITHOUT_ARRAYS = frozenset({bool, int, str, type(None)})
 
 
 class _Kept(NamedTuple):
@@ -107,6 +109,8 @@ class bounded_cache(Generic[Given, Result]):  # noqa: N801  a decorator
 
 def array_bytes(value: object) -> int:
     """Bytes of the arrays in a value: an array, or a tuple or dataclass of such values."""
+    if type(value) in _WITHOUT_ARRAYS:
+        return 0
     if isinstance(value, np.ndarray):
         return value.nbytes
     if isinstance(value, tuple):

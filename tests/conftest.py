@@ -7,7 +7,8 @@ import gc
 import os
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import none
 
 # The first example compiles the kernels, so neither a deadline nor a slow start says anything about the code.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
@@ -68,6 +69,8 @@ def pytest_runtest_setup(item):
 
 
 def pytest_collection_finish():
+    # Hypothesis asks once, at its first test, who holds its random numbers: it would not find one that is frozen.
+    given(none())(lambda _: None)()
     # The tests themselves live until the end: neither a collection of garbage nor a forked process looks at them.
     gc.collect()
     gc.freeze()

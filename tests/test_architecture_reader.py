@@ -301,6 +301,8 @@ def test_number_of_many_digits(digits: int) -> None:
         ("dadiannao\n", ":1:1: got 'dadiannao', expected the keys of an architecture"),
         (VALID + "---\n" + VALID, ":26:1: got a second document, expected one"),
         (b"name: \xe9", ":1:7: got byte 0xe9, expected UTF-8"),
+        (b"\xef\xbb\xbfname: \xe9", ":1:7: got byte 0xe9, expected UTF-8"),  # behind a byte order mark
+        (b"\xef\xbb\xbf\xef", ":1:1: got byte 0xef, expected UTF-8"),
         ("name: x".encode("utf-16"), ":1:1: got byte 0xff, expected UTF-8"),
         ("a: \x07", r":1:4: got the character '\x07', expected printable text"),
         (b"\xef\xbb\xbfa: \x07", r":1:4: got the character '\x07', expected printable text"),

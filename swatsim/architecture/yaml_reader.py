@@ -7,6 +7,7 @@ tags, merge keys, leading zeros, several documents, deep nesting, more values th
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -72,11 +73,12 @@ def _read(content: bytes, where: str) -> Document:
         text = f"got {len(content)} bytes, expected at most {LARGEST_FILE_BYTES}"
         document.problems.append(Problem(where=where, position=None, text=text))
         return document
+    content = content.removeprefix(BOM_UTF8)
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode()
     except UnicodeDecodeError as error:
         byte = content[error.start]
-        position = _position_of(content[: error.start].decode("utf-8-sig"))
+        position = _position_of(content[: error.start].decode())
         document.problems.append(Problem(where=where, position=position, text=f"got byte 0x{byte:02x}, expected UTF-8"))
         return document
     _Builder(document, where).read(text)

@@ -14,7 +14,6 @@ import hashlib
 import json
 import os
 import queue
-import random
 import shutil
 import subprocess
 import sys
@@ -65,7 +64,7 @@ def digest_of(module: str) -> str:
 def population() -> list[tuple[str, Mutant]]:
     """All mutants of the modules that are examined, with their modules, in an order that the seed decides.
 
-    The first n of them are a random sample, whatever n is.
+    The first n of them are a random sample, whatever n is, and stay in it when other modules change.
     """
     modules = sorted({path for tests in TESTS for path in ROOT.glob(tests.modules)})
     names = [str(path.relative_to(ROOT)) for path in modules]
@@ -75,8 +74,7 @@ def population() -> list[tuple[str, Mutant]]:
         if name not in LEFT_OUT
         for mutant in mutants_of((ROOT / name).read_text("utf-8"))
     ]
-    random.Random(SEED).shuffle(found)
-    return found
+    return sorted(found, key=lambda each: hashlib.sha256(f"{SEED}:{each[0]}:{each[1].name}".encode()).digest())
 
 
 def kept_results() -> dict[str, Result]:
@@ -241,7 +239,7 @@ def main() -> None:
         return
     results = kept_results()
     sample = mutants[: options.sample]
-    keys = {f"{module}:{mutant.name}" for module, mutant in mutants}
+    keys = {f"{module}:{mutant.name}" for module, mutant in sample}
     results = {key: result for key, result in results.items() if key in keys}
     wanted = []
     for module, mutant in sample:

@@ -34,7 +34,7 @@ DOCUMENT = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- mutation: python -m benchmarks.mutation --update -->", "<!-- mutation ends -->"
 SEED = 8
 # Tests are given this many times the processor time that they take on the unchanged module, and this much more.
-ALLOWED_TIMES, ALLOWED_S = 2, 10
+ALLOWED_TIMES, ALLOWED_S = 2, 5
 OUTCOMES = ("failed", "stopped", "lived")
 
 

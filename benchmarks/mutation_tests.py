@@ -35,7 +35,9 @@ def _datapaths(name: str, *tests: str) -> Tests:
 
 
 TRACE_FILES = ["tests/test_trace_format.py", "tests/test_trace_round_trip.py", "tests/test_trace_tensors.py"]
-MANIFESTS = ["tests/test_trace_format.py", "tests/test_trace_manifest.py"]
+# Without those of the largest manifests, which take most of the time and are about it.
+FEW_LAYERS = ["-k", "not largest and not thousand and not million"]
+MANIFESTS = ["tests/test_trace_format.py", "tests/test_trace_manifest.py", *FEW_LAYERS]
 WRITER = ["tests/test_trace_format.py", "tests/test_trace_round_trip.py", "tests/test_trace_writer.py"]
 READER_OF_MACHINES = [
     "tests/test_architecture_overrides.py",

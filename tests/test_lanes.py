@@ -221,6 +221,17 @@ def test_pairs_of_a_tile_together_multiply_what_any_of_them_may_need():
     assert (found.compute_cycles, found.multiplications) == (2, 8)
 
 
+@pytest.mark.parametrize("lanes", [2, 16])
+def test_chunks_of_pairs_that_are_longer_than_a_word(lanes):
+    """Of what two vectors have in common, so many a cycle in each chunk of 40 steps."""
+    random = np.random.default_rng(3)
+    rows, columns = random.random((1, 100 * lanes)) < 0.6, random.random((1, 100 * lanes)) < 0.6
+    machine = machine_with(**SPARTEN | {"chunk_steps": 40}, tile__lanes=lanes)
+    common = (rows & columns)[0]
+    expected = sum(-(-common[first : first + 40 * lanes].sum() // lanes) for first in range(0, common.size, 40 * lanes))
+    assert scheduled(rows, machine, columns=columns).compute_cycles == expected
+
+
 def test_sums_over_columns_are_kept_where_rounds_are_too_many(monkeypatch):
     random = np.random.default_rng(2)
     rows, columns = random.random((8, 40)) < 0.5, random.random((9, 40)) < 0.5

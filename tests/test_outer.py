@@ -20,7 +20,9 @@ from benchmarks.published_counts import PUBLISHED, SHAPES, layer
 from benchmarks.reference_scnn import our_counts, reference_counts
 from swatsim.contraction import contract
 from swatsim.datapaths import outer
+from swatsim.datapaths.outer.geometry import sub_grid
 from swatsim.sides import Order
+from swatsim.way import Split
 
 # A case is an execution of all of its multiplications, several times over.
 FEWER = settings(max_examples=settings().max_examples // 2)
@@ -134,6 +136,25 @@ def test_bounds_and_fallback(layer, machine):
         assert row.dense_compute_cycles == dense
         assert row.compute_cycles == sum(min(each.compute_cycles for each in pair) for pair in found)
         assert row.ideal_cycles <= row.compute_cycles <= dense
+
+
+@pytest.mark.parametrize(
+    ("padding", "kernel", "grid"),
+    [
+        ((1, 1, 0, 0), (3, 1), (2, 1)),  # 5 x 3: tiles of 3 x 3 or 5 x 2
+        ((0, 0, 1, 1), (1, 3), (1, 2)),  # 3 x 5: tiles of 2 x 5 or 3 x 3
+        ((0, 0, 0, 0), (1, 1), (2, 1)),  # 3 x 3: tiles are as large, and the grid is the taller one
+    ],
+)
+def test_of_grids_the_one_with_the_smallest_tiles(padding, kernel, grid):
+    """Two of 2 x 2 PEs, for an image of 3 x 3 and its border."""
+    layer = OracleLayer(
+        kind="conv2d", input=np.ones((1, 1, 3, 3), int), weight=np.ones((1, 1, *kernel), int),
+        output_grad=np.ones((1, 1, 3, 3), int), padding=padding,
+    )  # fmt: skip
+    architecture = load_with_free_memory("scnn", {"tiles": 4, "datapath.grid": [2, 2]})
+    (contraction,) = contract(product_layer(layer), "forward", Order("crs", "npq"))
+    assert sub_grid(contraction, architecture, Split(2, 2)) == grid
 
 
 @pytest.mark.parametrize("anticipate", ["none", "range", "exact"])

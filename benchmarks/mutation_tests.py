@@ -29,6 +29,10 @@ def _traces(arguments: list[str], *names: str) -> list[Tests]:
     return [Tests(modules=f"swatsim/trace/{name}.py", group="readers", arguments=arguments) for name in names]
 
 
+def _machines(name: str, *arguments: str) -> Tests:
+    return Tests(modules=f"swatsim/architecture/{name}.py", group="readers", arguments=list(arguments))
+
+
 def _datapaths(name: str, *tests: str) -> Tests:
     arguments = [f"tests/{test}" for test in tests]
     return Tests(modules=f"swatsim/datapaths/{name}.py", group="datapaths", arguments=arguments)
@@ -83,7 +87,7 @@ TESTS = (
     _mapping("mapper", "test_kernels_search.py::" + LEAST, "test_mapper.py", *BYTES),
     *(_mapping(name, "test_mapper.py", *BYTES) for name in ("demand", "arena")),
     _mapping("mapping", "test_lane_units.py", "test_lanes.py", "test_layer.py"),
-    *(_mapping(name, "test_mapper.py", *BYTES) for name in ("plan", "layer_plans")),
+    *(_mapping(name, "test_mapper.py", *BYTES, "test_layer.py", "test_stored.py") for name in ("plan", "layer_plans")),
     _datapaths("__init__", "test_lanes.py", "test_systolic.py"),
     _datapaths("lanes/*", "test_lane_units.py", "test_lanes.py"),
     _datapaths("outer/*", "test_outer.py", "test_datapath_losses.py"),
@@ -96,8 +100,12 @@ TESTS = (
     *_traces(MANIFESTS, "manifest", "json_values", "entries", "checks"),
     *_traces(WRITER, "writer"),
     *_traces(["tests/test_remote_traces.py"], "remote"),
+    *_traces([*TRACE_FILES, "tests/test_trace_commands.py"], "reader"),
     *_traces(TRACE_FILES, "*"),
-    Tests(modules="swatsim/architecture/*.py", group="readers", arguments=READER_OF_MACHINES),
+    _machines("schema", "tests/test_architecture_schema.py"),
+    _machines("shipped", "tests/test_architecture_shipped.py", *READER_OF_MACHINES),
+    _machines("model", *READER_OF_MACHINES, "tests/test_energy.py"),
+    _machines("*", *READER_OF_MACHINES),
 )
 LEFT_OUT = ("swatsim/architecture/documentation.py",)
 

@@ -31,6 +31,7 @@ from swatsim.kernels.search import (
     CANDIDATE_COLUMNS,
     ENERGY,
     Choice,
+    candidate_cycles,
     lay_mapping,
     list_candidates,
     search,
@@ -246,6 +247,22 @@ def test_bounds_are_as_near_as_the_sums_allow(asked, data):
                 lines = [total.table[cut].tolist() for total, cut in zip(totals, (row, column), strict=True)]
                 expected = plain_bounds(lines, outside, results, slow, machine)
                 assert (least, nearest, *others) == (*expected, 0)
+
+
+@FEWER
+@given(cases(), st.integers(0, 2**32 - 1))
+def test_cycles_are_counted_up_to_a_bound(asked, seed):
+    """At most the candidate's own, and those where they are below the bound."""
+    random = np.random.default_rng(seed)
+    for sides, totals, work, rest, timing, _ in asked:
+        blocks = tuple(map(blocks_of_side, sides, totals))
+        found = np.empty((2 * totals[0].table.shape[0] * totals[1].table.shape[0], CANDIDATE_COLUMNS), dtype=np.int64)
+        count = list_candidates(totals, (work[0], rest), timing, ENERGY, found)
+        for candidate in found[random.permutation(count)[:4]]:
+            cycles = candidate_cycles(blocks, totals, work, timing, candidate, WORST)
+            assert candidate_cycles(blocks, totals, work, timing, candidate, cycles + 1) == cycles
+            for bound in (cycles, cycles * 3 // 4, cycles // 3):
+                assert bound <= candidate_cycles(blocks, totals, work, timing, candidate, bound) <= cycles
 
 
 @given(mappings())

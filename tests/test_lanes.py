@@ -15,7 +15,7 @@ from kernel_cases import DENSITIES, randoms
 import swatsim
 from swatsim.architecture import read_architecture
 from swatsim.contraction import Contraction, contract
-from swatsim.datapaths import arranged
+from swatsim.datapaths import arranged, lanes
 from swatsim.errors import ArchitectureError
 from swatsim.mapping import map_contraction
 from swatsim.schedule import schedule
@@ -455,3 +455,12 @@ def test_what_makes_sense_is_not_refused(keys):
     with_datapath(keys)
     # A key without effect is no contradiction.
     with_datapath(keys | {"skip": "none"})
+
+
+@pytest.mark.parametrize("relaxation", [each for each in lanes.RELAXATIONS if each.value is not None])
+def test_what_explain_tries_is_the_freest_value(relaxation):
+    key = relaxation.key.removeprefix("datapath.")
+    with_datapath(CROSSBAR | {key: relaxation.value})
+    if isinstance(relaxation.value, int):
+        with pytest.raises(ArchitectureError, match=key):
+            with_datapath(CROSSBAR | {key: relaxation.value - 1})

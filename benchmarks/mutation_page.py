@@ -14,10 +14,10 @@ WORDS = """## Do the tests notice mistakes?
 `python -m benchmarks.mutation` changes one thing at a time in a copy of the checkout: an operator, a boundary,
 a constant by one, a condition turned round, a statement deleted. It then runs the tests that concern the module
 (`benchmarks/mutation_tests.py`; kernels with `NUMBA_DISABLE_JIT=1`). A mutant that no test notices shows a gap, or is
-equivalent: no input tells it from the program. The mutants are in a random order (seed {seed}) of all {population:,} of
-mapping, datapaths, kernels, timeline and readers; the table is of the first {count:,}, where the goal is 1,000.
-`--minutes` of another call run more of them, and `--update` writes this section. Some that lived were
-given tests and run again: of mutants that nobody has seen yet, expect fewer to be noticed.
+equivalent: no input tells it from the program. All {population:,} mutants of mapping, datapaths, kernels, timeline and
+readers are ordered by a hash of their names and the seed {seed}, and the first 1,000 are the sample; the table is of
+the {count:,} of them that were run. `--minutes` of another call run more of them, and `--update` writes this section.
+Many that lived were given tests and run again: of mutants that nobody has seen yet, expect fewer to be noticed.
 
 """
 

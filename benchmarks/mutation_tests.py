@@ -29,13 +29,19 @@ def _traces(arguments: list[str], *names: str) -> list[Tests]:
     return [Tests(modules=f"swatsim/trace/{name}.py", group="readers", arguments=arguments) for name in names]
 
 
+def _machines(name: str, *arguments: str) -> Tests:
+    return Tests(modules=f"swatsim/architecture/{name}.py", group="readers", arguments=list(arguments))
+
+
 def _datapaths(name: str, *tests: str) -> Tests:
     arguments = [f"tests/{test}" for test in tests]
     return Tests(modules=f"swatsim/datapaths/{name}.py", group="datapaths", arguments=arguments)
 
 
 TRACE_FILES = ["tests/test_trace_format.py", "tests/test_trace_round_trip.py", "tests/test_trace_tensors.py"]
-MANIFESTS = ["tests/test_trace_format.py", "tests/test_trace_manifest.py"]
+# Without those of the largest manifests, which take most of the time and are about it.
+FEW_LAYERS = ["-k", "not largest and not thousand and not million"]
+MANIFESTS = ["tests/test_trace_format.py", "tests/test_trace_manifest.py", *FEW_LAYERS]
 WRITER = ["tests/test_trace_format.py", "tests/test_trace_round_trip.py", "tests/test_trace_writer.py"]
 READER_OF_MACHINES = [
     "tests/test_architecture_overrides.py",
@@ -53,7 +59,7 @@ BYTES = [
 ]
 
 # The first that a module matches counts. Left out: kernels/compile.py (its tests start processes for numba's cache),
-# trace/remote.py (extra `remote`), architecture/documentation.py (a page that another test compares).
+# architecture/documentation.py (a page that another test compares). trace/remote.py needs the extra `remote`.
 TESTS = (
     _kernels("barrier", "test_kernels_barrier.py", "test_kernels_elastic.py"),
     _kernels("bits", "test_kernels_bits.py"),
@@ -80,6 +86,9 @@ TESTS = (
     _mapping("held", "test_held.py", "test_mapper.py"),
     _mapping("mapper", "test_kernels_search.py::" + LEAST, "test_mapper.py", *BYTES),
     *(_mapping(name, "test_mapper.py", *BYTES) for name in ("demand", "arena")),
+    _mapping("mapping", "test_lane_units.py", "test_lanes.py", "test_layer.py"),
+    *(_mapping(name, "test_mapper.py", *BYTES, "test_layer.py", "test_stored.py") for name in ("plan", "layer_plans")),
+    _datapaths("__init__", "test_lanes.py", "test_systolic.py"),
     _datapaths("lanes/*", "test_lane_units.py", "test_lanes.py"),
     _datapaths("outer/*", "test_outer.py", "test_datapath_losses.py"),
     _datapaths("packed", "test_packed.py"),
@@ -90,10 +99,15 @@ TESTS = (
     *_traces(["tests/test_trace_commands.py"], "selection", "measures", "clustering"),
     *_traces(MANIFESTS, "manifest", "json_values", "entries", "checks"),
     *_traces(WRITER, "writer"),
+    *_traces(["tests/test_remote_traces.py"], "remote"),
+    *_traces([*TRACE_FILES, "tests/test_trace_commands.py"], "reader"),
     *_traces(TRACE_FILES, "*"),
-    Tests(modules="swatsim/architecture/*.py", group="readers", arguments=READER_OF_MACHINES),
+    _machines("schema", "tests/test_architecture_schema.py"),
+    _machines("shipped", "tests/test_architecture_shipped.py", *READER_OF_MACHINES),
+    _machines("model", *READER_OF_MACHINES, "tests/test_energy.py"),
+    _machines("*", *READER_OF_MACHINES),
 )
-LEFT_OUT = ("swatsim/trace/remote.py", "swatsim/architecture/documentation.py")
+LEFT_OUT = ("swatsim/architecture/documentation.py",)
 
 
 def concerned(module: str) -> Tests:

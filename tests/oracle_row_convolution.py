@@ -187,25 +187,46 @@ def weight_grad_work(conv: Convolution, group: int, machine: Elements, skip: boo
     return Work(rows=own, columns=len(units), task=task)
 
 
-def execute(groups: list[Work], places: tuple[int, int], machine: Elements, result: np.ndarray) -> tuple[int, int]:
-    """Run all tasks, dealt in rounds to the elements; returns cycles and products of non-zeros."""
-    clock = np.zeros(places, np.int64)
-    met = 0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What the elements did for one contraction."""
+
+    cycles: int
+    met: int  # products of non-zeros
+    multiplied: int  # products, those of zeros that are not skipped among them
+    busy: np.ndarray  # [row, column]: cycles of each element without waiting
+    tasks: np.ndarray  # likewise
+
+
+def execute(groups: list[Work], places: tuple[int, int], machine: Elements, result: np.ndarray) -> Run:
+    """Run all tasks, dealt in rounds to the elements."""
+    clock, busy, dealt = (np.zeros(places, np.int64) for _ in range(3))
+    met = multiplied = 0
     for work in groups:
         tasks = [(i, j) for i in range(0, work.rows, places[0]) for j in range(0, work.columns, places[1])]
         for first, second in tasks:
             for a, b in np.ndindex(*places):
                 if first + a >= work.rows or second + b >= work.columns:
                     continue
+                dealt[a, b] += 1
                 for cycle in work.task(first + a, second + b):
                     assert len(cycle) <= machine.lanes, "more products than multipliers"
                     clock[a, b] += 1
+                    busy[a, b] += 1
+                    multiplied += len(cycle)
                     for place, product in cycle:
                         result[place] += product
                         met += product != 0
             if machine.barrier == "round":
                 clock[:] = clock.max()
-    return int(clock.max()), met
+    return Run(cycles=int(clock.max()), met=met, multiplied=multiplied, busy=busy, tasks=dealt)
+
+
+def runs(layer: OracleLayer, pass_name: str, machine: Elements, *, skip: bool) -> list[Run]:
+    """Each contraction of a pass, with the first split of the tiles."""
+    conv = convolution_of(layer, pass_name)
+    result = np.zeros(conv.result_shape, np.int64)
+    return [execute(groups, machine.places[0], machine, result) for groups in works(conv, machine, skip=skip)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,11 +246,11 @@ def run_pass(layer: OracleLayer, pass_name: str, machine: Elements) -> Counts:
         results = [np.zeros(conv.result_shape, np.int64) for _ in machine.places]
         counts = [0] * len(machine.places)
         for groups in works(conv, machine, skip=skip):
-            runs = [
+            of_splits = [
                 execute(groups, places, machine, result) for places, result in zip(machine.places, results, strict=True)
             ]
-            fewest += min(cycles for cycles, _ in runs)
-            counts = [count + met for count, (_, met) in zip(counts, runs, strict=True)]
+            fewest += min(run.cycles for run in of_splits)
+            counts = [count + run.met for count, run in zip(counts, of_splits, strict=True)]
         for result in results:
             assert np.array_equal(layer_result(layer, pass_name, result), expected), f"{pass_name}: another tensor"
         totals.append(fewest)

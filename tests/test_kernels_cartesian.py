@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from kernel_cases import packed_words, randoms
@@ -24,6 +25,7 @@ from swatsim.kernels.cartesian import (
     list_values,
     multiply_image,
 )
+from swatsim.kernels.cartesian_steps import KEY, Pairs, Steps, is_listed
 
 # Tables of a whole image in each example.
 FEWER = settings(max_examples=settings().max_examples // 2)
@@ -248,15 +250,37 @@ def test_groups_with_as_many_places_of_others_are_told_apart():
         np.testing.assert_array_equal(found, wanted)
 
 
-def test_cycles_in_which_all_falls_outside_empty_banks():
-    """Eight products of the last of 32 banks wait; as many cycles as values outside fill let most of them be added."""
-    outside = Line(np.array([[-1, 0, -1], [-1, 0, -1]]), np.zeros(2, int), [(0, 2)], [0, 2], [(0, 2)])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_cycles_in_which_all_falls_outside_empty_banks(groups):
+    """Products of the last of 32 banks wait; as many cycles as values outside fill, also before a group's own."""
+    outside = Line(np.array([[-1, 0, -1]] * 2 * groups), np.zeros(2 * groups, int), [(0, 2)], [0, 2 * groups], [(0, 2)])
     one = Line(np.zeros((1, 1), int), np.zeros(1, int), [(0, 0)], [0, 1], [(0, 0)])
     case = Case(
-        lines=(outside, one), image=np.ones((1, 2, 1), bool), alike=False, present=np.ones((1, 3, 1, 8), bool),
+        lines=(outside, one), image=np.ones((1, 2 * groups, 1), bool), alike=False,
+        present=np.ones((1, 3, 1, 8), bool),
         bank=np.full((1, 1), 31), bank_queue=100, row_class=np.zeros(8, int), result_class=np.zeros((1, 1), int),
         array=Array(2, 4, EVERY, True), block_rows=8,
     )  # fmt: skip
     expected = twin(case)
     for found, wanted in zip(multiplied(case, (1, 1, 1)), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+def test_steps_are_listed_again_for_other_places_alone():
+    """Same rows, columns, count and places of a group: the steps there are serve it too."""
+
+    def asked(rows, row, places):
+        pairs = Pairs(np.array([(place, 1) for place in places]), np.zeros(0, np.uint64), np.zeros(0, int))
+        return is_listed(rows, row, len(places), pairs, steps)
+
+    nothing = np.zeros(0, np.uint32)
+    steps = Steps(np.full(KEY + 3, -1), nothing, nothing, nothing, np.zeros((3, 1), int))
+    first = ((1, 2), (3, 4), (5, 6))
+    others = [((0, 2), (3, 4), (5, 6)), ((1, 1), (3, 4), (5, 6)), ((1, 2), (0, 4), (5, 6)), ((1, 2), (3, 3), (5, 6)),
+              ((1, 2), (3, 4), (5,)), ((1, 2), (3, 4), (0, 6)), ((1, 2), (3, 4), (5, 0)),
+              ((1, 2), (3, 4), (5, 6, 7))]  # fmt: skip
+    for other in others:
+        assert not asked(*first)
+        assert asked(*first)
+        assert not asked(*other)
+        assert asked(*other)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from memory_cases import blocks_of, machines, timing_of, works
 from twins import Engines
 
-from swatsim.kernels.engines import Spans, occupied_cycles, run_blocks, served
+from swatsim.kernels.engines import Spans, occupied_cycles, run_blocks, served, surely_within
 
 CAUSES = ("conflict", "refresh", "latency")
 MACHINE = {
@@ -142,3 +142,38 @@ def test_closed_forms(blocks, expected, stalls):
 )
 def test_refresh_takes_the_end_of_each_period(start, work, expected):
     assert served(start, work, 10, 2) == expected
+
+
+@pytest.mark.parametrize(
+    ("busy", "changes", "cycles", "expected"),
+    [
+        # Of 9 cycles 5 are left: a period and two refreshes of 2 may be in them.
+        ((20, 0, 0), {}, 9, True),
+        ((21, 0, 0), {}, 9, False),
+        ((0, 20, 0), {}, 9, True),
+        ((0, 21, 0), {}, 9, False),
+        ((0, 0, 15), {}, 9, True),
+        ((0, 0, 16), {}, 9, False),
+        ((21, 0, 99), {"fill_width": 0}, 9, False),
+        ((20, 0, 99), {"fill_width": 0}, 9, True),
+        ((16, 0, 0), {}, 10, True),  # a refresh more
+        ((17, 0, 0), {}, 10, False),
+        ((1, 0, 0), {}, 4, False),
+        ((4, 0, 0), {"banks": 3}, 5, True),
+        ((40, 0, 0), {"refresh": (0, 0)}, 10, True),
+        # What is read and written shares the banks, each count rounded up.
+        ((6, 6, 0), {"banks": 1}, 9, True),
+        ((6, 7, 0), {"banks": 1}, 9, False),
+        ((6, 6, 0), {"banks": 3, "bank_cycles": 3}, 9, True),
+        ((7, 6, 0), {"banks": 3, "bank_cycles": 3}, 9, False),
+        ((99, 99, 99), {"width": 0}, 0, True),
+        # Of more cycles products may not fit 64 bits.
+        ((1, 0, 0), {"refresh": (0, 0)}, 1 << 40, True),
+        ((1, 0, 0), {"refresh": (0, 0)}, (1 << 40) + 1, False),
+    ],
+)
+def test_what_a_level_surely_does_in_time(busy, changes, cycles, expected):
+    level = {"width": 4, "fill_width": 3, "banks": 2, "bank_cycles": 1, "refresh": (10, 2)} | changes
+    timing = timing_of(MACHINE | {"levels": [MACHINE["levels"][0], level | {"width": 1}, level]})
+    table = blocks_of([block(busy=[(10**6, 10**6, 10**6), busy])], 2).table
+    assert surely_within(timing.levels, 2, table, 0, cycles) == expected

@@ -8,15 +8,54 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_cases import blocks_of_side, plain_blocks, plain_computation, plain_machine, plain_results, plain_side
+from memory_cases import (
+    blocks_of_side,
+    computation_of,
+    machines,
+    mappings,
+    plain_blocks,
+    plain_computation,
+    plain_machine,
+    plain_results,
+    plain_side,
+    timing_of,
+)
 from twins import Engines, lay_out
 
 import swatsim
 from swatsim import mapper
 from swatsim.errors import MappingError
 from swatsim.kernels.blocks import Blocks
-from swatsim.kernels.search import CANDIDATE_COLUMNS, ENERGY, Choice, lay_mapping, list_candidates, search
-from swatsim.kernels.totals import BLOCK_ROOM, BUNDLE_GROUPS, COUNT, FIRST, LOAD_BYTES, WRITTEN
+from swatsim.kernels.engines import served
+from swatsim.kernels.search import (
+    CANDIDATE_COLUMNS,
+    ENERGY,
+    Choice,
+    candidate_cycles,
+    lay_mapping,
+    list_candidates,
+    search,
+    whole_computation,
+)
+from swatsim.kernels.totals import (
+    BLOCK_ROOM,
+    BUNDLE_GROUPS,
+    COUNT,
+    FIRST,
+    FIRST_KIND,
+    FIRST_LOAD,
+    LAST_KIND,
+    LEVEL_COLUMNS,
+    LOAD_BYTES,
+    LOAD_CYCLES,
+    LOADED,
+    OF_BUNDLE,
+    OF_LEVEL,
+    OFTEN,
+    ONCE,
+    ROUNDS_OF_OTHER,
+    WRITTEN,
+)
 from swatsim.layer_plans import Node, plan_layer
 
 OBJECTIVES = ("cycles", "dram_bytes", "energy")
@@ -191,6 +230,96 @@ def test_bounds_are_below_every_mapping(asked):
             cycles, *others = mappings[row, column, bool(outside)]
             assert least <= nearest <= cycles
             assert [dram_bytes, energy] == others
+
+
+@FEWER
+@given(cases(), st.data())
+def test_bounds_are_as_near_as_the_sums_allow(asked, data):
+    """On machines of which now one part and now another one is the slowest."""
+    for _, totals, work, rest, timing, _ in asked:
+        most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
+        found, results = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64), plain_results(work[0])
+        for _ in range(6):
+            machine = data.draw(machines(levels=timing.levels.shape[0]))
+            slow = rest._replace(compute=data.draw(st.sampled_from([0, 30, int(rest.compute)])))
+            count = list_candidates(totals, (work[0], slow), timing_of(machine), ENERGY, found)
+            for row, column, outside, least, _, _, nearest, *others in found[:count].tolist():
+                lines = [total.table[cut].tolist() for total, cut in zip(totals, (row, column), strict=True)]
+                expected = plain_bounds(lines, outside, results, slow, machine)
+                assert (least, nearest, *others) == (*expected, 0)
+
+
+@FEWER
+@given(cases(), st.integers(0, 2**32 - 1))
+def test_cycles_are_counted_up_to_a_bound(asked, seed):
+    """At most the candidate's own, and those where they are below the bound."""
+    random = np.random.default_rng(seed)
+    for sides, totals, work, rest, timing, _ in asked:
+        blocks = tuple(map(blocks_of_side, sides, totals))
+        found = np.empty((2 * totals[0].table.shape[0] * totals[1].table.shape[0], CANDIDATE_COLUMNS), dtype=np.int64)
+        count = list_candidates(totals, (work[0], rest), timing, ENERGY, found)
+        for candidate in found[random.permutation(count)[:4]]:
+            cycles = candidate_cycles(blocks, totals, work, timing, candidate, WORST)
+            assert candidate_cycles(blocks, totals, work, timing, candidate, cycles + 1) == cycles
+            for bound in (cycles, cycles * 3 // 4, cycles // 3):
+                assert bound <= candidate_cycles(blocks, totals, work, timing, candidate, bound) <= cycles
+
+
+@given(mappings())
+def test_compute_cycles_are_those_of_the_slowest_barrier_set(mapping):
+    compute = mapping[3]
+    assert whole_computation(computation_of(compute)) == np.sum(compute["cycles"], axis=(0, 2, 3)).max()
+
+
+def plain_bounds(lines, outside, results, rest, machine):
+    """(least, nearest, cycles of loads, cycles of draining), of the totals of one cut of each side."""
+    (dram, *levels), latency = machine["levels"], machine["latency"]
+    rows, columns = lines
+    outer, inner = lines[::-1] if outside else lines
+    again = {id(side): 1 for side in lines}
+    if inner[OF_BUNDLE] > 1:
+        # All of the inner side passes by for each block of the outer one.
+        again[id(inner)] = outer[OF_BUNDLE]
+    loads = sum(side[LOAD_CYCLES] * again[id(side)] for side in lines)
+    stored_bytes = int(rest.values * rest.stored[0])
+    largest = results["store"][1][rows[FIRST_KIND], columns[FIRST_KIND]]
+    last = results["store"][1][rows[LAST_KIND], columns[LAST_KIND]]
+    drain = last + latency["store"] + latency["load"] if last else 0
+    stores = stored_bytes // dram["width"] if dram["width"] else 0
+    moved = max(loads, stores) if machine["full_duplex"] else loads + stores
+
+    computing = with_levels = rest.compute
+    for number, level in enumerate(levels):
+        if level["width"]:
+            read, written, filled = (
+                sum(
+                    one[field] * other[OFTEN + ROUNDS_OF_OTHER] + one[field + 1] * other[OFTEN + ONCE]
+                    for one, other in ((rows, columns), (columns, rows))
+                )
+                for field in (OF_LEVEL + LEVEL_COLUMNS * number + 2 * direction for direction in range(3))
+            )
+            computing = max(computing, max(read, written) // level["width"])
+            busy = [max(read, written) // level["width"]]
+            busy.append((read + written) // level["width"] * level["bank_cycles"] // level["banks"])
+            busy += [filled // level["fill_width"]] if level["fill_width"] else []
+            with_levels = max(with_levels, served(0, max(busy), *level["refresh"]))
+    first = rows[FIRST_LOAD] + columns[FIRST_LOAD]
+    around = first + (latency["load"] if first else 0) + latency["start"] + drain
+    least = max(around + computing, moved)
+    nearest = max(around + with_levels, served(0, moved, *dram["refresh"]))
+
+    # Buffers are double: of the chains of even and of odd blocks the longer one has at least half.
+    own, waits = outer[LOAD_CYCLES] + loads - outer[LOAD_CYCLES] * again[id(outer)], outer[LOADED]
+    if inner[OF_BUNDLE] > 1:
+        own, waits = inner[LOAD_CYCLES] * outer[OF_BUNDLE], inner[LOADED] * outer[OF_BUNDLE]
+    count = rows[COUNT] * columns[OF_BUNDLE]
+    own += first if count * rest.parts > 1 else 0
+    storing = max(stores - 2 * largest, 0) if last else 0
+    between = max(count - 2, 0) if last else 0
+    loading = own + waits * (latency["load"] + latency["start"])
+    chains = storing + between * (latency["store"] + latency["load"])
+    other = loading if machine["full_duplex"] else loading + storing + between * latency["store"]
+    return least, max(nearest, (with_levels + max(chains, other)) // 2 + drain), loads, drain
 
 
 @FEWER

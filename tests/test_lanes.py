@@ -15,7 +15,7 @@ from kernel_cases import DENSITIES, randoms
 import swatsim
 from swatsim.architecture import read_architecture
 from swatsim.contraction import Contraction, contract
-from swatsim.datapaths import arranged
+from swatsim.datapaths import arranged, lanes
 from swatsim.errors import ArchitectureError
 from swatsim.mapping import map_contraction
 from swatsim.schedule import schedule
@@ -219,6 +219,17 @@ def test_pairs_of_a_tile_together_multiply_what_any_of_them_may_need():
     keys = SPARTEN | {"lockstep": "tile", "tile__rows": 2, "tile__columns": 2}
     found = scheduled(drawn("xx..", "..x."), machine_with(**keys), columns=drawn(".x..", "..xx"))
     assert (found.compute_cycles, found.multiplications) == (2, 8)
+
+
+@pytest.mark.parametrize("lanes", [2, 16])
+def test_chunks_of_pairs_that_are_longer_than_a_word(lanes):
+    """Of what two vectors have in common, so many a cycle in each chunk of 40 steps."""
+    random = np.random.default_rng(3)
+    rows, columns = random.random((1, 100 * lanes)) < 0.6, random.random((1, 100 * lanes)) < 0.6
+    machine = machine_with(**SPARTEN | {"chunk_steps": 40}, tile__lanes=lanes)
+    common = (rows & columns)[0]
+    expected = sum(-(-common[first : first + 40 * lanes].sum() // lanes) for first in range(0, common.size, 40 * lanes))
+    assert scheduled(rows, machine, columns=columns).compute_cycles == expected
 
 
 def test_sums_over_columns_are_kept_where_rounds_are_too_many(monkeypatch):
@@ -444,3 +455,12 @@ def test_what_makes_sense_is_not_refused(keys):
     with_datapath(keys)
     # A key without effect is no contradiction.
     with_datapath(keys | {"skip": "none"})
+
+
+@pytest.mark.parametrize("relaxation", [each for each in lanes.RELAXATIONS if each.value is not None])
+def test_what_explain_tries_is_the_freest_value(relaxation):
+    key = relaxation.key.removeprefix("datapath.")
+    with_datapath(CROSSBAR | {key: relaxation.value})
+    if isinstance(relaxation.value, int):
+        with pytest.raises(ArchitectureError, match=key):
+            with_datapath(CROSSBAR | {key: relaxation.value - 1})

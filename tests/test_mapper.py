@@ -15,7 +15,7 @@ from oracle_vectors import OracleLayer, Order, contractions, convolution_of
 from twins_memory import Extent, Memory, Way, carry_out, fits, set_cycles, sides_of, tilings
 
 import swatsim
-from swatsim import mapper
+from swatsim import layer_plans, mapper
 from swatsim.architecture import read_architecture
 from swatsim.contraction import parts_of
 from swatsim.errors import MappingError
@@ -419,3 +419,27 @@ def test_parts_are_scheduled_only_once_something_fits(monkeypatch):
     machine = swatsim.load_architecture("sparten", overrides={"memory.buffer.capacity_bytes": 32768})
     swatsim.simulate(machine, swatsim.Trace("one", [layer]), passes=("weight_grad",), workers=1)
     assert max(asked["schedule_part"]) < max(asked["deal_part"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "stride", "expected"),
+    [("conv2d", (2, 1), {"input_grad"}), ("conv2d", (1, 1), set()), ("conv_transpose2d", (1, 2), {"forward"})],
+)
+def test_results_of_a_strided_gradient_are_scattered(kind, stride, expected, monkeypatch):
+    """Those of one of its phases are no neighbours; a transposed convolution is one in its forward pass."""
+    found = set()
+
+    def spy(work, hierarchy, objective):
+        if work.scattered:
+            found.add(work.name.split()[1])
+        return mapper.map_pass(work, hierarchy, objective)
+
+    monkeypatch.setattr(layer_plans, "map_pass", spy)
+    small, large = np.ones((1, 2, 3, 3)), np.ones((1, 2, *(2 * step + 1 for step in stride)))
+    ends = (large, small) if kind == "conv2d" else (small, large)
+    layer = swatsim.Layer.from_arrays(
+        "layer", kind=kind, input=ends[0], weight=np.ones((2, 2, 1, 1)), output_grad=ends[1], stride=stride
+    )
+    architecture = swatsim.load_architecture("dadiannao-dense")
+    layer_plans.plan_layer(layer_plans.Node.of(architecture, {}, "cycles"), layer, layer.computed)
+    assert found == expected

@@ -20,7 +20,9 @@ from benchmarks.published_counts import PUBLISHED, SHAPES, layer
 from benchmarks.reference_scnn import our_counts, reference_counts
 from swatsim.contraction import contract
 from swatsim.datapaths import outer
+from swatsim.datapaths.outer.geometry import sub_grid
 from swatsim.sides import Order
+from swatsim.way import Split
 
 # A case is an execution of all of its multiplications, several times over.
 FEWER = settings(max_examples=settings().max_examples // 2)
@@ -136,6 +138,25 @@ def test_bounds_and_fallback(layer, machine):
         assert row.ideal_cycles <= row.compute_cycles <= dense
 
 
+@pytest.mark.parametrize(
+    ("padding", "kernel", "grid"),
+    [
+        ((1, 1, 0, 0), (3, 1), (2, 1)),  # 5 x 3: tiles of 3 x 3 or 5 x 2
+        ((0, 0, 1, 1), (1, 3), (1, 2)),  # 3 x 5: tiles of 2 x 5 or 3 x 3
+        ((0, 0, 0, 0), (1, 1), (2, 1)),  # 3 x 3: tiles are as large, and the grid is the taller one
+    ],
+)
+def test_of_grids_the_one_with_the_smallest_tiles(padding, kernel, grid):
+    """Two of 2 x 2 PEs, for an image of 3 x 3 and its border."""
+    layer = OracleLayer(
+        kind="conv2d", input=np.ones((1, 1, 3, 3), int), weight=np.ones((1, 1, *kernel), int),
+        output_grad=np.ones((1, 1, 3, 3), int), padding=padding,
+    )  # fmt: skip
+    architecture = load_with_free_memory("scnn", {"tiles": 4, "datapath.grid": [2, 2]})
+    (contraction,) = contract(product_layer(layer), "forward", Order("crs", "npq"))
+    assert sub_grid(contraction, architecture, Split(2, 2)) == grid
+
+
 @pytest.mark.parametrize("anticipate", ["none", "range", "exact"])
 def test_a_linear_layer_reaches_a_quarter_of_the_peak(anticipate):
     """SCNN, §6 (as quoted): one activation of a channel leaves three of four multipliers of each PE idle."""
@@ -175,19 +196,27 @@ def test_an_empty_tensor_costs_only_the_halo():
     assert skipping.compute_cycles == 2 * 5  # tiles of 2 x 2, and halos of one coordinate on each side
 
 
-def test_sums_are_merged_along_both_axes():
-    """45 sums of each of two channels: 8 PEs in a column send 7/8 of them to both sides, then 7/8 of 6 in a row."""
+@pytest.mark.parametrize(
+    ("filters", "width", "merging"),
+    [
+        # 45 sums of each of two channels: 8 PEs in a column send 7/8 of them to both sides, then 7/8 of 6 in a row.
+        (5, 16, math.ceil(45 * 7 / 16) + math.ceil(6 * 7 / 16)),
+        # Four PEs in a row have something.
+        (64, 4, 576 * 7 // 16 + 72 * 3 // 8),
+    ],
+)
+def test_sums_are_merged_along_both_axes(filters, width, merging):
     layer = OracleLayer(
-        kind="conv2d", input=np.ones((1, 2, 16, 16), int), weight=np.ones((5, 2, 3, 3), int),
-        output_grad=np.ones((1, 5, 14, 14), int),
+        kind="conv2d", input=np.ones((1, 2, 16, width), int), weight=np.ones((filters, 2, 3, 3), int),
+        output_grad=np.ones((1, filters, 14, width - 2), int),
     )  # fmt: skip
     cycles = {}
     for merge in ("none", "added", "overlapped"):
         architecture = load_with_free_memory("scnn", {"datapath.merge": merge, "mapping.tile_split": "columns"})
         ((skipping, _),) = scheduled(layer, "weight_grad", architecture)
         cycles[merge] = skipping.compute_cycles
-    assert cycles["added"] - cycles["none"] == 2 * (math.ceil(45 * 7 / 16) + math.ceil(6 * 7 / 16))
-    assert cycles["overlapped"] == max(cycles["none"], 2 * 23)
+    assert cycles["added"] - cycles["none"] == 2 * merging
+    assert cycles["overlapped"] == max(cycles["none"], 2 * merging)
 
 
 @functools.cache

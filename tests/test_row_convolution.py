@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from free_memory import load_with_free_memory
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from oracle_cases import between
-from oracle_row_convolution import Elements, run_pass
+from oracle_row_convolution import Elements, run_pass, runs
 from oracle_vectors import OracleLayer
 from small_layers import small_layers
-from test_schedule_oracle import rows_of
+from test_schedule_oracle import product_layer, rows_of
 
 import swatsim
+from swatsim.contraction import contract
+from swatsim.schedule import schedule
+from swatsim.sides import Order
+from swatsim.way import waiting
 
 FEWER = settings(max_examples=settings().max_examples // 4)
 
@@ -39,6 +45,33 @@ def test_counts_are_those_of_the_walking_elements(layer, machine):
         assert found == (expected.cycles, expected.dense_cycles, expected.met), name
         assert row["ideal_cycles"] <= row["compute_cycles"] <= row["dense_compute_cycles"]
     event(f"{layer.kind}, barrier {machine.barrier}")
+
+
+@FEWER
+@given(layer=small_layers(), machine=machines(), split=st.sampled_from(("rows", "columns")))
+def test_losses_are_those_of_the_walking_elements(layer, machine, split):
+    machine = replace(machine, tile_split=split)
+    architecture = load_with_free_memory("sparsetrain", machine.overrides())
+    for name in ("forward", "input_grad", "weight_grad"):
+        contractions = contract(product_layer(layer), name, Order(machine.step_order, "npq"))
+        for skip in (True, False):
+            expected = [losses_of(run, machine) for run in runs(layer, name, machine, skip=skip)]
+            schedules = [schedule(contraction, architecture) for contraction in contractions]
+            found = [next(s for s in (*each.actual, *each.dense) if bool(s.way.skips) == skip) for each in schedules]
+            assert [each.losses()._asdict() for each in found] == expected, (name, skip)
+
+
+def losses_of(run, machine):
+    """The multipliers that an element at work leaves idle, and what `waiting` says of elements tile by tile."""
+    height, width = (count // own for count, own in zip(run.busy.shape, (machine.rows, machine.columns), strict=True))
+    tiles = [
+        (slice(y * machine.rows, (y + 1) * machine.rows), slice(x * machine.columns, (x + 1) * machine.columns))
+        for y in range(height) for x in range(width)
+    ]  # fmt: skip
+    busy, tasks = (np.array([each[tile].reshape(-1) for tile in tiles]) for each in (run.busy, run.tasks))
+    rows, between, barriers = waiting(busy, tasks, run.cycles)
+    idle = int(run.busy.sum()) * machine.lanes - run.multiplied
+    return {"reach": idle // machine.multipliers, "rows": rows, "tiles": between, "barriers": barriers, "edges": 0}
 
 
 def test_rows_longer_than_a_word():

@@ -5,6 +5,7 @@ import hashlib
 import json
 import operator
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from trace_files import (
 from swatsim.errors import TraceError
 from swatsim.layer import Layer
 from swatsim.trace import load_trace, records
-from swatsim.trace.json_values import parse_json
+from swatsim.trace.json_values import fraction_text, parse_json
 from swatsim.trace.manifest import format_manifest, parse_manifest
 
 DIGITS = "ab" * 32
@@ -490,3 +491,15 @@ def test_an_integer_has_at_most_twenty_digits():
     assert parse_json(b"9" * 20, "here") == 10**20 - 1
     with pytest.raises(TraceError, match=r"^here: got an integer of 21 digits, expected at most 20$"):
         parse_json(b"9" * 21, "here")
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "expected"),
+    [
+        (0, 1, "0"), (1, 1, "1"), (2, 1, "2/1"), (1, 4, "0.25"), (1, 5, "0.2"), (1, 40, "0.025"), (3, 1000, "0.003"),
+        (1, 2**30, "0.000000000931322574615478515625"), (1, 2**31, f"1/{2**31}"), (1, 3, "1/3"), (1, 6, "1/6"),
+        (5, 4, "5/4"), (-1, 4, "-1/4"), (1, 5**3, "0.008"),
+    ],
+)  # fmt: skip
+def test_exact_text_of_a_fraction(numerator, denominator, expected):
+    assert fraction_text(Fraction(numerator, denominator)) == expected

@@ -146,6 +146,14 @@ def test_a_broken_frame(tmp_path, case):
     assert expected in refusal(read_all, path)
 
 
+@pytest.mark.parametrize("size", [1, 8, 40, 8 * 4096])
+def test_what_cannot_be_compressed_fits_the_largest_file(size):
+    """The content, a 256th of it and 64 bytes."""
+    record = StoredTensor(shape=(size,), all_ones=False)
+    content = len(tensors.header(record)) + -(-size // 8)
+    assert tensors.largest_file_bytes(record) == content + content // 256 + 64
+
+
 def test_frames_of_every_level_are_read(tmp_path):
     path = small_trace(tmp_path / "t")
     shape, data, _ = first_tensor(path)

@@ -38,7 +38,6 @@ class Geometry:
     order: tuple[IntArray, IntArray]  # [place], as in `Pairing`
     grid: tuple[int, int]  # of PEs, for each of `blocks_at_once` blocks of rows
     bands: tuple[int, int]  # an image is worked on in so many, each on the grid
-    tile: tuple[int, int]  # coordinates of a PE in a band, the border included
     results: tuple[int, int]
     block_rows: int
     blocks_at_once: int
@@ -98,7 +97,7 @@ def geometry(
     )
     return Geometry(
         axes=(axes[0], axes[1]), order=(pairings[0].order, pairings[1].order), grid=grid, bands=bands,
-        tile=(tile[0], tile[1]), results=results, used=(used[0], used[1]),
+        results=results, used=(used[0], used[1]),
         block_rows=min(held, share), blocks_at_once=split.row_tiles,
         halo=_halo(contraction.windows, tile, axes) * bands[0] * bands[1],
         width_outside=machine.mapping.window_order == "nqp",

@@ -271,7 +271,7 @@ def run_pe(
             places = between(places, [p for p in places if any(job.meet[axis](y, p) is not None for y in own[axis])])
         held.append(places)
     cycles = 0
-    for phase in itertools.product(range(job.phases[0]), range(job.phases[1])):
+    for phase in walk(list(range(job.phases[0])), list(range(job.phases[1])), machine):
         mine = [[y for y in own[axis] if y % job.phases[axis] == phase[axis]] for axis in (0, 1)]
         paired = [[p for p in held[axis] if phase[axis] in job.place_phases(axis, p)] for axis in (0, 1)]
         values = deque(

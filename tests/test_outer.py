@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from free_memory import load_with_free_memory
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from oracle_cases import Axis, axes, between, tensors
 from oracle_outer import OuterMachine, effectual, run_pass
@@ -101,7 +101,19 @@ def scheduled(layer: OracleLayer, pass_name: str, architecture: swatsim.Architec
     return found
 
 
+# Whose phases along the width come outside of those along the height: banks are met in another order.
+WIDE_PHASES = OracleLayer(
+    kind="conv2d", **{name: np.zeros(shape, dtype=np.int64) for name, shape in (
+        ("input", (1, 1, 2, 2)), ("weight", (2, 1, 2, 2)), ("output_grad", (1, 2, 1, 1)),
+    )}, stride=(2, 2), padding=(0, 0, 1, 0),
+)  # fmt: skip
+ONE_BANK = OuterMachine(
+    grid=(1, 1), image_values=1, other_values=3, entries=32, banks=1, bank_queue=1, merge="added", width_outside=True
+)
+
+
 @FEWER
+@example(layer=WIDE_PHASES, machine=ONE_BANK)
 @given(layer=small_layers(), machine=outer_machines())
 def test_counts_are_those_of_the_executed_schedule(layer, machine):
     event(f"{layer.kind}, {machine.anticipate}, {machine.split}")

@@ -2,7 +2,8 @@
 
 Runs the tests that draw random input for the kernels (`tests/test_kernels_*.py`) and for whole schedules, which an
 oracle executes value by value, on as many cases as are asked for, and counts them. `--record` writes
-`benchmarks/differential.json`, of which `python -m docs.generate` makes a table in docs/reliability.md.
+`benchmarks/differential.json`, of which `python -m docs.generate` makes a table in docs/reliability.md, file by file:
+a run that ended goes on with `--only` the files that are left, and the same cases and seed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -80,30 +81,43 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=100_000, help="of all tests together, at least (100000)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same cases")
+    parser.add_argument("--only", nargs="+", metavar="FILE", help="some files, such as kernels_bits or outer")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--record", action="store_true", help="write benchmarks/differential.json")
     given = parser.parse_args(arguments)
     chosen = files()
     # Those of schedules divide it: each of their cases is a whole layer.
     examples = -(-given.cases // sum(_drawing(path) for name, path in chosen.items() if name.startswith("kernels_")))
-    found = {}
+    if unknown := set(given.only or ()) - set(chosen):
+        parser.error(f"--only: got {', '.join(sorted(unknown))}, expected some of {', '.join(chosen)}")
+    names = [name for name in chosen if given.only is None or name in given.only]
+    cases = 0
     with ThreadPoolExecutor(given.workers) as pool:
-        results = pool.map(partial(run, examples=examples, seed=given.seed), chosen.values())
-        for name, result in zip(chosen, results, strict=True):
-            found[name] = {**result, "kernels": kernels_of(name)}
+        results = pool.map(partial(run, examples=examples, seed=given.seed), map(chosen.__getitem__, names))
+        for name, result in zip(names, results, strict=True):
             print(f"{name}: {result['cases']:,} cases of {result['tests']} tests", flush=True)
-    print(f"{sum(each['cases'] for each in found.values()):,} cases agree")
-    if given.record:
-        record = {"date": f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}", "seed": given.seed, "files": found}
-        RECORD.write_text(f"{json.dumps(record, indent=1)}\n", encoding="utf-8")
+            cases += result["cases"]
+            if given.record:
+                keep(name, {**result, "kernels": kernels_of(name)}, seed=given.seed, examples=examples)
+    print(f"{cases:,} cases agree")
     return 0
+
+
+def keep(name: str, found: Mapping[str, Any], *, seed: int, examples: int) -> None:
+    """Record what a file came to, beside the others of the same seed and number of cases."""
+    record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    drawn = {"seed": seed, "examples": examples}
+    known = record["files"] if record.get("drawn") == drawn else {}
+    kept = {each: {**known, name: found}[each] for each in files() if each in {*known, name}}
+    date = f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}"
+    RECORD.write_text(f"{json.dumps({'date': date, 'drawn': drawn, 'files': kept}, indent=1)}\n", encoding="utf-8")
 
 
 def section() -> str:
     """The section of docs/reliability.md."""
-    nothing: dict[str, Any] = {"files": {}, "date": "never", "seed": 0}
+    nothing: dict[str, Any] = {"files": {}, "date": "never", "drawn": {"seed": 0}}
     record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else nothing
-    files_found = record["files"]
+    files_found, seed = record["files"], record["drawn"]["seed"]
     total = sum(each["cases"] for each in files_found.values())
     in_ci = CI_EXAMPLES * sum(each["tests"] for name, each in files_found.items() if name.startswith("kernels_"))
     lines = ["| tests | cases | kernels of the module |", "|---|---:|---|"]
@@ -114,7 +128,7 @@ def section() -> str:
 
 `python -m benchmarks.differential --record` runs each kernel beside a plain twin that shares no code with it, on random
 input from a seed, and whole schedules beside an oracle that executes them and whose outputs must be the convolution and
-its gradients. The last run ({record["date"]}, seed {record["seed"]}) drew {total:,} cases, all of which agreed; the aim
+its gradients. The last run ({record["date"]}, seed {seed}) drew {total:,} cases, all of which agreed; the aim
 is 100,000, and every run of CI draws about {in_ci:,} of those of kernels. `TWINS` of `tests/test_kernels_compile.py`
 says which twin stands beside which kernel.
 

@@ -68,6 +68,19 @@ def test_all_kernels_are_compared_on_random_cases():
     assert differential.kernels_of("schedule_oracle") == []
 
 
+def test_a_run_of_the_same_cases_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(differential, "RECORD", tmp_path / "differential.json")
+
+    def keep(name, seed):
+        differential.keep(name, {"tests": 1, "cases": 40, "kernels": []}, seed=seed, examples=40)
+        return list(json.loads(differential.RECORD.read_text())["files"])
+
+    assert keep("outer", 1) == ["outer"]
+    assert keep("kernels_bits", 1) == ["kernels_bits", "outer"]
+    assert "seed 1) drew 80 cases" in differential.section()
+    assert keep("outer", 2) == ["outer"]
+
+
 def test_cases_are_counted(tmp_path):
     path = tmp_path / "test_drawn.py"
     path.write_text(

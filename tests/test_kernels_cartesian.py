@@ -250,16 +250,16 @@ def test_groups_with_as_many_places_of_others_are_told_apart():
         np.testing.assert_array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("groups", [1, 3])
-def test_cycles_in_which_all_falls_outside_empty_banks(groups):
-    """Products of the last of 32 banks wait; as many cycles as values outside fill, also before a group's own."""
+@pytest.mark.parametrize(("groups", "bank", "per_step"), [(1, 31, 4), (3, 31, 4), (3, 36, 5)])
+def test_cycles_in_which_all_falls_outside_empty_banks(groups, bank, per_step):
+    """Products of the last bank wait; as many cycles as values outside fill, also before a group's own."""
     outside = Line(np.array([[-1, 0, -1]] * 2 * groups), np.zeros(2 * groups, int), [(0, 2)], [0, 2 * groups], [(0, 2)])
     one = Line(np.zeros((1, 1), int), np.zeros(1, int), [(0, 0)], [0, 1], [(0, 0)])
     case = Case(
         lines=(outside, one), image=np.ones((1, 2 * groups, 1), bool), alike=False,
         present=np.ones((1, 3, 1, 8), bool),
-        bank=np.full((1, 1), 31), bank_queue=100, row_class=np.zeros(8, int), result_class=np.zeros((1, 1), int),
-        array=Array(2, 4, EVERY, True), block_rows=8,
+        bank=np.full((1, 1), bank), bank_queue=100, row_class=np.zeros(8, int), result_class=np.zeros((1, 1), int),
+        array=Array(2, per_step, EVERY, True), block_rows=8,
     )  # fmt: skip
     expected = twin(case)
     for found, wanted in zip(multiplied(case, (1, 1, 1)), expected, strict=True):

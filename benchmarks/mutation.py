@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, default=1000, help="mutants in the sample")
+    parser.add_argument("--modules", default="*", help="only mutants of modules whose path has this pattern")
     parser.add_argument("--minutes", type=float, default=30, help="none is begun later")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants at a time")
     parser.add_argument("--again", action="store_true", help="only gaps, and those whose module has changed")
@@ -244,6 +246,8 @@ def main() -> None:
     explained = json.loads(REVIEWED.read_text(encoding="utf-8"))
     wanted = []
     for module, mutant in sample:
+        if not fnmatch(module, options.modules):
+            continue
         found = results.get(f"{module}:{mutant.name}")
         if options.again:
             gap = found and found.outcome == "lived" and found.key not in explained

@@ -48,6 +48,7 @@ READER_OF_MACHINES = [
     "tests/test_architecture_rules.py",
     "tests/test_architecture_reader.py",
     "tests/test_architecture_memory.py",
+    "tests/test_architecture_shipped.py::test_the_reference_is_current",
 ]
 LEAST = "test_of_what_fits_nowhere_the_least_is_asked_for"
 # Those of test_memory.py that are not about all machines.
@@ -57,6 +58,12 @@ BYTES = [
     "test_memory.py::test_each_objective_is_best_at_its_own",
     "test_memory.py::test_buffers_too_small_say_what_they_need",
 ]
+
+REFERENCE = "test_architecture_shipped.py::test_the_reference_is_current"
+KEYS = {
+    "lanes": ("test_lane_units.py", "test_lanes.py", REFERENCE),
+    "outer": ("test_architecture_rules.py", "test_outer.py", REFERENCE),
+}
 
 # The first that a module matches counts. Left out: kernels/compile.py (its tests start processes for numba's cache),
 # architecture/documentation.py (a page that another test compares). trace/remote.py needs the extra `remote`.
@@ -89,6 +96,7 @@ TESTS = (
     _mapping("mapping", "test_lane_units.py", "test_lanes.py", "test_layer.py"),
     *(_mapping(name, "test_mapper.py", *BYTES, "test_layer.py", "test_stored.py") for name in ("plan", "layer_plans")),
     _datapaths("__init__", "test_lanes.py", "test_systolic.py"),
+    *(_datapaths(f"{family}/keys", *tests) for family, tests in KEYS.items()),
     _datapaths("lanes/*", "test_lane_units.py", "test_lanes.py"),
     _datapaths("outer/*", "test_outer.py", "test_datapath_losses.py"),
     _datapaths("packed", "test_packed.py"),

@@ -25,7 +25,7 @@ from swatsim.kernels.cartesian import (
     list_values,
     multiply_image,
 )
-from swatsim.kernels.cartesian_steps import KEY, Pairs, Steps, is_listed
+from swatsim.kernels.cartesian_steps import KEY, Pairs, Steps, is_listed, met_range
 
 # Tables of a whole image in each example.
 FEWER = settings(max_examples=settings().max_examples // 2)
@@ -202,6 +202,7 @@ def multiplied(case, shape):
     start = np.full((lists, -(-rows // case.block_rows), count + 1), -7)
     values = Values(start, np.full(case.present.size, 7, np.uint16))
     list_values(operand, case.block_rows, case.row_class.astype(np.uint16), values)
+    assert (start[0, 0, 0], start[-1, -1, -1]) == (0, case.present.sum())
     work = Work(np.zeros(shape, np.int64), np.zeros(2, np.int64))
     grid = pack_axes((case.lines[0].axis(), case.lines[1].axis()))
     banks = pack_banks(case.bank, case.result_class, case.bank_queue, case.array)
@@ -250,20 +251,33 @@ def test_groups_with_as_many_places_of_others_are_told_apart():
         np.testing.assert_array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("groups", [1, 3])
-def test_cycles_in_which_all_falls_outside_empty_banks(groups):
-    """Products of the last of 32 banks wait; as many cycles as values outside fill, also before a group's own."""
+@pytest.mark.parametrize(("groups", "bank", "per_step"), [(1, 31, 4), (3, 31, 4), (3, 36, 5)])
+def test_cycles_in_which_all_falls_outside_empty_banks(groups, bank, per_step):
+    """Products of the last bank wait; as many cycles as values outside fill, also before a group's own."""
     outside = Line(np.array([[-1, 0, -1]] * 2 * groups), np.zeros(2 * groups, int), [(0, 2)], [0, 2 * groups], [(0, 2)])
     one = Line(np.zeros((1, 1), int), np.zeros(1, int), [(0, 0)], [0, 1], [(0, 0)])
     case = Case(
         lines=(outside, one), image=np.ones((1, 2 * groups, 1), bool), alike=False,
         present=np.ones((1, 3, 1, 8), bool),
-        bank=np.full((1, 1), 31), bank_queue=100, row_class=np.zeros(8, int), result_class=np.zeros((1, 1), int),
-        array=Array(2, 4, EVERY, True), block_rows=8,
+        bank=np.full((1, 1), bank), bank_queue=100, row_class=np.zeros(8, int), result_class=np.zeros((1, 1), int),
+        array=Array(2, per_step, EVERY, True), block_rows=8,
     )  # fmt: skip
     expected = twin(case)
     for found, wanted in zip(multiplied(case, (1, 1, 1)), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("first_bank", [0, 8, 16, 24])
+def test_what_waits_for_a_bank_holds_up_the_steps_of_others(first_bank):
+    """Four products of one bank, then four of the next, where two may wait: 2 and 2 cycles, and 2 at the end."""
+    two = Line(np.array([[0, 1]]), np.zeros(1, int), [(0, 1)], [0, 1], [(0, 1)])
+    one = Line(np.zeros((1, 1), int), np.zeros(1, int), [(0, 0)], [0, 1], [(0, 0)])
+    case = Case(
+        lines=(two, one), image=np.ones((1, 1, 1), bool), alike=False, present=np.ones((1, 2, 1, 4), bool),
+        bank=first_bank + np.array([[0, 1]]), bank_queue=2, row_class=np.zeros(4, int),
+        result_class=np.array([[0], [1]]), array=Array(1, 4, EVERY, True), block_rows=4,
+    )  # fmt: skip
+    assert multiplied(case, (1, 1, 1)).cycles.sum() == 6 == np.sum(twin(case)[0])
 
 
 def test_steps_are_listed_again_for_other_places_alone():
@@ -284,3 +298,22 @@ def test_steps_are_listed_again_for_other_places_alone():
         assert asked(*first)
         assert not asked(*other)
         assert asked(*other)
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "whole", "expected"),
+    [
+        ([0], (0, 5), (1, 2)),
+        ([0, 2], (0, 5), (1, 4)),
+        ([2, 1, 0], (2, 3), (2, 3)),
+        ([0], (2, 5), (2, 2)),
+        ([2], (0, 3), (4, 3)),
+        ([1], (0, 5), (6, -1)),
+        ([1, 1], (3, 2), (3, 2)),
+    ],
+)
+def test_range_of_the_places_that_a_group_meets(coordinates, whole, expected):
+    """Coordinate 0 meets places 1 and 2, coordinate 1 none, coordinate 2 place 4."""
+    axis = np.array([[0, 1, 2], [0, 0, -1], [0, 4, 4]])
+    found = np.array([(9, 9), *((9, each) for each in coordinates), (9, 9)])
+    assert met_range(axis, found, 1, (1, len(coordinates)), whole) == expected

@@ -29,7 +29,7 @@ def twin(folds, streams, tail, overlapped):
 
 @given(
     st.lists(st.lists(st.integers(1, 9), max_size=3), max_size=4),
-    st.lists(st.integers(1, 9), min_size=1, max_size=3),
+    st.lists(st.integers(0, 9), min_size=1, max_size=3),
     st.integers(0, 5),
     st.booleans(),
 )

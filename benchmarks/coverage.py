@@ -12,6 +12,7 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,10 +29,9 @@ COUNTS = ("num_statements", "covered_lines", "num_branches", "covered_branches")
 SETTINGS = """[run]
 branch = true
 parallel = true
-source = swatsim
+source = {root}/swatsim
 data_file = {folder}/data
-concurrency = thread, multiprocessing
-patch = subprocess
+patch = subprocess, fork, _exit
 disable_warnings = no-data-collected, module-not-imported, couldnt-parse
 
 [report]
@@ -40,25 +40,26 @@ exclude_also =
 """
 
 
-def measure(folder: Path, tests: Sequence[str], html: str | None) -> dict[str, Any]:
-    """Run the suite, or some tests: counts of each file. Raises SystemExit where a test fails."""
+def measure(folder: Path, tests: Sequence[str], html: str | None) -> tuple[dict[str, Any], bool]:
+    """Run the suite, or some tests: counts of each file, and whether no test failed."""
     settings = folder / "coveragerc"
-    settings.write_text(SETTINGS.format(folder=folder), encoding="utf-8")
+    settings.write_text(SETTINGS.format(root=ROOT, folder=folder), encoding="utf-8")
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
 
-    def run(*arguments: str) -> None:
-        command = [sys.executable, "-m", "coverage", *arguments]
-        if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
-            raise SystemExit(f"got an error of `coverage {' '.join(arguments)}`, expected none")
+    def run(what: str, *arguments: str) -> int:
+        command = [sys.executable, "-m", "coverage", what, f"--rcfile={settings}", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
-    given = f"--rcfile={settings}"
-    run("run", given, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", *tests)
-    run("combine", "-q", given)
-    run("json", "-q", given, "-o", str(folder / "found.json"))
+    failed = run("run", "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", *tests)
+    failed = run("combine", "-q") or failed
+    found = folder / "found.json"
+    run("json", "-q", "-o", str(found))
     if html is not None:
-        run("html", "-q", given, "-d", html)
-    files = json.loads((folder / "found.json").read_text(encoding="utf-8"))["files"]
-    return {name: {count: each["summary"][count] for count in COUNTS} for name, each in sorted(files.items())}
+        run("html", "-q", "-d", html)
+        shutil.copy(found, html)
+    files = json.loads(found.read_text(encoding="utf-8"))["files"]
+    counts = {name: {count: each["summary"][count] for count in COUNTS} for name, each in sorted(files.items())}
+    return counts, failed == 0
 
 
 def part_of(name: str) -> str:
@@ -83,16 +84,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("tests", nargs="*", help="some tests instead of the suite; those are not recorded")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder), given.tests, given.html)
+        found, passed = measure(Path(folder), given.tests, given.html)
     for name, counts in found.items():
         print(f"{percent(counts, 'both'):>8} {name}")
-    if given.record and not given.tests:
+    if given.record and passed and not given.tests:
         record = {
             "date": f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}", "python": platform.python_version(),
             "files": found,
         }  # fmt: skip
         RECORD.write_text(f"{json.dumps(record, indent=1)}\n", encoding="utf-8")
-    return 0
+    return 0 if passed else 1
 
 
 def section() -> str:

@@ -86,7 +86,8 @@ def test_cases_are_counted(tmp_path):
 def test_coverage_is_rounded_down_and_summed_by_directory(tmp_path, monkeypatch):
     none = dict.fromkeys(coverage.COUNTS, 0)
     one = {"num_statements": 1000, "covered_lines": 999, "num_branches": 2000, "covered_branches": 1899}
-    assert [coverage.part_of(f"swatsim/{name}") for name in ("a.py", "trace/b.py", "c/d/e.py")] == ["other", "trace", "c"]
+    names = ("swatsim/a.py", "swatsim/trace/b.py", "swatsim/c/d/e.py")
+    assert [coverage.part_of(name) for name in names] == ["other", "trace", "c"]
     assert [coverage.percent(one, kind) for kind in ("lines", "branches", "both")] == ["99.9 %", "94.9 %", "96.6 %"]
     assert coverage.percent(none, "both") == "–"
     files = {"swatsim/a.py": none, "swatsim/trace/b.py": one, "swatsim/trace/c.py": one | {"covered_branches": 2000}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from benchmarks import differential, installations
+from benchmarks import coverage, differential, installations
 from benchmarks.mutation_page import section
 from fuzz.judging import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, TORCH_MEMORY_LIMIT_BYTES
 from fuzz.targets import TARGETS
@@ -115,4 +115,5 @@ def table() -> str:
 
 def document() -> str:
     """All of docs/reliability.md."""
-    return "\n".join([HEAD + table() + TAIL, faults(), differential.section(), installations.section(), section()])
+    measured = (differential.section(), installations.section(), coverage.section(), section())
+    return "\n".join([HEAD + table() + TAIL, faults(), *measured])

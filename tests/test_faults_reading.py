@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numba
@@ -227,6 +228,17 @@ def test_damaged_kernels_are_compiled_anew(tmp_path):
 def test_kernels_are_compiled_on_a_full_disk(tmp_path):
     assert compiled_by(tmp_path, FULL_DISK) == 1
     assert not list(tmp_path.rglob("*.nbc*"))
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_kernel_that_cannot_be_kept_leaves_nothing(tmp_path, monkeypatch, error):
+    def stop(*_):
+        raise error
+
+    monkeypatch.setattr(Path, "replace", stop)
+    with nullcontext() if error is OSError else pytest.raises(error):
+        CacheFiles(tmp_path, "kernel").save("key", b"code")
+    assert not list(tmp_path.iterdir())
 
 
 @compiles

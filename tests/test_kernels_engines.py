@@ -136,6 +136,13 @@ def test_closed_forms(blocks, expected, stalls):
     assert (cycles, found) == (expected, stalls)
 
 
+def test_products_that_do_not_fit_64_bits_decide_nothing():
+    """Four cycles an access, of 2^42: four times its bytes would be 2^64."""
+    levels = [MACHINE["levels"][0], MACHINE["levels"][1] | {"width": 1 << 20, "bank_cycles": 4}]
+    blocks = [block(compute=1 << 42, busy=[(1 << 62, 0, 0)])]
+    assert run(blocks, MACHINE | {"levels": levels})[0] == 1 << 44
+
+
 @pytest.mark.parametrize(
     ("start", "work", "expected"),
     [(0, 0, 0), (9, 0, 9), (0, 8, 8), (0, 9, 11), (8, 1, 11), (9, 1, 11), (7, 1, 8), (7, 2, 11), (0, 80, 98)],

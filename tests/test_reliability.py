@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from test_kernels_compile import SOURCES
 
-from benchmarks import differential, installations
+from benchmarks import coverage, differential, installations
 
 
 def test_the_oldest_versions_are_those_of_pyproject():
@@ -94,3 +94,18 @@ def test_cases_are_counted(tmp_path):
     path.write_text(path.read_text().replace(">= 0", "< 5"))
     with pytest.raises(SystemExit, match="seed 1"):
         differential.run(path, examples=7, seed=1)
+
+
+def test_coverage_is_rounded_down_and_summed_by_directory(tmp_path, monkeypatch):
+    none = dict.fromkeys(coverage.COUNTS, 0)
+    one = {"num_statements": 1000, "covered_lines": 999, "num_branches": 2000, "covered_branches": 1899}
+    names = ("swatsim/a.py", "swatsim/trace/b.py", "swatsim/c/d/e.py")
+    assert [coverage.part_of(name) for name in names] == ["other", "trace", "c"]
+    assert [coverage.percent(one, kind) for kind in ("lines", "branches", "both")] == ["99.9 %", "94.9 %", "96.6 %"]
+    assert coverage.percent(none, "both") == "–"
+    files = {"swatsim/a.py": none, "swatsim/trace/b.py": one, "swatsim/trace/c.py": one | {"covered_branches": 2000}}
+    monkeypatch.setattr(coverage, "RECORD", tmp_path / "coverage.json")
+    coverage.RECORD.write_text(json.dumps({"date": "2026-01-01", "python": "3.11.7", "files": files}))
+    rows = [line for line in coverage.section().splitlines() if line.startswith("| ")][1:]
+    shares = "| 2,000 | 4,000 | 99.9 % | 97.4 % | 98.2 % |"
+    assert rows == [f"| trace {shares}", "| other | 0 | 0 | – | – | – |", f"| all {shares}"]

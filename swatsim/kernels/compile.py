@@ -25,7 +25,7 @@ from swatsim.kernels.cache_files import SUFFIX, CacheFiles
 
 try:
     import fcntl
-except ImportError:  # Windows, where each process compiles for itself
+except ImportError:  # pragma: no cover  Windows, where each process compiles for itself
     fcntl = None  # type: ignore[assignment]
 
 Function = TypeVar("Function", bound=Callable[..., Any])

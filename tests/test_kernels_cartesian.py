@@ -22,6 +22,7 @@ from swatsim.kernels.cartesian import (
     Operand,
     Values,
     Work,
+    is_repeated,
     list_values,
     multiply_image,
 )
@@ -317,3 +318,13 @@ def test_range_of_the_places_that_a_group_meets(coordinates, whole, expected):
     axis = np.array([[0, 1, 2], [0, 0, -1], [0, 4, 4]])
     found = np.array([(9, 9), *((9, each) for each in coordinates), (9, 9)])
     assert met_range(axis, found, 1, (1, len(coordinates)), whole) == expected
+
+
+def test_what_waits_is_compared_in_every_block_and_word():
+    state = np.arange(12, dtype=np.uint64).reshape(2, 2, 3)
+    assert is_repeated(state, state.copy(), 1)
+    for block, word in np.ndindex(2, 3):
+        other = state.copy()
+        other[1, block, word] += np.uint64(20)
+        assert not is_repeated(state, other, 1)
+        assert is_repeated(state, other, 0)

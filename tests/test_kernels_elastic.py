@@ -110,3 +110,11 @@ def test_is_as_before(changed):
     getattr(clocks, changed)[1] += 1
     assert not is_as_before(clocks, before, 3, 5)
     assert is_as_before(clocks, before, 1, 5) == (changed != "gates")
+
+
+def test_a_slot_without_work_stands_still():
+    """Slot 0 has done 5 cycles when slot 1 does its second segment, and goes on from there."""
+    finished, gates = np.zeros(2, np.int64), np.zeros(3, np.int64)
+    advance(np.array([[5, -1, 2], [1, 9, 1]]), finished, gates)
+    assert finished.tolist() == [5 + 2, 1 + 9 + 1]
+    assert gates.tolist() == [5, 10, 11]

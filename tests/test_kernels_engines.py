@@ -23,6 +23,7 @@ def run(blocks, machine, credit=0):
     """What the kernel finds: (cycles, rest), spans and stalls by cause."""
     levels = len(machine["levels"])
     spans, stalls = Spans.empty(len(blocks)), np.zeros(levels + 3, dtype=np.int64)
+    spans.table[:] = 10**6 + np.arange(spans.table.size).reshape(spans.table.shape)  # what was there is nobody's
     cycles, *rest = run_blocks(blocks_of(blocks, levels - 1).table, credit, timing_of(machine), spans.table, stalls)
     named = dict(zip((*range(levels), *CAUSES), stalls.tolist(), strict=True))
     return int(cycles), tuple(map(int, rest)), spans, {cause: count for cause, count in named.items() if count}

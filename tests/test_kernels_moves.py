@@ -197,3 +197,14 @@ def test_lanes_half_way_around_are_rivals():
     words, idle = np.array([[0], [2]], WORD), np.array([3], WORD)
     fill_most_candidates(words, 0, made.rule.takes, made.rivals, idle, np.zeros((5, 1), WORD))
     assert (words[1, 0], idle[0]) == (0, 2)
+
+
+def test_a_step_is_passed_where_all_places_of_a_unit_are_empty():
+    """Three units of two places each: values in the second place alone, none, and none once too often."""
+    here = np.array([0, 0, 0, 0b101, 0, 0], dtype=np.uint64)
+    passed, filled, idle = np.array([0, 0, 1], np.uint64), np.zeros(3, np.uint64), np.zeros(6, np.uint64)
+    begin_step(here, passed, np.uint64(1), filled, idle)
+    every = (1 << 64) - 1
+    assert passed.tolist() == [0, 1, 0]
+    assert filled.tolist() == [every, 0, every]
+    assert idle.tolist() == [every, 0, every, every ^ 0b101, 0, every]

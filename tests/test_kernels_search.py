@@ -25,7 +25,7 @@ from twins import Engines, lay_out
 import swatsim
 from swatsim import mapper
 from swatsim.errors import MappingError
-from swatsim.kernels.blocks import Blocks
+from swatsim.kernels.blocks import Blocks, Results
 from swatsim.kernels.engines import served
 from swatsim.kernels.search import (
     CANDIDATE_COLUMNS,
@@ -38,6 +38,7 @@ from swatsim.kernels.search import (
     list_candidates,
     result_sizes,
     search,
+    stores_of,
     whole_computation,
 )
 from swatsim.kernels.totals import (
@@ -246,11 +247,15 @@ def test_bounds_are_as_near_as_the_sums_allow(asked, data):
     """On machines of which now one part and now another one is the slowest."""
     for _, totals, work, rest, timing, _ in asked:
         most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
-        found, results = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64), plain_results(work[0])
-        for _ in range(6):
+        found = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
+        for number in range(6):
+            made = work[0]._replace(store=work[0].store * (number % 3 > 0))  # now and then, stores take no time
+            results = plain_results(made)
             machine = data.draw(machines(levels=timing.levels.shape[0]))
+            for total in totals:
+                total.table[:, FIRST_LOAD] *= number < 4  # at last, nothing comes before the first block
             slow = rest._replace(compute=data.draw(st.sampled_from([0, 30, int(rest.compute)])))
-            count = list_candidates(totals, (work[0], slow), timing_of(machine), ENERGY, found)
+            count = list_candidates(totals, (made, slow), timing_of(machine), ENERGY, found)
             for row, column, outside, least, _, _, nearest, *others in found[:count].tolist():
                 lines = [total.table[cut].tolist() for total, cut in zip(totals, (row, column), strict=True)]
                 expected = plain_bounds(lines, outside, results, slow, machine)
@@ -271,6 +276,21 @@ def test_cycles_are_counted_up_to_a_bound(asked, seed):
             assert candidate_cycles(blocks, totals, work, timing, candidate, cycles + 1) == cycles
             for bound in (cycles, cycles * 3 // 4, cycles // 3):
                 assert bound <= candidate_cycles(blocks, totals, work, timing, candidate, bound) <= cycles
+
+
+@pytest.mark.parametrize(
+    ("stored_bytes", "last", "width", "expected"),
+    [(100, 5, 4, 25 - 2 * 5), (30, 5, 4, 0), (100, 0, 4, 0), (100, 5, 0, 0), (100, 3, 4, 25 - 2 * 5)],
+)
+def test_stores_but_for_the_two_largest(stored_bytes, last, width, expected):
+    rows, columns = (np.zeros(OF_LEVEL, np.int64) for _ in range(2))
+    rows[COUNT], columns[OF_BUNDLE] = 3, 2
+    store = np.zeros((2, 1, 1), np.int64)
+    store[1] = 5
+    results = Results(store, np.zeros_like(store), np.zeros((2, 2, 1, 2), np.int64), np.array([False]))
+    level = {"width": width, "fill_width": 0, "banks": 1, "bank_cycles": 1, "refresh": (0, 0)}
+    machine = {"levels": [level], "latency": {"load": 0, "start": 0, "store": 0}, "full_duplex": False}
+    assert stores_of((rows, columns), results, (stored_bytes, last), timing_of(machine)) == (6, expected, last)
 
 
 @given(mappings())

@@ -67,7 +67,7 @@ def test_pieces_of_pairs_are_the_whole(monkeypatch, depth, whole):
         rows=rows, columns=columns, at_once=(2, 1), rule=PairRule(4, False, np.zeros(2, np.int64)), by_chunk=True,
         in_common=0, multiplications=0,
     )  # fmt: skip
-    dealing = PairDealing(2, 1, 1, 2, 1, by_chunk=True, depth=depth)
+    dealing = PairDealing(2, 1, 1, 3, 1, by_chunk=True, depth=depth)
     monkeypatch.setattr(pairs, "MOST_CYCLES", 1 if whole else 1 << 20)
     found, calls = {}, []
     for positions in (1 << 40, 8000, 1):
@@ -75,7 +75,7 @@ def test_pieces_of_pairs_are_the_whole(monkeypatch, depth, whole):
         monkeypatch.setattr(pairs, "share", lambda pieces: calls.append(len(pieces)) or [piece() for piece in pieces])
         found[positions] = pairs._wait(packed, dealing)
     assert calls == ([1, 1, 1] if depth else [1, 4, 7])
-    assert found[1][0].shape == (2, 14, 1 if whole else 5)
+    assert found[1][0].shape == (3, 14, 1 if whole else 3)
     for cycles, busy in found.values():
         assert np.array_equal(cycles, found[1][0])
         assert np.array_equal(busy, found[1][1])

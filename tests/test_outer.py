@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from free_memory import load_with_free_memory
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from oracle_cases import Axis, axes, between, tensors
-from oracle_outer import OuterMachine, effectual, run_pass
+from oracle_outer import OuterMachine, bank_of, effectual, run_pass
 from oracle_vectors import PASS_OPERANDS, OracleLayer, definition
 
 import swatsim
@@ -196,6 +197,18 @@ def test_pieces_of_work_do_not_change_it(monkeypatch):
         ]
         found.append([(each.cycles.tolist(), each.multiplications, each.losses()) for each in schedules])
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("width_outside", [False, True])
+@pytest.mark.parametrize("bank_hash", ["scnn", "modulo"])
+def test_bank_of_each_sum(bank_hash, width_outside):
+    machine, results = OuterMachine(banks=29, bank_hash=bank_hash), (5, 6)
+    datapath = SimpleNamespace(bank_hash=bank_hash, accumulator_banks=machine.banks)
+    shape = SimpleNamespace(results=results, width_outside=width_outside)
+    row_class, result_class, bank = outer.work._bank_classes(datapath, shape, 9)
+    for row, y, x in np.ndindex(9, *results):
+        place = (x, y) if width_outside else (y, x)
+        assert bank[row_class[row], result_class[place]] == bank_of(row, (y, x), shape, machine)
 
 
 def test_an_empty_tensor_costs_only_the_halo():

@@ -395,6 +395,7 @@ def test_a_failed_point_is_said_by_the_exit_code(capsys, trace, tmp_path):
     (("--set", "tile.row=4,8"), "--set tile.row=4: tile.row: unknown key, did you mean tile.rows?"),
     (("--layers", "none*"), "layers: got 'none*', which matches no layer of"),
     (("-o", ""), "--output: got an empty name, expected a folder"),
+    (("grid.yaml",), "a grid file says all of --arch, --trace, --set, --objective and --layers"),
 ])  # fmt: skip
 def test_mistakes_on_the_command_line(capsys, trace, tmp_path, arguments, expected):
     code, _, error = command(capsys, trace, tmp_path / "points", *arguments)

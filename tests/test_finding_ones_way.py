@@ -160,6 +160,28 @@ def test_the_doctor_finds_a_wrong_simulation(capsys, monkeypatch):
     assert out.endswith("\nNot working: simulation.\n")
 
 
+def test_the_doctor_finds_a_wrong_kernel(monkeypatch):
+    monkeypatch.setattr("swatsim.kernels.bits.count_ones", lambda _: 2)
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
+    (found,) = doctor._compiler()
+    assert found == ("compiler", "FAILED", "a compiled kernel gives a wrong result, expected 3 ones in 0b1011")
+
+
+def test_the_doctor_writes_what_it_finds(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "CHECKS", (doctor._processors,))
+    code, out, _ = in_process(capsys, "doctor", "--json", tmp_path / "d.json")
+    assert (code, out.endswith("\nswatsim works.\n")) == (0, True)
+    assert [check["name"] for check in json.loads((tmp_path / "d.json").read_text())["checks"]] == ["processors"]
+
+
+def test_the_doctor_tells_what_cannot_be_imported(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "swatsim.doctor", None)
+    code, out, _ = in_process(capsys, "doctor")
+    assert code == 1
+    assert out.startswith("FAILED  import        ")
+    assert out.endswith(": pip install --upgrade --force-reinstall swatsim\n")
+
+
 @pytest.mark.parametrize("error", [OSError("disk"), ValueError("x\ny"), ImportError("no module")])
 def test_a_check_that_breaks_is_a_result(monkeypatch, error):
     def _data():

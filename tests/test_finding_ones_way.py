@@ -21,6 +21,7 @@ from swatsim.architecture import load_architecture, shipped_architectures
 from swatsim.cli import cli
 from swatsim.completion_command import SHELLS
 from swatsim.datapaths import datapaths
+from swatsim.errors import SwatsimError
 from swatsim.formats import FORMATS
 from swatsim.list_command import KINDS as OFFERED
 from swatsim.listing import KINDS, listed
@@ -112,6 +113,11 @@ def test_the_overview_has_every_name(capsys, traces):
     words = out.replace(",", " ").split()
     for kind in KINDS:
         assert set(listed(kind).names) <= set(words), kind
+
+
+def test_there_are_no_other_kinds():
+    with pytest.raises(SwatsimError, match=r"^list: got 'machine', expected one of machines, "):
+        listed("machine")
 
 
 @pytest.mark.parametrize(

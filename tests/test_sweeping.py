@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,8 +27,9 @@ from swatsim.errors import ProcessError, SwatsimError, TraceError
 from swatsim.exit_codes import INCOMPLETE
 from swatsim.mapper import OBJECTIVES
 from swatsim.saved import load_saved
-from swatsim.sweeping import Grid, machines, read_grid, store
+from swatsim.sweeping import Grid, cluster, machines, read_grid, store
 from swatsim.sweeping.grid import matching, parse_axis
+from swatsim.sweeping.point import sources_digest
 from swatsim.sweeping.running import plan, run_grid
 from swatsim.sweeping.store import Store
 
@@ -420,6 +422,15 @@ def test_a_point_whose_unfinished_file_another_run_removes_is_written_again(tmp_
     with nullcontext() if times == 3 else pytest.raises(SwatsimError, match="cannot be written"):
         Store(tmp_path).write(document)
     assert len(list(tmp_path.iterdir())) == (times == 3)
+
+
+def test_a_worker_of_a_cluster_gives_documents_and_what_swatsim_refuses(grid):
+    """Elsewhere it runs in a process of Dask's."""
+    point, digest = plan(grid)[0], sources_digest()
+    assert cluster._document(point, digest) == point.document(workers=1)
+    assert "got another swatsim than here" in str(cluster._document(point, "another"))
+    changed = replace(point, trace={**point.trace, "digest": "0" * 64})
+    assert "begin again" in str(cluster._document(changed, digest))
 
 
 def test_the_command_knows_the_objectives():

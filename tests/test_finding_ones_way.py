@@ -168,7 +168,7 @@ def test_the_doctor_finds_a_wrong_simulation(capsys, monkeypatch):
 
 def test_the_doctor_finds_a_wrong_kernel(monkeypatch):
     monkeypatch.setattr("swatsim.kernels.bits.count_ones", lambda _: 2)
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
+    monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
     (found,) = doctor._compiler()
     assert found == ("compiler", "FAILED", "a compiled kernel gives a wrong result, expected 3 ones in 0b1011")
 

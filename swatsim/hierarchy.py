@@ -42,11 +42,6 @@ class Hierarchy:
         """The levels by name, outermost first."""
         return self.architecture.memory.levels
 
-    @property
-    def clock_hz(self) -> int:
-        """Of the one clock."""
-        return self.architecture.clock_hz
-
     def resident(self, operand: str) -> int:
         """The level where blocks of rows, columns or results are kept."""
         return self.index[self.paths[operand][1]]

@@ -41,11 +41,6 @@ class Mapping:
         """Steps of one buffer: the whole reduction of one row."""
         return int(self.row_offset.shape[0])
 
-    @property
-    def elements(self) -> int:
-        """Elements of the reduction, the padding of lanes not counted."""
-        return self.rows.offset.size
-
 
 def map_contraction(contraction: Contraction, machine: Machine[Any]) -> Mapping:
     """Cut the reduction into steps of lanes, in the order that the machine asks for."""

@@ -63,6 +63,7 @@ def test_frozen_and_hashable() -> None:
         ("tiles: 4", "tiles: 65537", "3:8: tiles: got 65537, expected an integer from 1 to 65536"),
         ("606_000_000", "0", "2:11: clock_hz: got 0, expected an integer from 1 to 1000000000000"),
         ("lanes: 16", "lanes: 65", "7:10: tile.lanes: got 65, expected an integer from 1 to 64"),
+        ("  kind: lanes\n", "", f"8:1: datapath.kind: missing, expected one of {KINDS}"),
         ("kind: lanes", "kind: outr", f"9:9: datapath.kind: got 'outr', expected one of {KINDS}"),
         (
             "skip: rows",

@@ -138,6 +138,7 @@ REST = "conv2,0\nconv3,0\nfc,0\n"
         (f"layer,sparsity\nconv1,0.5\u2028\nconv1\x85,0\n{REST}", r"got layer 'conv1\\x85', expected a layer"),
         ("layer,sparsity\n" + "x" * 9000 + ",0\n", "got layer 'xxx"),
         (f"layer,sparsity\nconv1,{'9' * 9000}\n{REST}", "conv1: got '999"),
+        ("x" * ((1 << 20) + 1), "got more than 1048576 bytes, expected a budget of layers"),
     ],
 )
 def test_hostile_files_are_refused_in_a_short_line(tmp_path, text, message):

@@ -1,5 +1,6 @@
 """Explorations: the same as trying all, within budgets, again after a stop, whatever the workers."""
 
+import io
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ import time
 import pytest
 import yaml
 from command_line import in_process
+from rich.console import Console
 from trace_files import small_trace, write_trace
 
 import swatsim
@@ -19,6 +21,7 @@ from swatsim import explore_command
 from swatsim.area import area_of
 from swatsim.charts.explorations import pareto
 from swatsim.exit_codes import INCOMPLETE
+from swatsim.exploring import table
 from swatsim.exploring.measures import MEASURES, OF_MACHINE
 from swatsim.pages.page import page_of
 
@@ -154,6 +157,42 @@ def test_an_unknown_area_is_no_area(trace, points, tmp_path):
     found = swatsim.explore(str(path), trace, objective="area_mm2", folder=points, workers=1)
     assert found.front == ()
     assert "does not say the area of multipliers, expected all of it" in found.tried[0].refused
+    assert "does not say the area of multipliers" in printed(found)
+
+
+def printed(found):
+    text = io.StringIO()
+    table.print_exploration(found, Console(file=text, width=1000))
+    return text.getvalue()
+
+
+def test_bytes_on_chip_are_those_of_all_tiles(trace, points):
+    found = swatsim.explore(
+        "global-buffer", trace, overrides={"tiles": [2, 3]}, objective="on_chip_bytes", folder=points, workers=1
+    )
+    of_tile = 16_384 + 2048 + 2048
+    assert [each.values["on_chip_bytes"] for each in found.tried[1:]] == [(1 << 20) + n * of_tile for n in (2, 3)]
+
+
+def test_a_memory_without_limit_has_no_bytes(trace, points):
+    unlimited = {"memory.central.capacity_bytes": [None]}
+    found = swatsim.explore(
+        "dadiannao", trace, overrides=unlimited, objective="on_chip_bytes", folder=points, workers=1
+    )
+    assert "whose central is unlimited, expected a size" in found.tried[1].refused
+
+
+def test_a_table_says_what_it_leaves_out(trace, points, tmp_path, monkeypatch):
+    write_trace(tmp_path / "other")
+    monkeypatch.setattr(table, "_MOST_SHOWN", 1)
+    found = swatsim.explore(
+        "dadiannao", [trace, str(tmp_path / "other")], overrides={"tiles": TILES}, objective=["cycles", "area_mm2"],
+        folder=points, workers=1,
+    )  # fmt: skip
+    assert len(found.front) > 1
+    text = printed(found)
+    assert f"{len(found.front) - 1} more machines that no other is better than: --json and --csv have them." in text
+    assert "Measures are geometric means over the traces; budgets hold for each of them." in text
 
 
 def test_the_best_machine_is_a_file(trace, points, tmp_path, capsys):
@@ -211,6 +250,22 @@ def test_mistakes_are_one_line(trace, tmp_path, capsys, arguments, message):
     )
     assert (code, out) == (2, "")
     assert message in err
+
+
+@pytest.mark.parametrize(("text", "more", "message"), [
+    ("arch: dadiannao\ntrace: t\n", ("--arch", "scnn"), "a grid file says all of --arch, --trace, --set, --mapping"),
+    ("arch: dadiannao\ntrace: t\nobjective: [cycles, energy]\n", (), "mapping: got cycles, energy, expected one"),
+])  # fmt: skip
+def test_mistakes_beside_a_grid_file(tmp_path, capsys, text, more, message):
+    (tmp_path / "grid.yaml").write_text(text)
+    code, out, err = in_process(capsys, "explore", tmp_path / "grid.yaml", *more, "-o", tmp_path / "points")
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_an_exploration_has_an_objective(trace, points):
+    with pytest.raises(swatsim.SwatsimError, match=r"^objective: got none, expected at least one$"):
+        explore(trace, points, objective=())
 
 
 def test_the_command_knows_the_measures():

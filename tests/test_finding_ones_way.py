@@ -21,6 +21,7 @@ from swatsim.architecture import load_architecture, shipped_architectures
 from swatsim.cli import cli
 from swatsim.completion_command import SHELLS
 from swatsim.datapaths import datapaths
+from swatsim.errors import SwatsimError
 from swatsim.formats import FORMATS
 from swatsim.list_command import KINDS as OFFERED
 from swatsim.listing import KINDS, listed
@@ -114,6 +115,11 @@ def test_the_overview_has_every_name(capsys, traces):
         assert set(listed(kind).names) <= set(words), kind
 
 
+def test_there_are_no_other_kinds():
+    with pytest.raises(SwatsimError, match=r"^list: got 'machine', expected one of machines, "):
+        listed("machine")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -158,6 +164,28 @@ def test_the_doctor_finds_a_wrong_simulation(capsys, monkeypatch):
     assert "FAILED  simulation" in out
     assert "expected 31 and 128" in out
     assert out.endswith("\nNot working: simulation.\n")
+
+
+def test_the_doctor_finds_a_wrong_kernel(monkeypatch):
+    monkeypatch.setattr("swatsim.kernels.bits.count_ones", lambda _: 2)
+    monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
+    (found,) = doctor._compiler()
+    assert found == ("compiler", "FAILED", "a compiled kernel gives a wrong result, expected 3 ones in 0b1011")
+
+
+def test_the_doctor_writes_what_it_finds(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "CHECKS", (doctor._processors,))
+    code, out, _ = in_process(capsys, "doctor", "--json", tmp_path / "d.json")
+    assert (code, out.endswith("\nswatsim works.\n")) == (0, True)
+    assert [check["name"] for check in json.loads((tmp_path / "d.json").read_text())["checks"]] == ["processors"]
+
+
+def test_the_doctor_tells_what_cannot_be_imported(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "swatsim.doctor", None)
+    code, out, _ = in_process(capsys, "doctor")
+    assert code == 1
+    assert out.startswith("FAILED  import        ")
+    assert out.endswith(": pip install --upgrade --force-reinstall swatsim\n")
 
 
 @pytest.mark.parametrize("error", [OSError("disk"), ValueError("x\ny"), ImportError("no module")])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from swatsim import BitTensor, Layer, LayerSpec
 from swatsim.errors import LayerError
+from swatsim.layer import PassOperands
 
 
 def spec(**changes):
@@ -157,6 +158,16 @@ def test_wrong_arguments_are_told(changes, message):
     with pytest.raises(LayerError) as caught:
         Layer.from_arrays("a", **arrays(**changes))
     assert str(caught.value).startswith(message)
+
+
+def test_a_layer_has_the_operands_of_its_passes():
+    whole = Layer.from_arrays("a", **arrays())
+    without = {name: operands for name, operands in whole.passes.items() if name != "weight_grad"}
+    with pytest.raises(LayerError, match=r"^a: weight_grad: got no operands, expected \('output_grad', 'input'\)"):
+        Layer(spec=whole.spec, passes=without)
+    half = PassOperands(operands={"input": whole.passes["forward"].operands["input"]})
+    with pytest.raises(LayerError, match=r"^a: forward: got no weight, expected \("):
+        Layer(spec=whole.spec, passes={**whole.passes, "forward": half})
 
 
 def test_integers_of_numpy_are_integers():

@@ -61,6 +61,10 @@ def test_an_addition_alone_passes_its_gradient_on():
     direct = [node("x", "input"), node("a", "conv2d", "x"), node("b", "conv2d", "x"), node("sum", "add", "a", "b")]
     network = network_of([spec("a"), spec("b"), spec("c")], [*direct, node("c", "conv2d", "sum")])
     assert network.gradient_readers(["sum"]) == (("a", "b"), False)
+    # The network's input has no gradient.
+    shortcut = [node("x", "input"), node("a", "conv2d", "x"), node("sum", "add", "a", "x"), node("c", "conv2d", "sum")]
+    network = network_of([spec("a"), spec("c")], shortcut)
+    assert network.gradient_readers(["sum"]) == (("a",), False)
     read_twice = network_of(
         [spec("a"), spec("b"), spec("c")], [*direct, node("c", "conv2d", "sum"), node("pool", "max_pool", "sum")]
     )

@@ -21,7 +21,7 @@ from benchmarks.published_counts import PUBLISHED, SHAPES, layer
 from benchmarks.reference_scnn import our_counts, reference_counts
 from swatsim.contraction import contract
 from swatsim.datapaths import outer
-from swatsim.datapaths.outer.geometry import sub_grid
+from swatsim.datapaths.outer.geometry import _bands, largest_area, sub_grid
 from swatsim.sides import Order
 from swatsim.way import Split
 
@@ -180,6 +180,24 @@ def test_a_linear_layer_reaches_a_quarter_of_the_peak(anticipate):
     architecture = load_with_free_memory("scnn", {"datapath.anticipate": anticipate})
     ((skipping, dense),) = scheduled(layer, "forward", architecture)
     assert skipping.compute_cycles == dense.compute_cycles == 4 * 32 * 512 // 1024
+
+
+@pytest.mark.parametrize(
+    ("results", "grid", "entries", "bands"),
+    [((3, 10), (1, 1), 4, (3, 3)), ((8, 10), (2, 2), 4, (4, 2)), ((3, 10), (1, 1), 10, (3, 1))],
+)  # fmt: skip
+def test_bands_are_no_larger_than_a_pe_can_hold(results, grid, entries, bands):
+    """Where a row of a PE's results is too long, rows are cut too."""
+    assert _bands(results, grid, entries) == bands
+    assert largest_area(results, (grid[0] * bands[0], grid[1] * bands[1])) <= entries
+
+
+def test_taps_that_a_pe_cannot_hold_are_refused():
+    given = {"input": np.ones((1, 1, 7, 7)), "weight": np.ones((1, 1, 6, 6)), "output_grad": np.ones((1, 1, 2, 2))}
+    machine = swatsim.load_architecture("scnn", overrides={"datapath.accumulator_entries": 35})
+    expected = "6 x 6 taps, of which a PE has to hold all sums in weight_grad, expected at most .* = 35$"
+    with pytest.raises(swatsim.SwatsimError, match=expected):
+        swatsim.simulate(machine, swatsim.Trace("t", [swatsim.Layer.from_arrays("layer", **given)]), workers=1)
 
 
 def test_pieces_of_work_do_not_change_it(monkeypatch):

@@ -188,7 +188,7 @@ def test_what_is_no_seed_is_refused(seed):
 
 # Two-sided 95 % quantiles of Student's t from a printed table (W. H. Beyer, CRC Standard Mathematical Tables, 1984).
 @pytest.mark.parametrize(("freedom", "quantile"), [
-    (1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (7, 2.365), (10, 2.228), (30, 2.042), (120, 1.980),
+    (1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (5, 2.571), (7, 2.365), (10, 2.228), (30, 2.042), (120, 1.980),
     (math.inf, 1.960),
 ])  # fmt: skip
 def test_quantiles_of_student(freedom, quantile):

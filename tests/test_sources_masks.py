@@ -15,7 +15,7 @@ from refused_imports import refused_import
 
 import swatsim
 from swatsim.errors import SwatsimError
-from swatsim.sources import Request, import_trace
+from swatsim.sources import Request, arrays, import_trace
 
 safetensors_numpy = pytest.importorskip("safetensors.numpy", reason="an independent writer of safetensors")
 
@@ -371,3 +371,21 @@ def test_headers_longer_than_the_file(tmp_path, data):
     path = tmp_path / "m.safetensors"
     path.write_bytes(data)
     assert "expected a .npz or .safetensors file of masks" in refused(path)
+
+
+@pytest.mark.parametrize(("limit", "message"), [
+    ("LARGEST_TOTAL_ELEMENTS", "got 24 elements, expected at most 20 in a file"),
+    ("MOST_LAYERS", "got 21 layers, expected at most 20"),
+])  # fmt: skip
+def test_what_a_file_holds_in_all_is_limited(tmp_path, monkeypatch, limit, message):
+    names = ("a", "b") if limit == "LARGEST_TOTAL_ELEMENTS" else [f"l{number}" for number in range(21)]
+    path = save(tmp_path / "m.npz", {f"{name}.weight_mask": np.ones((3, 4)) for name in names})
+    monkeypatch.setattr(arrays, limit, 20)
+    assert message in refused(path)
+
+
+def test_layers_that_are_left_out_are_not_read(tmp_path):
+    of_two_shapes = {"b.weight_mask": np.ones((3, 4)), "b.weight_orig": np.ones((3, 5))}
+    path = save(tmp_path / "m.npz", {"a.weight_mask": np.eye(3), **of_two_shapes})
+    assert "b: got shapes [3, 4] and [3, 5], expected one for all" in refused(path)
+    assert [spec.name for spec in import_trace(path, Request(positions=2, layers="a*"), name="t").specs] == ["a"]

@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator  # noqa: E402
 from refused_imports import refused_import  # noqa: E402
 
 import swatsim  # noqa: E402
-from swatsim.sources import Request, import_trace  # noqa: E402
+from swatsim.sources import Request, import_trace, onnx_model  # noqa: E402
 
 RANDOM = np.random.default_rng(17)
 
@@ -128,6 +128,19 @@ def test_the_batch_is_asked_for(tmp_path):
     assert import_trace(tmp_path / "m.onnx", Request(images=2), name="t").specs[0].input_shape == (2, 4)
 
 
+def test_weights_are_stored_and_not_computed(tmp_path):
+    weight = masked(4, 5)
+    product = helper.make_node("MatMul", ["x", "v"], ["y"], name="fc")
+    model(tmp_path / "m.onnx", [helper.make_node("Neg", ["w"], ["v"]), product], {"x": [2, 4]}, {"w": weight})
+    expected = '"fc": got a weight that the model computes, expected its constants folded'
+    assert expected in refused_import(tmp_path / "m.onnx")
+    # Of older models what is stored is an input as well.
+    product = helper.make_node("MatMul", ["x", "w"], ["y"])
+    model(tmp_path / "m.onnx", [product], {"x": [2, 4], "w": [4, 5]}, {"w": weight})
+    (layer,) = import_trace(tmp_path / "m.onnx", Request(images=2), name="t")
+    np.testing.assert_array_equal(weight_of(layer), weight.T != 0)
+
+
 def test_models_that_hold_no_layer_or_too_much(tmp_path):
     path = tmp_path / "m.onnx"
     model(path, [helper.make_node("Relu", ["x"], ["y"])], {"x": [2, 4]}, {})
@@ -146,6 +159,9 @@ def test_models_that_hold_no_layer_or_too_much(tmp_path):
     liar = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4, 5], raw_data=b"1234")
     model(path, [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 4]}, {"w": liar})
     assert "damaged weight" in refused_import(path)
+    words = TensorProto(name="w", data_type=TensorProto.STRING, dims=[4, 5], string_data=[b"1"] * 20)
+    model(path, [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 4]}, {"w": words})
+    assert "got a weight of object and shape (4, 5), expected numbers of the weight's shape" in refused_import(path)
     path.write_bytes(b"nothing of the kind")
     assert "got another file" in refused_import(path)
     path.write_bytes(b"")
@@ -177,6 +193,12 @@ def test_names_that_are_not_utf_8(tmp_path, place):
     model(path, [node], {"x": [2, 4]}, {"weightname": masked(4, 5)})
     path.write_bytes(path.read_bytes().replace(place, b"\xff" * len(place)))
     refused_import(path)
+
+
+def test_larger_files_are_not_read(tmp_path, monkeypatch):
+    model(tmp_path / "m.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 4]}, {"w": masked(4, 5)})
+    monkeypatch.setattr(onnx_model, "_LARGEST_FILE_BYTES", 10)
+    assert "m.onnx: got more than 10 bytes, expected " in refused_import(tmp_path / "m.onnx")
 
 
 def test_names_that_break_a_line(tmp_path):

@@ -187,3 +187,10 @@ def test_positions_are_asked_for(tmp_path):
     )
     (tmp_path / "m.smtx").unlink()
     assert "got 0 .smtx files" in refused(tmp_path, request=Request(positions=1))
+
+
+def test_larger_files_are_not_read(tmp_path, monkeypatch):
+    for kind in ("scalesim", "smtx"):
+        monkeypatch.setattr(f"swatsim.sources.{kind}._LARGEST_FILE_BYTES", 10)
+    for name in ("net.csv", "fc.smtx"):
+        assert f"{name}: got more than 10 bytes, expected " in refused(tmp_path / name, "1, 2, 3, 4\n")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ from twins import Engines
 import swatsim
 from swatsim.errors import MappingError
 from swatsim.hierarchy import hierarchy_of
-from swatsim.stream_plan import plan_stream
+from swatsim.stream_plan import _cycles, plan_stream
 from swatsim.streaming import StreamOperation
 
 SIZES = [size << 10 for size in (256, 64, 16, 4, 1)]
@@ -186,3 +188,11 @@ def test_room_beside_the_last_block_is_taken(name, blocks):
     expected[hierarchy.resident("columns")] += 600
     expected[hierarchy.resident("results")] += 400 * min(blocks, 2)
     assert plan.room_bytes.tolist() == expected
+
+
+@pytest.mark.parametrize("cycles", [0, 7, (1 << 42) - 1])
+def test_cycles_are_shared_out_by_bytes_to_the_last_one(cycles):
+    """Also where bytes times cycles do not fit 64 bits."""
+    block_bytes = [1 << 40, 3 << 39, 1 << 39]
+    done = [cycles * sum(block_bytes[:number]) // sum(block_bytes) for number in range(4)]
+    assert _cycles(np.array(block_bytes), cycles).tolist() == [b - a for a, b in pairwise(done)]

@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,8 +27,9 @@ from swatsim.errors import ProcessError, SwatsimError, TraceError
 from swatsim.exit_codes import INCOMPLETE
 from swatsim.mapper import OBJECTIVES
 from swatsim.saved import load_saved
-from swatsim.sweeping import Grid, machines, read_grid
+from swatsim.sweeping import Grid, cluster, machines, read_grid, store
 from swatsim.sweeping.grid import matching, parse_axis
+from swatsim.sweeping.point import sources_digest
 from swatsim.sweeping.running import plan, run_grid
 from swatsim.sweeping.store import Store
 
@@ -376,6 +379,7 @@ def test_the_command_and_its_files(capsys, trace, tmp_path):
     page = tmp_path / "s.html"
     assert in_process(capsys, "report", page, tmp_path / "s.json")[0] == 0
     assert b"tile.rows" in page.read_bytes()
+    assert in_process(capsys, "report", "-", tmp_path / "s.json")[1].encode() == page.read_bytes()
 
 
 def test_a_failed_point_is_said_by_the_exit_code(capsys, trace, tmp_path):
@@ -395,11 +399,38 @@ def test_a_failed_point_is_said_by_the_exit_code(capsys, trace, tmp_path):
     (("--set", "tile.row=4,8"), "--set tile.row=4: tile.row: unknown key, did you mean tile.rows?"),
     (("--layers", "none*"), "layers: got 'none*', which matches no layer of"),
     (("-o", ""), "--output: got an empty name, expected a folder"),
+    (("grid.yaml",), "a grid file says all of --arch, --trace, --set, --objective and --layers"),
 ])  # fmt: skip
 def test_mistakes_on_the_command_line(capsys, trace, tmp_path, arguments, expected):
     code, _, error = command(capsys, trace, tmp_path / "points", *arguments)
     assert code == 2
     assert expected in error
+
+
+@pytest.mark.parametrize("times", [3, 1000])
+def test_a_point_whose_unfinished_file_another_run_removes_is_written_again(tmp_path, monkeypatch, times):
+    write, left = store.write_file, [times]
+
+    def removed_at_first(path, data):
+        left[0] -= 1
+        if left[0] >= 0:
+            raise FileNotFoundError(path)
+        write(path, data)
+
+    monkeypatch.setattr(store, "write_file", removed_at_first)
+    document = {"key": "k", "parameters": {}, "totals": [], "error": None}
+    with nullcontext() if times == 3 else pytest.raises(SwatsimError, match="cannot be written"):
+        Store(tmp_path).write(document)
+    assert len(list(tmp_path.iterdir())) == (times == 3)
+
+
+def test_a_worker_of_a_cluster_gives_documents_and_what_swatsim_refuses(grid):
+    """Elsewhere it runs in a process of Dask's."""
+    point, digest = plan(grid)[0], sources_digest()
+    assert cluster._document(point, digest) == point.document(workers=1)
+    assert "got another swatsim than here" in str(cluster._document(point, "another"))
+    changed = replace(point, trace={**point.trace, "digest": "0" * 64})
+    assert "begin again" in str(cluster._document(changed, digest))
 
 
 def test_the_command_knows_the_objectives():

@@ -325,6 +325,45 @@ def test_other_modules_that_multiply_weights_are_refused(tmp_path, module, shape
     refused(model, tmp_path / "trace", lambda: model(torch.randn(shape)), f"^1: got {type(module).__name__}")
 
 
+class OptimizedModule(nn.Linear):
+    """As what torch.compile returns is called."""
+
+
+class Pair(nn.Linear):
+    def forward(self, images):
+        return super().forward(images), None
+
+
+class Unlearned(nn.Linear):
+    def forward(self, images):
+        return super().forward(images).detach()
+
+
+class WithoutGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(_, images):
+        return images.clone()
+
+    @staticmethod
+    def backward(*_):
+        return None
+
+
+def test_layers_whose_results_are_no_tensors_that_learn_are_refused(tmp_path):
+    images = torch.randn(3, 2)
+    for model, message in (
+        (OptimizedModule(2, 2), r"^capture: got a model from torch.compile, expected the model that was compiled"),
+        (nn.Sequential(Pair(2, 2)), r"^0: got tuple for its output, expected one tensor"),
+        (nn.Sequential(Unlearned(2, 2)), r"^0: its output has no gradient, expected one tensor that learns"),
+    ):
+        refused(model, tmp_path / "trace", lambda model=model: model(images), message)
+    model = nn.Sequential(nn.Linear(2, 2))
+    refused(
+        model, tmp_path / "trace", lambda: WithoutGradient.apply(model(images)).sum().backward(),
+        r"^0: its output did not reach the loss in backward",
+    )  # fmt: skip
+
+
 def test_refused_models_and_paths(tmp_path):
     with pytest.raises(CaptureError, match=r"^1: got a lazy layer"):
         capture(nn.Sequential(nn.ReLU(), nn.LazyLinear(3)), tmp_path / "a").__enter__()

@@ -10,7 +10,9 @@ torch.set_num_threads(1)  # small tensors: more threads only wait for each other
 from torch import nn  # noqa: E402
 
 from swatsim.errors import SwatsimError  # noqa: E402
-from swatsim.torch import sparsify  # noqa: E402
+from swatsim.networks import network_shapes  # noqa: E402
+from swatsim.schemes import scheme_named  # noqa: E402
+from swatsim.torch import build, sparsify  # noqa: E402
 
 
 def network(norm=lambda: nn.BatchNorm2d(8), activation=nn.ReLU):
@@ -78,6 +80,15 @@ def test_dense_layers_are_names_patterns_or_words():
     assert set(kept) == {"0", "5"}
     with pytest.raises(SwatsimError, match=r"^keep_dense: got 'conv9', expected a layer's name, a pattern, or "):
         sparsify(network(), optimizer_of(network()), scheme="swat-u", keep_dense=("conv9",))
+
+
+def test_settings_stand_in_one_place():
+    scheme = scheme_named("swat-u", sparsity=0.5)
+    with pytest.raises(SwatsimError, match=r"^scheme: got a scheme and settings, expected the settings in the scheme$"):
+        sparsify(network(), optimizer_of(network()), scheme=scheme, sparsity=0.5)
+    shapes = network_shapes("resnet18-cifar")
+    with pytest.raises(SwatsimError, match=r"^classes: got 5 beside the shapes of .*, expected them in the shapes$"):
+        build(shapes, classes=5)
 
 
 def test_a_weight_of_two_layers_can_have_no_mask_of_its_own():

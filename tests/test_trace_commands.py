@@ -315,6 +315,18 @@ def test_select_is_what_numpy_slices(run, tmp_path):
     assert run("validate", "s")[0] == 0
 
 
+def test_select_leaves_out_a_graph_whose_images_it_cannot_cut(run, tmp_path):
+    graph = [
+        GraphNode(name="x", op="input", shape=(6, 3, 7)),
+        GraphNode(name="mean", op="mean", inputs=("x",), shape=(3, 7)),
+        GraphNode(name="fc", op="linear", inputs=("x",), shape=(6, 3, 5)),
+    ]  # fmt: skip
+    write_trace(tmp_path / "t", masked_layers(), graph=graph)
+    assert run("select", "t", "-o", "s", "--images", "1:4")[0] == 0
+    assert load_trace(tmp_path / "t").graph
+    assert load_trace(tmp_path / "s").graph == ()
+
+
 def test_select_keeps_strides_budgets_and_dense_tensors(run, tmp_path):
     small_trace(tmp_path / "t")
     whole = list(load_trace(tmp_path / "t"))

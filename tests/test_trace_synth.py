@@ -120,6 +120,10 @@ def test_slices_are_drawn_whole(tmp_path):
         (["resnet51"], "network: got 'resnet51', expected one of alexnet, densenet121"),
         ([NETWORK, "--scheme", "swot"], "scheme: got 'swot', expected one of "),
         ([NETWORK, "--scheme", "str"], "sparsity: got none, expected the one that str is assumed to have learned"),
+        (
+            [NETWORK, "--scheme", "dense", "--sparsity", "0.5"],
+            "scheme: got dense with a sparsity, budget or period, expected none: it selects nothing",
+        ),
         ([NETWORK, "--sparsity", "1.5"], "sparsity: got '1.5', expected a number from 0 to below 1"),
         ([NETWORK, "--budget", "half"], "budget: got 'half', expected one of er, erk, momentum, uniform"),
         ([NETWORK, "--masks", "striped"], "kind: got 'striped', expected one of clustered, bernoulli"),

@@ -52,5 +52,11 @@ class CacheFiles:
             if not isinstance(error, OSError):
                 raise
 
+    def flush(self) -> None:
+        """Forget all of the kernel."""
+        for file in self._folder.glob(f"{self._name}.*{SUFFIX}"):
+            with contextlib.suppress(OSError):
+                file.unlink()
+
     def _file(self, key: Any) -> Path:
         return self._folder / f"{self._name}.{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}{SUFFIX}"

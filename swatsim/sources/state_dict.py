@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +11,6 @@ from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
 from swatsim.sources.arrays import Entry, contents_of
 from swatsim.sources.source import Contents, Request, one_line, open_source, optional_module, register
-from swatsim.trace.records import LARGEST_TENSOR_ELEMENTS
 
 _EXPECTED = "a state_dict, saved with torch.save (PyTorch 1.6 or later)"
 # Where checkpoints keep the state_dict among other things.
@@ -59,9 +57,6 @@ def _reader(tensor: Any, where: str) -> Any:
     def read() -> BitTensor:
         if tensor.is_meta or tensor.is_quantized or str(tensor.layout) != "torch.strided":
             raise TraceError(f"{where}: got a {tensor.layout} {tensor.dtype} tensor, expected a plain one with values")
-        # Its strides may make a few bytes as large as they like.
-        if math.prod(tensor.shape) > LARGEST_TENSOR_ELEMENTS:
-            raise TraceError(f"{where}: got {tensor.shape}, expected at most {LARGEST_TENSOR_ELEMENTS} elements")
         return BitTensor.from_array((tensor.detach() != 0).numpy())
 
     return read

@@ -132,6 +132,16 @@ def test_barrier_after_each_step_drops_what_is_empty_everywhere():
     assert cycles_of(*lines, **keys, empty_chunk_cycles=1) == 5
 
 
+@pytest.mark.parametrize("reach", [{"reach": "own_lane", "chunk_steps": 2}, {"reach": "n_of_m", "n": 1, "m": 2}])
+def test_units_that_are_read_some_at_a_time(reach, monkeypatch):
+    """Of tiles of three rows, one unit at a time as all of them."""
+    weight = np.random.default_rng(5).random((14, 12)) < 0.4
+    machine = machine_with(skip="rows", lockstep="tile", barrier="buffer", tile__rows=3, tile__lanes=2, **reach)
+    together = scheduled(weight, machine).cycles
+    monkeypatch.setattr("swatsim.datapaths.lanes.chunks.WORDS_AT_ONCE", 1)
+    assert np.array_equal(scheduled(weight, machine).cycles, together)
+
+
 def test_halves_are_paired():
     """Of 8 values and 0, the halves have 4, 4, 0, 0: each row runs one of 4 and one of 0."""
     lines = ("xxxxxxxx", "........", "xxxx....", "........")

@@ -430,6 +430,7 @@ def test_results_of_a_strided_gradient_are_scattered(kind, stride, expected, mon
     found = set()
 
     def spy(work, hierarchy, objective):
+        assert work.name.endswith(" (skipping off)") == work.dense
         if work.scattered:
             found.add(work.name.split()[1])
         return mapper.map_pass(work, hierarchy, objective)
@@ -441,5 +442,29 @@ def test_results_of_a_strided_gradient_are_scattered(kind, stride, expected, mon
         "layer", kind=kind, input=ends[0], weight=np.ones((2, 2, 1, 1)), output_grad=ends[1], stride=stride
     )
     architecture = swatsim.load_architecture("dadiannao-dense")
-    layer_plans.plan_layer(layer_plans.Node.of(architecture, {}, "cycles"), layer, layer.computed)
+    plans = layer_plans.plan_layer(layer_plans.Node.of(architecture, {}, "cycles"), layer, layer.computed)
     assert found == expected
+    assert plans.sizes.computed == set(layer.computed)
+
+
+@pytest.mark.parametrize("machine", ["dadiannao-dense", "sparten"])
+def test_energy_that_no_mapping_goes_below_is_of_one_way(machine, monkeypatch):
+    """A tenth above all bits at all levels, and the multiplications of the fastest split of the tiles."""
+    layer = swatsim.Layer.from_arrays(
+        "layer", input=np.ones((1, 4, 2, 2)), weight=np.ones((8, 4, 1, 1)), output_grad=np.ones((1, 8, 2, 2))
+    )
+    architecture = swatsim.load_architecture(machine, overrides={"mapping.tile_split": "best"})
+    asked, least = [], mapper._least
+
+    def spy(work, number, held, hierarchy, goal):
+        loaded, stored = mapper.compulsory_bytes(work.schedules[number], held, hierarchy)
+        found = least(work, number, held, hierarchy, goal)
+        asked.append((work, loaded + stored, hierarchy, found))
+        return found
+
+    monkeypatch.setattr(mapper, "_least", spy)
+    layer_plans.plan_layer(layer_plans.Node.of(architecture, {}, "energy"), layer, ("forward",))
+    assert all(len(work.ways(0)) > 1 for work, *_ in asked)
+    for _, moved, hierarchy, found in asked:
+        bits = 8 * moved * int(hierarchy.bit_energy.sum())
+        assert found == int(bits * Fraction(11, 10)) + 4 * 4 * 8 * hierarchy.mac_energy

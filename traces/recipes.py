@@ -38,13 +38,14 @@ class Recipe:
         """Of all phases."""
         return sum(phase.steps for phase in self.phases)
 
-    def phase_at(self, step: int) -> tuple[Phase, int] | None:
-        """The phase of a step and how far into it that step is; None behind the last."""
+    def phase_at(self, step: int) -> tuple[Phase, int]:
+        """The phase of one of the steps, and how far into it that step is."""
+        before = 0
         for phase in self.phases:
-            if step < phase.steps:
-                return phase, step
-            step -= phase.steps
-        return None
+            if step < before + phase.steps:
+                return phase, step - before
+            before += phase.steps
+        raise IndexError(f"step {step} of {before}")
 
 
 def _low_to_high(low: int, middle: int, high: int, last: int, *, last_low_rate: float) -> tuple[Phase, ...]:

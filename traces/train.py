@@ -15,7 +15,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,13 +88,13 @@ class Batches:
         """Of every step from this one on: its phase, how far into it, images, and classes."""
         ahead: dict[int, Any] = {}
         for step in range(first, self.recipe.steps):
-            phase, into = cast(tuple[Phase, int], self.recipe.phase_at(step))
+            phase, into = self.recipe.phase_at(step)
             if not self.workers:
                 yield phase, into, *batch_of(self.recipe, self.data, step, phase.batch, phase.pixels)
                 continue
             for later in range(step, min(step + 2 * self.workers, self.recipe.steps)):
                 if later not in ahead:
-                    its, _ = cast(tuple[Phase, int], self.recipe.phase_at(later))
+                    its, _ = self.recipe.phase_at(later)
                     ahead[later] = self.pool.apply_async(self._made, (later, its.batch, its.pixels))
             images, labels = ahead.pop(step).get()
             yield phase, into, torch.from_numpy(images), torch.from_numpy(labels)
@@ -295,10 +295,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes that make batches; 0: this one does")
     parser.add_argument("--photographs", type=Path, help="folder that photographs.py has written")
     arguments = parser.parse_args()
+    kind = DATA[RECIPES[arguments.name].data]
+    if arguments.photographs is not None and kind is not Photographs:
+        parser.error(f"--photographs: got a folder, which {arguments.name} does not look at, expected none")
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    kind = DATA[RECIPES[arguments.name].data]
-    data = Photographs.load(arguments.photographs) if kind is Photographs else kind.load()
+    data = kind.load() if arguments.photographs is None else Photographs.load(arguments.photographs)
     batches = Batches(RECIPES[arguments.name], data, arguments.workers)
     # The captured step is float32, not TF32.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False

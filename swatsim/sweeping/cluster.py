@@ -7,6 +7,7 @@ from typing import Any
 
 from swatsim.apart import Progress
 from swatsim.errors import SwatsimError
+from swatsim.keys.problems import words_of
 from swatsim.sweeping.point import Point, sources_digest
 from swatsim.sweeping.store import Store
 
@@ -49,7 +50,7 @@ def _next(completed: Iterator[tuple[Any, Found]], address: str) -> tuple[Any, Fo
     try:
         return next(completed)
     except Exception as error:  # the library's own, and whatever a worker without our packages meets
-        got = f"{type(error).__name__} ({' '.join(str(error).split())[:300]})"
+        got = f"{type(error).__name__} ({words_of(error)})"
         raise SwatsimError(f"--dask {address}: got {got}, expected workers that compute points") from None
 
 

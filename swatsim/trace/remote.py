@@ -12,7 +12,7 @@ from typing import Any
 from swatsim.apart import Progress, work_apart
 from swatsim.errors import TraceError
 from swatsim.files import cache_root, write_file
-from swatsim.keys.problems import printable
+from swatsim.keys.problems import words_of
 from swatsim.trace import plain_files, tensors
 from swatsim.trace.manifest import manifest_digest, parse_manifest
 from swatsim.trace.records import LARGEST_MANIFEST_BYTES, MANIFEST_NAME, TENSORS_NAME, Manifest, StoredTensor
@@ -135,7 +135,7 @@ def _named(where: str) -> Iterator[None]:
     except TraceError:
         raise
     except ImportError as error:
-        got = _words(error)
+        got = words_of(error)
         expected = "what fetches from there, such as the extra: pip install 'swatsim[remote]'"
         raise TraceError(f"{where}: got an address and no module for it ({got}), expected {expected}") from None
     except Exception as error:  # each file system has errors of its own
@@ -143,10 +143,5 @@ def _named(where: str) -> Iterator[None]:
         while isinstance(cause, FileNotFoundError) and cause.__cause__ is not None:
             cause = cause.__cause__  # a host that does not answer has no files either
         missing = isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) == _NOT_FOUND
-        got = "nothing there" if missing else f"{type(cause).__name__} ({_words(cause)})"
+        got = "nothing there" if missing else f"{type(cause).__name__} ({words_of(cause)})"
         raise TraceError(f"{where}: got {got}, expected {expected}") from None
-
-
-def _words(error: BaseException) -> str:
-    """What a file system says, which may be what a server says: one line that a terminal can show."""
-    return printable(" ".join(str(error).split())[:300])

@@ -107,8 +107,8 @@ def keep(name: str, found: Mapping[str, Any], *, seed: int, examples: int) -> No
     """Record what a file came to, beside the others of the same seed and number of cases."""
     record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
     drawn = {"seed": seed, "examples": examples}
-    known = record["files"] if record.get("drawn") == drawn else {}
-    kept = {each: {**known, name: found}[each] for each in files() if each in {*known, name}}
+    known = {**(record["files"] if record.get("drawn") == drawn else {}), name: found}
+    kept = {each: known[each] for each in files() if each in known}
     date = f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}"
     RECORD.write_text(f"{json.dumps({'date': date, 'drawn': drawn, 'files': kept}, indent=1)}\n", encoding="utf-8")
 

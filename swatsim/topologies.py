@@ -21,11 +21,11 @@ _SEED = 0
 def topology_trace(
     path: str | os.PathLike[str], densities: Mapping[str, float], *, name: str, request: Request | None = None
 ) -> Trace:
-    """Read a topology of SCALE-Sim as a synthetic trace: one image, and operands with these shares of non-zeros.
+    """Read a topology of SCALE-Sim as a synthetic trace: operands with these shares of non-zeros.
 
     `densities` are of input, weight and output_grad, from 0 to 1; round(density * size) elements of each tensor are
     present, anywhere, the same in each pass that multiplies it. The same file and densities give the same bits.
-    `request` may choose layers.
+    `request` may choose layers, and more images than one.
 
     Raises SwatsimError where the file is no topology, or a density is missing or out of range.
     """

@@ -18,7 +18,7 @@ from written_documents import TEXTS, report_text
 
 from swatsim.errors import SwatsimError
 from swatsim.saved import load_saved, reading, schema_bytes, schema_names
-from swatsim.saved.json_schema import check_document, compiled
+from swatsim.saved.json_schema import MismatchError, check_document, compiled
 from swatsim.schema_command import DOCUMENTS
 from swatsim.schemas import DRAFT, schema_text, schemas
 
@@ -205,7 +205,7 @@ def test_a_damaged_document_is_refused_exactly_where_jsonschema_refuses_it(kind,
     document = data.draw(damaged(kind))
     fits = validator(kind).is_valid(document)
     try:
-        check_document(document, schemas()[kind], "file")
+        check_document(document, compiled(schemas()[kind], schemas()[kind]), "file")
     except SwatsimError:
         assert not fits
     else:
@@ -217,6 +217,15 @@ def test_a_keyword_that_would_not_be_checked_is_refused():
         compiled({"type": "string", "maxLength": 3}, {})
     with pytest.raises(ValueError, match="type: not checked"):
         compiled({"$ref": "#", "type": "string"}, {})
+
+
+def test_a_check_refuses_the_same_after_more_names_than_it_keeps():
+    check = compiled({"additionalProperties": {"type": "integer"}}, {})
+    check({f"layer{number}": number for number in range(5000)})
+    for name in ("layer0", "layer4999", "new"):
+        with pytest.raises(MismatchError):
+            check({name: "text"})
+    check({"layer0": 1, "layer4999": 2})
 
 
 def test_the_command_prints_the_shipped_schemas(capsys):

@@ -28,6 +28,8 @@ _TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "null": ("null", lambda value: value is None),
 }
 _NOTES = frozenset({"$schema", "$id", "$defs", "$comment", "title", "description", "default"})
+# Of an object of the schema: what a document names, such as layers and levels, is without end over many documents.
+_MOST_KEYS_KEPT = 1000
 
 
 class MismatchError(Exception):
@@ -48,13 +50,13 @@ class MismatchError(Exception):
         return self
 
 
-def check_document(value: Any, schema: Schema, where: str, *, part: str = "#/") -> None:
-    """Raise SwatsimError where `value` is not as `schema`, or a part of it, has it.
+def check_document(value: Any, check: Check, where: str) -> None:
+    """Raise SwatsimError where `check`, of a schema that `compiled` gave it for, refuses `value`.
 
     The message is `where: key path: got X, expected Y`.
     """
     try:
-        compiled(_referred(part, schema), schema)(value)
+        check(value)
     except MismatchError as error:
         path = error.path.removeprefix(".")
         raise SwatsimError(
@@ -74,7 +76,7 @@ def compiled(schema: Schema | bool, root: Schema) -> Check:
     if unknown:
         raise ValueError(f"{', '.join(sorted(unknown))}: not checked, expected one of {', '.join(_KEYWORDS)}")
     if "$ref" in schema:
-        return compiled(_referred(schema["$ref"], root), root)
+        return compiled(part_of(root, schema["$ref"]), root)
     makers = dict.fromkeys(_KEYWORDS[key] for key in schema if key in _KEYWORDS)
     return _all([make(schema, root) for make in makers])
 
@@ -90,7 +92,8 @@ def _all(checks: Sequence[Check]) -> Check:
     return check
 
 
-def _referred(reference: str, root: Schema) -> Schema:
+def part_of(root: Schema, reference: str) -> Schema:
+    """The part of a schema that a reference as `#/$defs/point` names."""
     found: Schema = root
     for name in filter(None, reference.removeprefix("#/").split("/")):
         found = found[name]
@@ -177,8 +180,10 @@ def _object(schema: Schema, root: Schema) -> Check:
     def check_of(key: str) -> Check:
         parts = [known[key]] if key in known else []
         parts += [check for pattern, check in patterns if pattern.search(key)]
-        found[key] = _all(parts or [other])
-        return found[key]
+        joined = _all(parts or [other])
+        if len(found) < _MOST_KEYS_KEPT:
+            found[key] = joined
+        return joined
 
     def check(value: Any) -> None:
         if not isinstance(value, dict):

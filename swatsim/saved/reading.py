@@ -6,13 +6,14 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from swatsim.errors import SwatsimError, TraceError
 from swatsim.files import read_at_most
 from swatsim.keys.problems import printable
-from swatsim.saved.json_schema import check_document
+from swatsim.saved.json_schema import Check, check_document, compiled, part_of
 from swatsim.saved.schema_files import schema_names, schema_of
 from swatsim.trace.json_values import parse_json, shown
 from swatsim.version import __version__
@@ -50,15 +51,21 @@ def load_saved(path: str | os.PathLike[str], kind: str | None = None) -> Saved:
         raise SwatsimError(
             f"{where}: got a {found}, expected a {kind}, as swatsim {_COMMANDS[str(kind)]} --json writes"
         )
-    check_document(document, schema_of(found), where)
+    check_document(document, _check_of(found), where)
     return Saved(kind=found, document=document, hash=hashlib.sha256(data).hexdigest())
 
 
 def point_of_sweep(data: bytes, where: str) -> dict[str, Any]:
     """Read one point of a sweep on its own; raises SwatsimError where it is none."""
     found: dict[str, Any] = parse_json(data, where)
-    check_document(found, schema_of("sweep"), where, part="#/$defs/point")
+    check_document(found, _check_of("sweep", "#/$defs/point"), where)
     return found
+
+
+@cache
+def _check_of(kind: str, part: str = "#/") -> Check:
+    schema = schema_of(kind)
+    return compiled(part_of(schema, part), schema)
 
 
 def _content(path: Path, where: str) -> bytes:

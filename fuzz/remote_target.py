@@ -23,10 +23,13 @@ _ADDRESS = "fuzz://server/trace"
 
 
 class _Pieces(io.BytesIO):
-    """A file of which each read gives three bytes at most."""
+    """A file of which the first read gives three bytes at most, and each further one twice as many."""
+
+    most = 3
 
     def read(self, size: int | None = -1) -> bytes:
-        return super().read(3 if size is None or size < 0 else min(3, size))
+        most, self.most = self.most, 2 * self.most
+        return super().read(most if size is None or size < 0 else min(most, size))
 
 
 class _Server:

@@ -36,6 +36,8 @@ def test_what_is_put_over_a_file_is_not_there_when_it_is_read_again():
         ("memory.dram.capacity_bytes=null", "memory.dram.capacity_bytes", None),
         ("datapath.skip=none", "datapath.skip", "none"),
         ("datapath.skip=no", "datapath.skip", "no"),
+        *((f"name={word}", "name", True) for word in ("true", "True", "TRUE")),
+        *((f"name={word}", "name", False) for word in ("false", "False", "FALSE")),
         ("datapath.moves=[[1, 0], [2,-1]]", "datapath.moves", [[1, 0], [2, -1]]),
         ("datapath.moves=[]", "datapath.moves", []),
         ("name='a: b'", "name", "a: b"),
@@ -58,6 +60,10 @@ def test_parse_override(text: str, key: str, value: object) -> None:
             "--set name=a: b: got a mapping, expected a value or a list (quote text that has a colon)",
         ),
         ("tiles=012", "--set tiles=012: got 012, expected a number without leading zeros (YAML 1.1 reads it as octal)"),
+        (
+            "tiles=[012, *a]",
+            "--set tiles=[012, *a]: [0]: got 012, expected a number without leading zeros (YAML 1.1 reads it as octal)",
+        ),
         ("tiles=*a", "--set tiles=*a: got the alias *a, expected the value itself"),
         ("tiles=#4", "--set tiles=#4: got no value, expected one (null for none)"),
         (

@@ -87,6 +87,11 @@ def test_frozen_and_hashable() -> None:
         ),
         (
             "[1, 0]]",
+            "[1, -64]]",
+            "12:24: datapath.moves[1][1]: got -64, expected an integer from -63 to 63",
+        ),
+        (
+            "[1, 0]]",
             "[1]]",
             "12:20: datapath.moves[1]: got [1], expected a list of 2 integers: steps ahead, lanes aside",
         ),

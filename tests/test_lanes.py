@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,15 @@ def test_units_that_are_read_some_at_a_time(reach, monkeypatch):
     together = scheduled(weight, machine).cycles
     monkeypatch.setattr("swatsim.datapaths.lanes.chunks.WORDS_AT_ONCE", 1)
     assert np.array_equal(scheduled(weight, machine).cycles, together)
+
+
+@pytest.mark.parametrize(("counts", "sparser"), [
+    ((3, 10), True), ((4, 10), False), ((5, 10), False), ((39, 100), True), ((40, 100), False),
+])  # fmt: skip
+def test_the_sparser_side_has_the_larger_fraction_of_zeros(counts, sparser):
+    """Compared with 8 of 20."""
+    candidate, other = (SimpleNamespace(nonzeros=nonzeros, positions=size) for nonzeros, size in (counts, (8, 20)))
+    assert lanes._sparser(candidate, other) == sparser
 
 
 def test_halves_are_paired():

@@ -21,7 +21,9 @@ from benchmarks.published_counts import PUBLISHED, SHAPES, layer
 from benchmarks.reference_scnn import our_counts, reference_counts
 from swatsim.contraction import contract
 from swatsim.datapaths import outer
-from swatsim.datapaths.outer.geometry import _bands, largest_area, sub_grid
+from swatsim.datapaths.outer.geometry import _bands, _held, _pair_axis, largest_area, sub_grid
+from swatsim.datapaths.outer.tables import pack_banks
+from swatsim.kernels.cartesian import Array
 from swatsim.sides import Order
 from swatsim.way import Split
 
@@ -190,6 +192,39 @@ def test_bands_are_no_larger_than_a_pe_can_hold(results, grid, entries, bands):
     """Where a row of a PE's results is too long, rows are cut too."""
     assert _bands(results, grid, entries) == bands
     assert largest_area(results, (grid[0] * bands[0], grid[1] * bands[1])) <= entries
+
+
+@given(data=st.data())
+def test_places_that_meet_are_those_of_the_definition(data):
+    """Along one axis: tap r meets coordinate starts[r] + stride · u; as many coordinates as windows touch, and more."""
+    stride, size, count = data.draw(between(1, 3)), data.draw(between(1, 40)), data.draw(between(1, 4))
+    starts = np.array(sorted(data.draw(st.sets(between(-5, 5), min_size=1, max_size=4))))
+    windows = SimpleNamespace(starts=(starts, starts), stride=(stride, stride), counts=(count, count))
+    image = SimpleNamespace(shape=(1, 1, size, size))
+    meets = {(start + stride * place, place): tap for tap, start in enumerate(starts) for place in range(count)}
+    found = _pair_axis(SimpleNamespace(windows=windows, image=image, taps=None), 0)
+    expected = [[meets.get((coordinate, place), -1) for place in range(count)] for coordinate in range(size)]
+    assert found.result.tolist() == expected
+    found = _pair_axis(SimpleNamespace(windows=windows, image=image, taps=(len(starts), len(starts))), 0)
+    places = {(coordinate, tap): place for (coordinate, place), tap in meets.items()}
+    expected = [[places.get((coordinate, tap), -1) for tap in found.order] for coordinate in range(size)]
+    assert found.result.tolist() == expected
+
+
+@pytest.mark.parametrize("banks", [1, 4, 31, 32, 33, 64, 65, 128, 129])
+def test_each_bank_has_a_lane_of_its_own(banks):
+    array = Array(at_once=4, per_step=4, fetched=0, runs_on=False)
+    packed = pack_banks(np.arange(banks)[None], np.zeros((1, 1), dtype=np.int64), 0, array)
+    lane_bits, words = int(packed.lanes[2]) + 1, packed.lanes[1]
+    ones = [sum(int(word) << 64 * place for place, word in enumerate(line)) for line in packed.one]
+    assert ones == [1 << lane_bits * bank for bank in range(banks)]
+    assert words * 64 >= banks * lane_bits
+
+
+def test_taps_of_unequal_height_and_width_are_held_by_their_number():
+    taps = tuple(np.arange(size) for size in (2, 6))
+    given = SimpleNamespace(windows=SimpleNamespace(starts=taps, counts=(4, 4)), taps=None)
+    assert _held(given, SimpleNamespace(accumulator_entries=36), (2, 2), 8) == ((2, 6), (1, 1), 3)
 
 
 def test_taps_that_a_pe_cannot_hold_are_refused():

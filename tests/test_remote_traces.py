@@ -216,6 +216,7 @@ def test_another_tensors_bytes_are_not_kept(server, cache):
     ("http://127.0.0.1:9/trace", "got Client"),
     ("nosuch://host/trace", "got ValueError"),
     ("s3://bucket/trace", "got an address and no module for it"),
+    ("s3://bucket/trace", "expected what fetches from there, such as the extra: pip install 'swatsim[remote]'"),
 ])  # fmt: skip
 def test_what_cannot_be_fetched_is_one_line(server, address, message):
     address = address.format(server.address)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -111,9 +112,19 @@ def test_where_a_report_is_not_as_its_schema_has_it_is_said(written, change, mes
     assert refusal(written(change)).startswith(message)
 
 
-def test_a_number_that_is_infinite_once_it_is_read_is_refused(written):
-    text = report_text().replace('"energy_pj": ', '"energy_pj": 1e999, "later": ', 1)
-    assert refusal(written(text)).startswith("rows[0].energy_pj: got Infinity, expected a number")
+@pytest.mark.parametrize("key", ["energy_pj", "later"])
+@pytest.mark.parametrize("number", ["1e999", "-1e999", f"1{'0' * 400}.0"])
+def test_a_number_that_is_infinite_once_it_is_read_is_refused(written, key, number):
+    """It could not be written again, where nothing else is known of its key either."""
+    text = report_text().replace('"energy_pj": ', f'"{key}": {number}, "energy_of_before_pj": ', 1)
+    short = number if len(number) <= 80 else f"{number[:79]}…"
+    assert refusal(written(text)) == f"got {short}, expected a number of at most 1.8e+308"
+
+
+def test_the_largest_number_is_read(written):
+    text = report_text().replace('"energy_pj": ', '"energy_pj": 1.7976931348623157e308, "later": 1e-999, "before": ', 1)
+    row = load_saved(written(text)).document["rows"][0]
+    assert (row["energy_pj"], row["later"]) == (sys.float_info.max, 0)
 
 
 def test_what_later_versions_add_is_left_in_it(written):

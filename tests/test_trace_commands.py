@@ -164,6 +164,9 @@ def test_clustering_is_one_for_a_random_mask_and_more_for_a_clustered_one():
     # Counts are 10 or 0, of deviation 5; hypergeometric variance 10·½·½·(80-10)/(80-1).
     assert clustering(halves) == pytest.approx(5 / math.sqrt(2.5 * 70 / 79))
     assert math.isnan(clustering(np.ones((3, 3), dtype=bool)))
+    # Counts are 10 or 0 of 20 places, all in one of two slices; of a single slice there is nothing to compare.
+    assert clustering(halves[3:5]) == pytest.approx(5 / math.sqrt(2.5 * 10 / 19))
+    assert math.isnan(clustering(halves[3:5].reshape(1, 20)))
 
 
 def test_filters_of_a_transposed_convolution_are_its_second_index():
@@ -277,6 +280,19 @@ def test_validate_refuses_graphs_that_contradict_themselves(run, tmp_path, chang
     graph = [replace(node, **change.get(node.name, {})) for node in small_graph()]
     write_trace(tmp_path / "t", small_layers(), graph=graph)
     refused(run("validate", "t"), expected)
+
+
+@pytest.mark.parametrize("channels", [(2, 3), (5,), (4, 1)])
+def test_validate_accepts_what_is_joined_along_one_axis(run, tmp_path, channels):
+    inputs = [GraphNode(name=f"x{size}", op="input", shape=(2, size, 7)) for size in channels]
+    joined = GraphNode(name="joined", op="concatenate", inputs=tuple(node.name for node in inputs), shape=(2, 5, 7))
+    view = GraphNode(name="view", op="other", inputs=("joined",), shape=(2, 7, 5))
+    rest = [
+        GraphNode(name="x", op="input", shape=(6, 3, 7)),
+        GraphNode(name="fc", op="linear", inputs=("x",), shape=(6, 3, 5)),
+    ]
+    write_trace(tmp_path / "t", masked_layers(), graph=[*inputs, joined, view, *rest])
+    assert run("validate", "t")[0] == 0
 
 
 def test_validate_accepts_a_shipped_trace(run):

@@ -312,7 +312,10 @@ TEXTS = {
     "NaN": (lambda path: json_text(path, b'"version": 1', b'"version": NaN'), "got NaN, expected JSON"),
     "Infinity": (lambda path: json_text(path, b'"groups": 1', b'"groups": Infinity'), "got Infinity, expected JSON"),
     "minus Infinity": (lambda path: json_text(path, b'"groups": 1', b'"groups": -Infinity'), "got -Infinity, expected"),
-    "a float beyond range": (lambda path: json_text(path, b'"groups": 1', b'"groups": 1e999'), "groups: got Infinity"),
+    "a float beyond range": (
+        lambda path: json_text(path, b'"groups": 1', b'"groups": 1e999'),
+        "got 1e999, expected a number of at most 1.8e+308",
+    ),
     "2000 digits": (
         lambda path: json_text(path, b'"version": 1', b'"version": ' + b"9" * 2000),
         "an integer of 2000 di",

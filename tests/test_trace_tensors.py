@@ -146,6 +146,21 @@ def test_a_broken_frame(tmp_path, case):
     assert expected in refusal(read_all, path)
 
 
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("with_the_frame", [0, 1])
+def test_trailing_bytes_are_found_wherever_reading_stops(tmp_path, monkeypatch, with_the_frame, more):
+    path = small_trace(tmp_path / "t")
+    shape, data, _ = first_tensor(path)
+    content = content_of(shape, data)
+    frame = zstd.compress(content)
+    replace_tensor(path, content, frame=frame + b"\0" * (with_the_frame + more))
+    monkeypatch.setattr(tensors, "_CHUNK_BYTES", len(frame) + with_the_frame)
+    if with_the_frame + more:
+        assert "got bytes after the zstd frame" in refusal(read_all, path)
+    else:
+        read_all(path)
+
+
 @pytest.mark.parametrize("size", [1, 8, 40, 8 * 4096])
 def test_what_cannot_be_compressed_fits_the_largest_file(size):
     """The content, a 256th of it and 64 bytes."""

@@ -72,6 +72,17 @@ def test_overwriting_replaces_it_only_when_all_went_well(tmp_path):
     assert names(tmp_path) == ["t"]
 
 
+def test_a_directory_that_holds_something_else_is_not_replaced(tmp_path):
+    path = tmp_path / "home"
+    path.mkdir()
+    write_trace(path, overwrite=True)  # nothing is in it
+    assert len(read_all(path)) == 3
+    (path / "manifest.json").rename(path / "notes")
+    message = refusal(lambda: write_trace(path, overwrite=True))
+    assert message == f"{path}: got a directory that is no trace, expected one with a manifest.json to replace"
+    assert names(path) == ["notes", "tensors"]
+
+
 def test_a_folder_that_is_not_there(tmp_path):
     message = refusal(write_trace, tmp_path / "none" / "t")
     assert message == f"{tmp_path / 'none' / 't'}: the trace cannot be written: No such file or directory"

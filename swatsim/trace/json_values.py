@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ _MOST_DIGITS = 20
 
 
 def parse_json(data: bytes, where: str) -> Any:
-    """Parse UTF-8 JSON; duplicate keys, NaN, huge integers and deep nesting are errors.
+    """Parse UTF-8 JSON; duplicate keys, NaN, huge numbers and deep nesting are errors.
 
     Raises TraceError.
     """
@@ -45,11 +47,17 @@ def parse_json(data: bytes, where: str) -> Any:
             fail(f"an integer of {len(digits)} digits, expected at most {_MOST_DIGITS}")
         return int(digits)
 
+    def real(digits: str) -> float:
+        found = float(digits)
+        if math.isinf(found):
+            fail(f"{_short(digits)}, expected a number of at most {sys.float_info.max:.2g}")
+        return found
+
     def constant(word: str) -> NoReturn:
         fail(f"{word}, expected JSON, which has no such number")
 
     try:
-        return json.loads(text, object_pairs_hook=members, parse_int=integer, parse_constant=constant)
+        return json.loads(text, object_pairs_hook=members, parse_int=integer, parse_float=real, parse_constant=constant)
     except json.JSONDecodeError as error:
         place = f"{where}:{error.lineno}:{error.colno}"
         raise TraceError(f"{place}: got text that is not JSON: {error.msg}, expected JSON") from None
@@ -63,6 +71,10 @@ def shown(value: Any) -> str:
         text = json.dumps(value)
     except RecursionError:
         text = "a value nested too deep"
+    return _short(text)
+
+
+def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
 
 

@@ -61,7 +61,7 @@ BYTES = [
 
 REFERENCE = "test_architecture_shipped.py::test_the_reference_is_current"
 KEYS = {
-    "lanes": ("test_lane_units.py", "test_lanes.py", REFERENCE),
+    "lanes": ("test_lane_units.py", "test_lanes.py", "test_architecture_reader.py", REFERENCE),
     "outer": ("test_architecture_rules.py", "test_outer.py", REFERENCE),
 }
 
@@ -94,7 +94,8 @@ TESTS = (
     _mapping("mapper", "test_kernels_search.py::" + LEAST, "test_mapper.py", *BYTES),
     *(_mapping(name, "test_mapper.py", *BYTES) for name in ("demand", "arena")),
     _mapping("mapping", "test_lane_units.py", "test_lanes.py", "test_layer.py"),
-    *(_mapping(name, "test_mapper.py", *BYTES, "test_layer.py", "test_stored.py") for name in ("plan", "layer_plans")),
+    _mapping("plan", "test_mapper.py", *BYTES, "test_layer.py", "test_stored.py"),
+    _mapping("layer_plans", "test_layer_plans.py", "test_mapper.py", *BYTES, "test_layer.py", "test_stored.py"),
     _datapaths("__init__", "test_lanes.py", "test_systolic.py"),
     *(_datapaths(f"{family}/keys", *tests) for family, tests in KEYS.items()),
     _datapaths("lanes/*", "test_lane_units.py", "test_lanes.py"),

@@ -46,6 +46,8 @@ def test_frozen_and_hashable() -> None:
     architecture = read_architecture(VALID.encode(), "arch/foo.yaml")
     with pytest.raises(ValueError, match="frozen"):
         architecture.tiles = 3  # type: ignore[misc]
+    with pytest.raises(ValueError, match="frozen"):
+        architecture.memory.root = {}  # type: ignore[misc]
     assert hash(architecture) == hash(read_architecture(VALID.encode(), "elsewhere.yaml"))
 
 

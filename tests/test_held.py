@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from twins_memory import sides_of, stored_size
 
 from swatsim.contraction import contract
 from swatsim.formats import FORMATS
-from swatsim.held import HeldSide
+from swatsim.held import HeldParts, HeldSide
 from swatsim.sides import Order as ProductOrder
 
 
@@ -50,6 +52,13 @@ def test_bytes_and_touched_lines(layer, form, step_order, window_order):
             for interval, own in zip(intervals, per_vector, strict=True):
                 assert numbers[slice(*held.intervals[interval].tolist())] == own
             assert held.side.full == bool(twin.full)
+
+
+def test_parts_are_full_where_none_has_a_zero():
+    full, sparse = (SimpleNamespace(side=SimpleNamespace(full=full)) for full in (True, False))
+    assert HeldParts([full, full]).full
+    assert not HeldParts([full, sparse]).full
+    assert not HeldParts([sparse, full]).full
 
 
 def test_what_no_window_touches_has_no_bytes():

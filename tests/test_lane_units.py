@@ -70,11 +70,11 @@ def test_pieces_of_pairs_are_the_whole(monkeypatch, depth, whole):
     dealing = PairDealing(2, 1, 1, 3, 1, by_chunk=True, depth=depth)
     monkeypatch.setattr(pairs, "MOST_CYCLES", 1 if whole else 1 << 20)
     found, calls = {}, []
-    for positions in (1 << 40, 8000, 1):
+    for positions in (1 << 40, 15_000, 8000, 1):
         monkeypatch.setattr(pairs, "POSITIONS_AT_ONCE", positions)
         monkeypatch.setattr(pairs, "share", lambda pieces: calls.append(len(pieces)) or [piece() for piece in pieces])
         found[positions] = pairs._wait(packed, dealing)
-    assert calls == ([1, 1, 1] if depth else [1, 4, 7])
+    assert calls == ([1, 1, 1, 1] if depth else [1, 2, 4, 7])
     assert found[1][0].shape == (3, 14, 1 if whole else 3)
     for cycles, busy in found.values():
         assert np.array_equal(cycles, found[1][0])

@@ -16,7 +16,7 @@ from twins import Engines, serve, walk
 import swatsim
 from swatsim.plan import FirstLoad, Plan
 from swatsim.report.timeline_checks import check_timeline
-from swatsim.timeline import Scheduled, place_passes
+from swatsim.timeline import Scheduled, _prefetchable, place_passes
 
 TRACE = Path(__file__).parent.parent / "traces" / "smallcnn"
 LEVELS = ("dram", "central", "sb", "nbin", "nbout")
@@ -103,6 +103,17 @@ def plain_places(step, machine, capacities, prefetch):
         start += cycles
         rest, room, length = engines.rest(), list(each["room"]), cycles
     return found
+
+
+def test_a_load_that_finds_no_room_leaves_it_to_the_next():
+    loads = [FirstLoad(tensor="input", cycles=3, level=1, room_bytes=9)]
+    loads += [FirstLoad(tensor="weight", cycles=cycles, level=1, room_bytes=4) for cycles in (5, 7, 11)]
+    each = SimpleNamespace(plan=SimpleNamespace(first_loads=loads), made_before={"input", "weight"})
+    given = SimpleNamespace(capacity=np.array([-1, 8]))
+    assert _prefetchable(each, np.array([0, 0]), given) == 5 + 7
+    assert _prefetchable(each, np.array([0, 1]), given) == 5
+    each.made_before = {"input"}
+    assert _prefetchable(each, np.array([0, 0]), given) == 0
 
 
 def placed(step, machine, capacities, overlap):

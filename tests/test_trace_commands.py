@@ -371,7 +371,7 @@ def test_select_of_everything_is_the_same_trace(run, tmp_path):
 
 def test_select_refuses(run, tmp_path):
     small_trace(tmp_path / "t")
-    for images in ("2", "2:1", "1:1", "a:b", "-1:1", ":", "\u0661:2"):
+    for images in ("2", "2:1", "1:1", "a:b", "-1:1", ":", "\u0661:2", "0:12345678901"):
         refused(run("select", "t", "-o", "s", f"--images={images}"), "--images: got", "expected FIRST:END")
     refused(run("select", "t", "-o", "s", "--images", "0:3"), "got images 0:3, expected a range within 0:2")
     refused(run("select", "t", "-o", "s", "--layers", "none*"), "got no layer that matches 'none*'")

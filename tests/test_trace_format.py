@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from trace_files import write_trace, zstd
+from trace_files import refusal, small_trace, write_trace, zstd
 
 import swatsim.layer
 from swatsim.layer import Layer
@@ -191,3 +191,11 @@ def test_the_limits_are_those_of_the_code():
         number = re.findall(r"8 MiB|230|231 − 1|231|\d+", digits)[-1]
         value = {"8 MiB": 8 << 20, "230": 1 << 30, "231": 1 << 31, "231 − 1": (1 << 31) - 1}
         assert limit == (value[number] if number in value else int(number))
+
+
+def test_a_manifest_of_one_byte_more_than_the_most_is_refused(tmp_path):
+    """Whatever the byte is: what is read is the file, or nothing."""
+    path = small_trace(tmp_path / "t") / "manifest.json"
+    path.write_bytes(path.read_bytes().ljust(records.LARGEST_MANIFEST_BYTES + 1))
+    most = records.LARGEST_MANIFEST_BYTES
+    assert refusal(load_trace, path.parent) == f"{path}: got {most + 1} bytes, expected at most {most}"

@@ -73,9 +73,11 @@ COMMANDS = (
 
 def measured(arguments: Sequence[str], **environment: str) -> Taken:
     """Run `swatsim` with these arguments, and with these variables besides."""
+    # As where it is installed: without bytecode each process would compile every module anew.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     found = subprocess.run(
         [sys.executable, "-S", "-c", MEASURE, str(PROGRAM), *arguments],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, env=os.environ | environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, env=kept | environment,
     ).stdout  # fmt: skip
     values: dict[str, Any] = json.loads(found)
     return Taken(**values)

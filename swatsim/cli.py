@@ -154,10 +154,11 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
         with stage("start-up"), loading():
             from swatsim.architecture import load_architecture, parse_override
             from swatsim.kernels.compile import cached_kernels, is_cached
-            from swatsim.report.timeline_files import timeline_renderer
             from swatsim.simulation import simulate
 
             if timeline_file is not None:
+                from swatsim.report.timeline_files import timeline_renderer
+
                 timeline_renderer(timeline_file)
             architecture = load_architecture(arch, overrides=unique("--set", map(parse_override, overrides)))
             trace = open_trace(trace_path, densities)

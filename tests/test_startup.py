@@ -62,7 +62,9 @@ def test_help_imports_nothing_heavy(command):
 
 
 def test_a_run_needs_no_pandas_and_no_processes(after_run):
-    assert not after_run & {"pandas", "multiprocessing.pool", "concurrent.futures.process", "swatsim.warmup"}
+    assert not after_run & {
+        "concurrent.futures.process", "multiprocessing.pool", "numpy.ma", "pandas", "swatsim.warmup"
+    }  # fmt: skip
 
 
 def test_a_run_that_draws_no_page_needs_no_charts(after_run):
@@ -110,6 +112,26 @@ def test_a_cached_kernel_is_loaded_without_what_numba_compiles_with(tmp_path):
     """
     )
     assert COMPILER in modules_after(compile_next, SWATSIM_CACHE_DIR=str(tmp_path))
+
+
+@compiles
+def test_masked_arrays_are_refused_without_their_import_for_other_arrays(tmp_path):
+    plain = """
+    import numba
+    import numpy as np
+    import swatsim.kernels.compile
+    assert numba.njit(lambda array: array[0])(np.array([[3], [4]])[:, 0]) == 3
+    """
+    masked = """
+    try:
+        numba.njit(lambda array: array[0])(np.ma.array([1.0, 2.0], mask=[0, 1]))
+    except numba.TypingError as error:
+        assert "MaskedArray" in str(error)
+    else:
+        raise AssertionError("taken as it is")
+    """
+    assert "numpy.ma" not in modules_after(plain, SWATSIM_CACHE_DIR=str(tmp_path))
+    assert "numpy.ma" in modules_after(plain + masked, SWATSIM_CACHE_DIR=str(tmp_path))
 
 
 @compiles

@@ -15,10 +15,12 @@ from typing import Any, TypeVar, cast
 
 import llvmlite
 import numba
+import numpy as np
 from numba.core import caching, config, environment
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
+from numba.core.typing import typeof
 
 from swatsim.files import cache_root
 from swatsim.kernels.cache_files import SUFFIX, CacheFiles
@@ -81,6 +83,30 @@ def _module(name: str) -> ModuleType:
 
 # Numba would import all that makes arrays, a twentieth of a second in each process, for kernels that have one made.
 environment.importlib = SimpleNamespace(import_module=_module)  # type: ignore[attr-defined, assignment]
+
+
+class _MaskedArrays:
+    """In place of numpy.ma, which takes longer to import than to run a kernel: none is there before that is imported.
+
+    Numba asks of each array that it meets whether it is one.
+    """
+
+    @property
+    def MaskedArray(self) -> object:  # noqa: N802  as NumPy has it
+        imported = sys.modules.get("numpy.ma")
+        return () if imported is None else imported.MaskedArray
+
+
+class _NumPy:
+    """NumPy as numba sees it where it looks for an argument's type."""
+
+    ma = _MaskedArrays()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(np, name)
+
+
+typeof.np = _NumPy()  # type: ignore[attr-defined, assignment]
 
 
 def link_runtime() -> None:

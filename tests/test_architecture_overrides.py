@@ -236,3 +236,11 @@ def test_the_overrides_given_are_left_alone() -> None:
 
 def test_overrides_of_a_shipped_file() -> None:
     assert load_architecture("dadiannao", overrides={"tiles": 1}).tiles == 1
+
+
+def test_names_are_free_in_the_memory_alone():
+    """A mapping of the same name elsewhere is an unknown key, whatever is put into it."""
+    given = {"tile.memory": {"a": 1}, "tile.memory.b.c": 2}
+    assert [line.split(": ", 2)[1:] for line in errors(VALID, given)] == [
+        ["tile.memory", "unknown key, did you mean memory?"]
+    ]

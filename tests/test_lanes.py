@@ -17,6 +17,7 @@ import swatsim
 from swatsim.architecture import read_architecture
 from swatsim.contraction import Contraction, contract
 from swatsim.datapaths import arranged, lanes
+from swatsim.datapaths.lanes import chunks
 from swatsim.errors import ArchitectureError
 from swatsim.mapping import map_contraction
 from swatsim.schedule import schedule
@@ -141,6 +142,30 @@ def test_units_that_are_read_some_at_a_time(reach, monkeypatch):
     together = scheduled(weight, machine).cycles
     monkeypatch.setattr("swatsim.datapaths.lanes.chunks.WORDS_AT_ONCE", 1)
     assert np.array_equal(scheduled(weight, machine).cycles, together)
+
+
+@pytest.mark.parametrize("lockstep", ["row", "tile"])
+def test_pairs_whose_columns_are_read_some_at_a_time(lockstep, monkeypatch):
+    """One unit of columns at a time as all of them."""
+    random = np.random.default_rng(6)
+    weight, windows = random.random((5, 200)) < 0.4, random.random((7, 200)) < 0.6
+    machine = machine_with(**SPARTEN | {"lockstep": lockstep, "tile__columns": 2})
+    together = schedule(rows_against(weight, windows), machine).actual
+    monkeypatch.setattr("swatsim.datapaths.lanes.pairs.WORDS_AT_ONCE", 1)
+    apart = schedule(rows_against(weight, windows), machine).actual
+    assert [each.cycles.tolist() for each in apart] == [each.cycles.tolist() for each in together]
+
+
+def test_words_are_gathered_for_the_steps_that_there_are(monkeypatch):
+    """A kernel does not look how long what it writes to is."""
+    asked = []
+    monkeypatch.setattr(
+        chunks, "gather_words", lambda words, base, runs, parts, found: asked.append((parts.tolist(), found.shape))
+    )
+    side = map_contraction(rows_against(np.ones((3, 8), bool), np.ones((1, 8), bool)), machine_with(**SPARTEN)).rows
+    for _ in chunks.gather_rows(side, np.arange(8).reshape(4, 2), 2, 1):
+        pass
+    assert [(len(parts) - 1, shape) for parts, shape in asked] == [(4, (2, 4)), (4, (1, 4))]
 
 
 @pytest.mark.parametrize(("counts", "sparser"), [
@@ -367,6 +392,21 @@ def test_losses_of_rows_and_tiles():
     assert (found.compute_cycles, found.losses()._asdict()) == (
         8, {"reach": 0, "rows": 2, "tiles": 2, "barriers": 0, "edges": 0}
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "cycles", "expected"), [
+    # Two of four rows have something to do: 8 and 4 values.
+    (("xxxxxxxx", "xxxx...."), 8, {"rows": 2}),
+    # Rows of 8, 4, 2, 2 and then of 4, 0, 0, 0 values: the first one has 12, all of them 5 on average.
+    (("xxxxxxxx", "xxxx....", "xx......", "......xx", "....xxxx", *["........"] * 3), 12, {"rows": 7}),
+])  # fmt: skip
+def test_losses_of_more_rows_than_are_at_work_or_of_fewer(lines, cycles, expected):
+    """A single set of rows that wait for one another, however many of them there are."""
+    keys = {"skip": "rows", "reach": "crossbar", "barrier": "pass", "chunk_steps": 8, "tile__rows": 4}
+    found = scheduled(drawn(*lines), machine_with(**keys))
+    losses = found.losses()._asdict()
+    assert (found.compute_cycles, losses) == (cycles, dict.fromkeys(losses, 0) | expected)
+    assert len(found.set_cycles) == min(4, len(lines))
 
 
 def test_unequal_lanes_are_lost_to_rows():

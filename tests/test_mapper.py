@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 
@@ -468,3 +469,72 @@ def test_energy_that_no_mapping_goes_below_is_of_one_way(machine, monkeypatch):
     for _, moved, hierarchy, found in asked:
         bits = 8 * moved * int(hierarchy.bit_energy.sum())
         assert found == int(bits * Fraction(11, 10)) + 4 * 4 * 8 * hierarchy.mac_energy
+
+
+def test_cycles_that_no_mapping_goes_below_are_of_the_channel(monkeypatch):
+    """A tenth above all bytes at the width of the outermost level, where that takes longer than the computation."""
+    layer = swatsim.Layer.from_arrays(
+        "layer", input=np.ones((1, 64, 2, 2)), weight=np.ones((64, 64, 1, 1)), output_grad=np.ones((1, 64, 2, 2))
+    )
+    overrides = {"memory.dram.width_bytes_per_cycle": 3, "memory.dram.duplex": "half"}
+    architecture = swatsim.load_architecture("dadiannao-dense", overrides=overrides)
+    asked, least = [], mapper._least
+
+    def spy(work, number, held, hierarchy, goal):
+        moved = sum(mapper.compulsory_bytes(work.schedules[number], held, hierarchy))
+        found = least(work, number, held, hierarchy, goal)
+        asked.append((work.ways(number)[0].compute_cycles, moved, found))
+        return found
+
+    monkeypatch.setattr(mapper, "_least", spy)
+    layer_plans.plan_layer(layer_plans.Node.of(architecture, {}, "cycles"), layer, ("forward",))
+    assert asked
+    for computing, moved, found in asked:
+        assert computing < moved // 3
+        assert found == int(-(-moved // 3) * Fraction(11, 10))
+
+
+def test_parts_in_slower_ways_may_take_less_energy(monkeypatch):
+    """Whatever is best with one way to choose from is not worse with all of them, be it slow."""
+    random = np.random.default_rng(86)
+    arrays = (random.random(shape) < 0.5 for shape in ((1, 64, 4, 4), (16, 64, 3, 3), (1, 16, 2, 2)))
+    layer = swatsim.Layer.from_arrays("layer", **dict(zip(("input", "weight", "output_grad"), arrays, strict=True)))
+    overrides = {"memory.buffer.capacity_bytes": 32768, "mapping.tile_split": "best"}
+    architecture, asked = swatsim.load_architecture("sparten", overrides=overrides), []
+
+    def spy(work, hierarchy, objective):
+        asked.append((work, hierarchy))
+        return mapper.map_pass(work, hierarchy, objective)
+
+    monkeypatch.setattr(layer_plans, "map_pass", spy)
+    layer_plans.plan_layer(layer_plans.Node.of(architecture, {}, "energy"), layer, ("input_grad",))
+    (dense,) = [each for each in asked if each[0].dense]
+    work, hierarchy = dense
+    (best,) = mapper.map_pass(work, hierarchy, "energy")
+    alone = []
+    for way in work.ways(0):
+        monkeypatch.setattr(mapper.Work, "ways", lambda *_, way=way: (way,))
+        alone += mapper.map_pass(work, hierarchy, "energy")
+    scores = [each.score(mapper.ENERGY) for each in alone]
+    assert best.score(mapper.ENERGY) == min(scores)
+    # That way is none of the fast ones, and its reduction is cut.
+    assert len(best.arena.pieces.schedules) > 1
+    assert min(each.choice.cycles for each in alone) < best.choice.cycles
+
+
+def test_blocks_are_kept_beside_nothing_else():
+    """Of an operand that is not there yet, a level has to have room for its blocks and not a byte more or less."""
+    layer = swatsim.Layer.from_arrays(
+        "layer", input=np.ones((1, 4, 1, 1)), weight=np.ones((2, 4, 1, 1)), output_grad=np.ones((1, 2, 1, 1))
+    )
+    keys = {
+        name: {"width_bytes_per_cycle": 16, "latency_cycles": 0, "capacity_bytes": None, "banks": 1, "format": "dense"}
+        for name, _, _ in HIERARCHIES["one buffer"]
+    }
+    keys["node"] = {"mapping.window_order": "npq", "mapping.step_order": "rsc", "tiles": 1, **SMALL}
+    # Two rows of four values, one column of four and two results, each of two bytes.
+    for capacity, fits_there in ((28, True), (27, False)):
+        keys["buffer"]["capacity_bytes"] = capacity
+        architecture = architecture_of(HIERARCHIES["one buffer"], "none", keys)
+        with nullcontext() if fits_there else pytest.raises(MappingError, match="expected at least 28 for"):
+            assert simulated(architecture, layer, "forward", "cycles").cycles > 0

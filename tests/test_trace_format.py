@@ -1,7 +1,9 @@
 """docs/trace_format.md is enough to write and read a trace: its example, and a trace made here from its text alone."""
 
+import errno
 import hashlib
 import json
+import os
 import re
 import struct
 from pathlib import Path
@@ -12,7 +14,7 @@ from trace_files import refusal, small_trace, write_trace, zstd
 
 import swatsim.layer
 from swatsim.layer import Layer
-from swatsim.trace import GraphNode, TraceMetadata, load_trace, records
+from swatsim.trace import GraphNode, TraceMetadata, load_trace, plain_files, records
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "trace_format.md").read_text(encoding="utf-8")
 
@@ -199,3 +201,25 @@ def test_a_manifest_of_one_byte_more_than_the_most_is_refused(tmp_path):
     path.write_bytes(path.read_bytes().ljust(records.LARGEST_MANIFEST_BYTES + 1))
     most = records.LARGEST_MANIFEST_BYTES
     assert refusal(load_trace, path.parent) == f"{path}: got {most + 1} bytes, expected at most {most}"
+
+
+def test_a_manifest_on_a_damaged_disk_is_refused(tmp_path, monkeypatch):
+    path = small_trace(tmp_path / "t") / "manifest.json"
+    own = plain_files.open_file
+
+    class Damaged:
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def read(self, _):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(plain_files, "open_file", lambda *given: Damaged(own(*given)))
+    said = refusal(load_trace, path.parent)
+    assert said == f"{path}: got an error ({os.strerror(errno.EIO)}), expected the manifest of a trace"

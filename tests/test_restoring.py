@@ -107,7 +107,14 @@ def test_a_stream_named_total_is_no_total(saved):
             lambda report: report["architecture"]["tile"].update(rows=0),
             r"architecture\.tile\.rows: got 0, expected a machine as swatsim 0\.1\.0 has them \(an integer from 1 to",
         ),
-        (lambda report: report["architecture"].update({"a\nb": 1}), r"architecture\.a\\nb: got 1, expected a machine"),
+        (
+            lambda report: report["architecture"].update({"a\nb": 1}),
+            r"architecture\.'a\\nb': got 1, expected a",
+        ),
+        (
+            lambda report: report["architecture"]["tile"].update({"long" * 900: 1}),
+            r"architecture\.tile\.'(long)+lo…: got 1, expected a machine",
+        ),
         (
             lambda report: report["architecture"].update(later=1),
             r'architecture\.later: got 1, expected .* it was made by swatsim "0\.1\.0"',

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from swatsim.architecture import Architecture
+from swatsim.architecture.yaml_reader import dotted
 from swatsim.area import Area
 from swatsim.errors import SwatsimError
 from swatsim.footprint import Footprint, Kept
-from swatsim.keys.problems import printable
 from swatsim.moves import DIRECTIONS, TENSORS, Move
 from swatsim.passes import ROLES
 from swatsim.report.columns import CAUSES, columns_of
@@ -83,9 +83,9 @@ def machine_in(document: Mapping[str, Any], where: str) -> Architecture:
         return Architecture.model_validate(document["architecture"])
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, ("architecture", *first["loc"])))
+        key = dotted(("architecture", *first["loc"]))
         raise SwatsimError(
-            f"{where}: {printable(key)}: got {shown(first['input'])}, expected a machine as swatsim {__version__} has "
+            f"{where}: {key}: got {shown(first['input'])}, expected a machine as swatsim {__version__} has "
             f"them ({first['msg']}); it was made by swatsim {shown(document['swatsim'])}"
         ) from None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from swatsim.dram import INTERLEAVE_BYTES, channel_of
 from swatsim.dram_standards import STANDARDS, Standard
-from swatsim.kernels.dram import transfer_picoseconds
+from swatsim.kernels.dram import State, transfer_picoseconds
 from swatsim.kernels.off_chip import Pipe, channel_share
 
 STREAM_BYTES = 1 << 26
@@ -191,7 +191,8 @@ def bandwidth_rows() -> Iterator[tuple[Any, ...]]:
 
 def share_of_peak(standard: Standard, useful: int, bursts: int, runs: int, *, write: bool) -> float:
     """`useful` bursts at peak by the time that the model takes for `bursts`."""
-    picoseconds = transfer_picoseconds(channel_of(standard, write=write), bursts, runs)
+    channel = channel_of(standard, write=write)
+    picoseconds = transfer_picoseconds(channel, State.empty(channel), bursts, runs)
     return useful * standard.burst_clocks * standard.clock_picoseconds / picoseconds
 
 

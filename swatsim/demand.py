@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from swatsim.caches import bounded_cache
 from swatsim.cuts import cuts_of
-from swatsim.dram import memory_of
+from swatsim.dram import known_of
 from swatsim.held import HeldParts, on_chip_formats
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.cuts import Dealing
@@ -78,7 +78,7 @@ def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     totals = shape.totals.copy()
     measures = measure_side(
         parts.bytes_of(place.formats), (dealing, residence, path),
-        (*hierarchy.reading, memory_of(hierarchy.reading)), totals,
+        (*hierarchy.reading, known_of(hierarchy.reading)), totals,
     )  # fmt: skip
     return Demand(shape, measures, SideTotals(totals, residence.level))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from swatsim.dram_standards import STANDARDS, Standard
 from swatsim.kernels.dram import Channel
-from swatsim.kernels.off_chip import PLACES, Pipe, time_transfers
+from swatsim.kernels.off_chip import Known, Pipe, time_transfers
 
 if TYPE_CHECKING:
     from swatsim.architecture import Level
@@ -49,7 +49,7 @@ def transfer_cycles(off_chip: tuple[Pipe, Channel], transfer_bytes: IntArray, ru
     if runs.size and runs.min() < 1:
         raise ValueError(f"runs: got {runs.min()}, expected at least 1")
     cycles = np.empty(transfer_bytes.size, dtype=np.int64)
-    time_transfers(*off_chip, (transfer_bytes.reshape(-1), runs.reshape(-1)), memory_of(off_chip), cycles)
+    time_transfers(*off_chip, (transfer_bytes.reshape(-1), runs.reshape(-1)), known_of(off_chip), cycles)
     return cycles.reshape(transfer_bytes.shape)
 
 
@@ -58,17 +58,17 @@ def pipe_and_channel(level: Level, clock_hz: int, *, write: bool) -> tuple[Pipe,
     return pipe_of(level, clock_hz), channel_of(STANDARDS[level.standard or ANY_STANDARD], write=write)
 
 
-def memory_of(off_chip: tuple[Pipe, Channel]) -> IntArray:
+def known_of(off_chip: tuple[Pipe, Channel]) -> Known:
     """What the kernel remembers of transfers: each thread for itself."""
     found = _known.transfers.get(off_chip)
     if found is None:
-        found = _known.transfers[off_chip] = np.full((PLACES, 3), -1, dtype=np.int64)
+        found = _known.transfers[off_chip] = Known.empty(off_chip[1])
     return found
 
 
 class _Known(threading.local):
     def __init__(self) -> None:
-        self.transfers: dict[tuple[Pipe, Channel], IntArray] = {}
+        self.transfers: dict[tuple[Pipe, Channel], Known] = {}
 
 
 _known = _Known()

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
 
 import swatsim
@@ -42,7 +43,7 @@ TWINS = {
         "surely_within",
     ],
     "twins.lay_out": [
-        "lay_mapping", "lay_block", "lay_loads", "rounds_of", "rounds_within", "tiling_of"
+        "lay_mapping", "lay_block", "divided", "lay_loads", "rounds_of", "rounds_within", "tiling_of"
     ],
     "twins.deal_shares": ["deal_cycles", "sum_cycles"],
     "twins.streams": ["lay_streams"],
@@ -53,14 +54,14 @@ TWINS = {
     "twins_dram.shape_of": ["transfer_cycles", "time_transfers", "clock_cycles"],
     "twins_formats.fillers": ["count_fillers", "fillers_within", "up_to_highest"],
     "twins_memory.tilings": [
-        "search", "list_candidates", "next_candidate", "least_cycles", "alternate_cycles", "stores_of", "level_bytes",
-        "load_times"
+        "search", "best_candidate", "room_of", "list_candidates", "next_candidate", "least_cycles",
+        "alternate_cycles", "stores_of", "level_bytes", "load_times"
     ],
     "twins_memory.run": ["candidate_cycles", "whole_computation"],
     "twins_memory.carry_out": ["moved_bytes", "energy_of", "candidate_energy"],
     "twins_memory.loads_of": ["touched_bytes", "tied_bytes", "tie_intervals", "sum_lines", "load_bytes"],
     "twins_memory.Operand": [
-        "measure_side", "measure_part", "lines_of", "fill_cut", "add_streams", "sum_rounds", "stays", "cut_block"
+        "measure_side", "measure_part", "fill_cut", "add_streams", "sum_rounds", "stays", "cut_block"
     ],
     "twins_memory.fits": ["fits", "room_needed", "result_sizes"],
     "twins.united": ["unite_rows"],
@@ -69,7 +70,7 @@ TWINS = {
     "twins.chunk_cycles": ["count_in_common", "pair_row"],
     "twins.play": ["advance", "start_clocks", "is_as_before"],
     "twins.elastic_buffer_cycles": ["repeat_buffer", "wait_elastically"],
-    "twins.pair_cycles": ["wait_for_pairs", "run_row", "wait_for_sets", "open_gates"],
+    "twins.pair_cycles": ["wait_for_pairs", "pair_in_rounds", "run_row", "wait_for_sets", "open_gates"],
     "oracle_outer.run_pe": [
         "multiply_image", "multiply_channel", "pair_group", "met_range", "gather_values", "list_values",
         "list_steps", "is_listed", "run_steps", "drain_banks", "begin_channel", "is_repeated",
@@ -94,7 +95,9 @@ def test_every_function_of_the_kernels_is_compiled_by_the_decorator():
     functions = list(kernel_functions())
     assert functions
     for _, node in functions:
-        assert [ast.unparse(decorator) for decorator in node.decorator_list] == ["kernel"], node.name
+        assert [ast.unparse(decorator) for decorator in node.decorator_list] in (["kernel"], ["array_kernel"]), (
+            node.name
+        )
 
 
 def test_every_kernel_has_a_twin():
@@ -143,7 +146,36 @@ def test_options_and_cache_of_every_kernel():
     for module, node in kernel_functions():
         dispatcher = getattr(module, node.name)
         assert dispatcher.targetoptions["nogil"], node.name
+        # What makes no arrays counts no references.
+        counted = ast.unparse(*node.decorator_list) == "array_kernel"
+        assert dispatcher.targetoptions["_nrt"] == counted, node.name
         assert Path(dispatcher._cache.cache_path).is_relative_to(folder), node.name
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled with NUMBA_DISABLE_JIT=1")
+def test_kernels_whose_references_are_not_counted_make_no_arrays():
+    """Nor do they get one from others, or give one back: it would never be freed, or too early."""
+
+    def give(array):
+        return array[1:], 0
+
+    def make(array):
+        return np.zeros(3)[0] + array[0]
+
+    with pytest.raises(TypeError, match=r"^give: got a kernel that gives an array"):
+        kernel_compile.kernel(give)(np.arange(3))
+    with pytest.raises(numba.TypingError, match=r"No implementation of function Function\(<built-in function zeros>"):
+        kernel_compile.kernel(make)(np.arange(3.0))
+    makes = kernel_compile.array_kernel(make)
+    assert makes(np.arange(1.0, 3)) == 1
+    with pytest.raises(TypeError, match=r"^call: got a kernel that calls makes"):
+        kernel_compile.kernel(function_of("def call(array): return makes(array)", makes=makes))
+
+
+def function_of(source, **names):
+    """A function whose global names are these."""
+    exec(source, names)
+    return names["call"]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twins_dram import even, transfer_ticks
 
-from swatsim.kernels.dram import Channel, transfer_picoseconds
+from swatsim.kernels.dram import Channel, State, transfer_picoseconds
 
 SCALE = 7  # picoseconds of a tick: the kernel knows no clock
 
@@ -38,7 +38,8 @@ def channel_of(shape, timing, write):
 
 
 def picoseconds_of(channel, bursts, runs):
-    return [transfer_picoseconds(channel, *transfer) for transfer in zip(bursts, runs, strict=True)]
+    state = State.empty(channel)
+    return [transfer_picoseconds(channel, state, *transfer) for transfer in zip(bursts, runs, strict=True)]
 
 
 @st.composite

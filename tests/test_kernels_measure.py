@@ -12,7 +12,7 @@ from swatsim.kernels.blocks import LOAD, LOAD_LEVEL, SIDE_BUSY, SIDE_LEVEL_FIELD
 from swatsim.kernels.cuts import Dealing
 from swatsim.kernels.dram import Channel
 from swatsim.kernels.measure import UNKNOWN, HeldBytes, Residence, fill_cut, measure_side
-from swatsim.kernels.off_chip import Pipe
+from swatsim.kernels.off_chip import Known, Pipe
 from swatsim.kernels.touched import sum_lines, tie_intervals
 
 READ, WRITE, FILL = range(3)
@@ -90,7 +90,7 @@ class Side:
         channel = Channel(*[0] * len(Channel._fields))
         side = measure_side(
             held, (dealing, self.residence, np.array(self.path)),
-            (pipe, channel, np.zeros((1, 3), dtype=np.int64)), totals,
+            (pipe, channel, Known.empty(channel, 1)), totals,
         )  # fmt: skip
         for cut in [*range(len(self.counts)), 0]:  # one of them twice
             fill_cut(side, totals, cut)

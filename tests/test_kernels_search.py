@@ -37,6 +37,7 @@ from swatsim.kernels.search import (
     lay_mapping,
     list_candidates,
     result_sizes,
+    room_of,
     search,
     stores_of,
     whole_computation,
@@ -233,7 +234,7 @@ def test_bounds_are_below_every_mapping(asked):
         mappings = all_mappings(sides, totals, work, rest, timing)
         most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
         found = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
-        listed = found[: list_candidates(totals, (work[0], rest), timing, ENERGY, found)]
+        listed = found[: list_candidates(totals, (work[0], rest), timing, ENERGY, room_of(timing, work).need, found)]
         assert {(row, column, bool(outside)) for row, column, outside in listed[:, :3].tolist()} == mappings.keys()
         for row, column, outside, least, dram_bytes, energy, nearest, *_ in listed.tolist():
             cycles, *others = mappings[row, column, bool(outside)]
@@ -255,7 +256,7 @@ def test_bounds_are_as_near_as_the_sums_allow(asked, data):
             for total in totals:
                 total.table[:, FIRST_LOAD] *= number < 4  # at last, nothing comes before the first block
             slow = rest._replace(compute=data.draw(st.sampled_from([0, 30, int(rest.compute)])))
-            count = list_candidates(totals, (made, slow), timing_of(machine), ENERGY, found)
+            count = list_candidates(totals, (made, slow), timing_of(machine), ENERGY, room_of(timing, work).need, found)
             for row, column, outside, least, _, _, nearest, *others in found[:count].tolist():
                 lines = [total.table[cut].tolist() for total, cut in zip(totals, (row, column), strict=True)]
                 expected = plain_bounds(lines, outside, results, slow, machine)
@@ -268,14 +269,14 @@ def test_cycles_are_counted_up_to_a_bound(asked, seed):
     """At most the candidate's own, and those where they are below the bound."""
     random = np.random.default_rng(seed)
     for sides, totals, work, rest, timing, _ in asked:
-        blocks = tuple(map(blocks_of_side, sides, totals))
+        blocks, room = tuple(map(blocks_of_side, sides, totals)), room_of(timing, work)
         found = np.empty((2 * totals[0].table.shape[0] * totals[1].table.shape[0], CANDIDATE_COLUMNS), dtype=np.int64)
-        count = list_candidates(totals, (work[0], rest), timing, ENERGY, found)
+        count = list_candidates(totals, (work[0], rest), timing, ENERGY, room_of(timing, work).need, found)
         for candidate in found[random.permutation(count)[:4]]:
-            cycles = candidate_cycles(blocks, totals, work, timing, candidate, WORST)
-            assert candidate_cycles(blocks, totals, work, timing, candidate, cycles + 1) == cycles
+            cycles = candidate_cycles((blocks, totals), work, timing, candidate, WORST, room)
+            assert candidate_cycles((blocks, totals), work, timing, candidate, cycles + 1, room) == cycles
             for bound in (cycles, cycles * 3 // 4, cycles // 3):
-                assert bound <= candidate_cycles(blocks, totals, work, timing, candidate, bound) <= cycles
+                assert bound <= candidate_cycles((blocks, totals), work, timing, candidate, bound, room) <= cycles
 
 
 @pytest.mark.parametrize(
@@ -450,7 +451,7 @@ def test_no_work_on_memories_without_limits_has_a_bound_of_no_cycles(machine):
     ):
         most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
         listed = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
-        count = list_candidates(totals, (work[0], rest), timing, ENERGY, listed)
+        count = list_candidates(totals, (work[0], rest), timing, ENERGY, room_of(timing, work).need, listed)
         fewest = min(cycles for cycles, _, _ in all_mappings(sides, totals, work, rest, timing).values())
         assert listed[:count, 6].max() <= fewest
         found.append(fewest)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.kernels.compile import kernel
+from swatsim.kernels.compile import array_kernel, kernel
 
 
 @kernel
@@ -40,7 +40,7 @@ def wait_at_segments(
                 set_cycles[barrier_set, group * rounds + turn] = total * repeats
 
 
-@kernel
+@array_kernel
 def wait_at_buffers(
     cycles: NDArray[np.int64],
     after: NDArray[np.int64],

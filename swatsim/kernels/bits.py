@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.kernels.compile import kernel
+from swatsim.kernels.compile import array_kernel, kernel
 
 ONE, ALL = np.uint64(1), ~np.uint64(0)
 WORD_BITS = 64
@@ -88,7 +88,7 @@ def transpose_block(block: NDArray[np.uint64], width: int) -> None:
         mask ^= mask << np.uint64(half)
 
 
-@kernel
+@array_kernel
 def transpose_bits(
     source: NDArray[np.uint64],
     shape: tuple[int, int, int],

@@ -31,7 +31,7 @@ from swatsim.kernels.cartesian_steps import (
     pair_group,
     run_steps,
 )
-from swatsim.kernels.compile import kernel
+from swatsim.kernels.compile import array_kernel, kernel
 
 # Which places are fetched for a group of values of the image.
 EVERY, BETWEEN, EXACT = 0, 1, 2
@@ -203,7 +203,7 @@ def multiply_channel(
             total[1] += products[tile, 1]
 
 
-@kernel
+@array_kernel
 def multiply_image(
     image: NDArray[np.uint8], grid: Grid, values: Values, banks: Banks, array: Array, work: Work
 ) -> None:

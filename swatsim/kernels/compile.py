@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast
 import llvmlite
 import numba
 import numpy as np
-from numba.core import caching, config, environment
+from numba.core import caching, config, environment, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
@@ -242,9 +242,32 @@ def interpreting() -> Iterator[None]:
 
 
 def kernel(function: Function) -> Function:
-    """Compile `function` on first use: serial, without the interpreter lock, cached on disk where that is possible."""
+    """Compile `function` on first use: serial, without the interpreter lock, cached on disk where that is possible.
+
+    It may read and set arrays, and pass them on, but makes none and gives none back, as an `array_kernel` may: so their
+    references need not be counted, which takes longer than most of what a small kernel does.
+
+    Raises TypeError where it calls an `array_kernel`, and when it is compiled and gives an array back.
+    """
+    called = [name for name in function.__code__.co_names if function.__globals__.get(name) in _array_kernels]
+    if called:
+        raise TypeError(f"{function.__name__}: got a kernel that calls {called[0]}, expected an array_kernel")
+    return _compiled(function, counted=False)
+
+
+def array_kernel(function: Function) -> Function:
+    """The same of what makes arrays, gives one back, or calls another such kernel."""
+    compiled = _compiled(function, counted=True)
+    _array_kernels.add(compiled)
+    return compiled
+
+
+_array_kernels: set[object] = set()
+
+
+def _compiled(function: Function, *, counted: bool) -> Function:
     # Nothing calls kernels from C.
-    options: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True}
+    options: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "_nrt": counted}
     compiled: Any = numba.njit(**options)(function)
     if is_cached():
         make_cache: Any = _Cache
@@ -254,11 +277,18 @@ def kernel(function: Function) -> Function:
         def compile_in_turn(sig: object) -> object:
             try:
                 with global_compiler_lock, _turn.compiling():
-                    return compile_signature(sig)
+                    found = compile_signature(sig)
             except Exception:  # numba makes of what it meets inside of another kernel an error of its own
                 if _turn.gives_up():
                     return function
                 raise
+            if not counted and any(_has_arrays(each.return_type) for each in compiled.nopython_signatures):
+                raise TypeError(f"{function.__name__}: got a kernel that gives an array, expected an array_kernel")
+            return found
 
         compiled.compile = compile_in_turn
     return cast(Function, compiled)
+
+
+def _has_arrays(kind: Any) -> bool:
+    return isinstance(kind, types.Array) or any(map(_has_arrays, getattr(kind, "types", ())))  # those of a tuple

@@ -72,6 +72,22 @@ class Memories(NamedTuple):
     of_runs: Memory
 
 
+class State(NamedTuple):
+    """Room for one transfer after another through a channel."""
+
+    banks: Banks
+    memories: Memories
+
+    @staticmethod
+    def empty(channel: Channel) -> State:
+        """Room for transfers through this channel."""
+        banks, noted = channel.banks, max(4, channel.bank_groups)
+        of_visits, of_runs = (Memory(np.zeros(banks, np.int64), np.zeros(noted, np.int64)) for _ in range(2))
+        return State(
+            Banks(np.zeros(banks, np.int64), np.zeros(banks, np.int64)), Memories(of_visits, of_runs)
+        )  # fmt: skip
+
+
 @kernel
 def visit(channel: Channel, banks: Banks, place: Place, bursts: int) -> Place:
     """Open the next banks, and pass `bursts` bursts through them."""
@@ -189,21 +205,17 @@ def repeat_runs(channel: Channel, banks: Banks, place: Place, bursts: int, times
 
 
 @kernel
-def transfer_picoseconds(channel: Channel, bursts: int, runs: int) -> int:
+def transfer_picoseconds(channel: Channel, state: State, bursts: int, runs: int) -> int:
     """Picoseconds until the last burst of a transfer has passed, all banks being closed at first.
 
     Its bursts are shared out evenly among its runs, the longer runs first; each begins in pages of its own.
     """
     if bursts == 0:
         return 0
-    noted = max(4, channel.bank_groups)
-    banks = Banks(np.empty(channel.banks, np.int64), np.zeros(channel.banks, np.int64))
-    banks.activated[:] = LONG_AGO
-    memories = Memories(
-        Memory(np.empty(channel.banks, np.int64), np.empty(noted, np.int64)),
-        Memory(np.empty(channel.banks, np.int64), np.empty(noted, np.int64)),
-    )
+    banks = state.banks
+    for bank in range(banks.activated.shape[0]):
+        banks.activated[bank], banks.released[bank] = LONG_AGO, 0
     shorter, longer_runs = bursts // runs, bursts % runs
-    place = repeat_runs(channel, banks, Place(0, 0, LONG_AGO), shorter + 1, longer_runs, memories)
-    place = repeat_runs(channel, banks, place, shorter, runs - longer_runs, memories)
+    place = repeat_runs(channel, banks, Place(0, 0, LONG_AGO), shorter + 1, longer_runs, state.memories)
+    place = repeat_runs(channel, banks, place, shorter, runs - longer_runs, state.memories)
     return int(place.column + channel.column_to_end)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swatsim.kernels.compile import kernel
+from swatsim.kernels.compile import array_kernel, kernel
 
 
 class Clocks(NamedTuple):
@@ -30,7 +30,7 @@ class Waiting(NamedTuple):
     depth: int
 
 
-@kernel
+@array_kernel
 def start_clocks(slots: int, depth: int) -> Clocks:
     """Clocks of a set before its first cycle."""
     return Clocks(np.zeros(slots, np.int64), np.zeros(depth + 1, np.int64), np.zeros(slots, np.int64))
@@ -63,7 +63,7 @@ def is_as_before(clocks: Clocks, before: Clocks, units: int, later: int) -> bool
     return same
 
 
-@kernel
+@array_kernel
 def repeat_buffer(cycles: NDArray[np.int64], after: NDArray[np.int64], repeats: int, clocks: Clocks) -> int:
     """Run a set's buffers `repeats` times; returns the cycles that it takes.
 
@@ -98,7 +98,7 @@ def repeat_buffer(cycles: NDArray[np.int64], after: NDArray[np.int64], repeats: 
     return int(clocks.gates[newest] - start)
 
 
-@kernel
+@array_kernel
 def wait_elastically(
     cycles: NDArray[np.int64],
     after: NDArray[np.int64],

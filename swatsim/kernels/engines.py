@@ -75,9 +75,12 @@ def served(start: int, work: int, period: int, refresh: int) -> int:
     """When `work` cycles that begin at `start` are done by something that rests `refresh` cycles in every period."""
     if work == 0 or period == 0:
         return start + work
-    available = period - refresh
-    done = served_before(start, period, refresh) + work
-    return (done - 1) // available * period + (done - 1) % available + 1
+    available, begun = period - refresh, start // period
+    within = min(start - begun * period, available)
+    if within + work <= available:  # most often, and without another division
+        return begun * period + within + work
+    last = within + work - 1
+    return (begun + last // available) * period + last % available + 1
 
 
 @kernel

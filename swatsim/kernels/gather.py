@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.kernels.bits import ALL, ONE, WORD_BITS, count_run, read_bits
-from swatsim.kernels.compile import kernel
+from swatsim.kernels.compile import array_kernel, kernel
 
 ZERO = np.uint64(0)
 # Of the count of the vectors that have an element: more than there are bits in an address.
@@ -26,7 +26,7 @@ class ChunkShape(NamedTuple):
     word_steps: int
 
 
-@kernel
+@array_kernel
 def list_runs(offset: NDArray[np.int64], edges: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The runs and `first` of parts whose elements are offset[edges[i]] … offset[edges[i + 1] - 1].
 
@@ -104,7 +104,7 @@ def count_up(planes: NDArray[np.uint64], plane: int, carry: np.uint64) -> int:
     return plane
 
 
-@kernel
+@array_kernel
 def count_by_element(
     tensor: NDArray[np.uint64],
     base: NDArray[np.int64],

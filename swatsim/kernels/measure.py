@@ -15,10 +15,10 @@ from swatsim.kernels.blocks import (
     START_ROUND,
     STOP_ROUND,
 )
-from swatsim.kernels.compile import kernel
+from swatsim.kernels.compile import array_kernel, kernel
 from swatsim.kernels.cuts import Dealing, cut_block
 from swatsim.kernels.dram import Channel
-from swatsim.kernels.off_chip import Pipe, transfer_cycles
+from swatsim.kernels.off_chip import Known, Pipe, transfer_cycles
 from swatsim.kernels.totals import (
     BLOCK_ROOM,
     COUNT,
@@ -90,6 +90,15 @@ class SideMeasures(NamedTuple):
     path: IntArray
     residence: Residence
     dealing: Dealing
+    counted: IntArray  # a row of totals that nobody reads: those of blocks that are set were counted before
+
+
+class Room(NamedTuple):
+    """What is made anew for each block or part."""
+
+    stamp: IntArray  # [line] of any part, and one more
+    loaded: IntArray  # as `load_bytes` sets it
+    row: IntArray  # of SideBlocks.table, without what levels are busy with
 
 
 @kernel
@@ -180,33 +189,25 @@ def load_bytes(
 
 
 @kernel
-def lines_of(held: HeldBytes, part: int) -> tuple[IntArray, IntArray, IntArray]:
-    """Intervals of one part of the reduction, sums over its lines, and what is tied."""
-    begin, end = held.start[part], held.start[part + 1]
-    return (
-        held.intervals[begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]],
-        held.line_sums[begin[FIRST_SUM] : end[FIRST_SUM]],
-        held.tied[begin[FIRST_INTERVAL] : end[FIRST_INTERVAL]],
-    )
-
-
-@kernel
 def measure_part(
     held: HeldBytes, part: int, dealt: tuple[Dealing, Residence, IntArray], sums: tuple[IntArray, IntArray],
-    off_chip: tuple[Pipe, Channel, IntArray], found: tuple[IntArray, IntArray],
+    off_chip: tuple[Pipe, Channel, Known], found: tuple[IntArray, IntArray, Room],
 ) -> None:  # fmt: skip
     """Add the blocks of one part of the reduction to the totals of their cuts, and set its loads.
 
-    dealt: with the operand's path; sums: as in `add_streams`; off_chip: with a memory for `transfer_cycles`; found:
-    loads of all blocks (SideMeasures), and totals.
+    dealt: with the operand's path; sums: as in `add_streams`; off_chip: with what is known of transfers; found: loads
+    of all blocks (SideMeasures), totals, and room.
     """
-    (dealing, residence, path), (largest, total), (loads, totals) = dealt, sums, found
-    lines, interval_of, form = lines_of(held, part), held.interval_of_vector[part], path[0, FORM]
-    stamp = np.zeros(0 if held.start[part, TIED] == 1 else lines[1].shape[0] + 1, dtype=np.int64)
-    bytes_of, row = np.empty(COLUMNS, dtype=np.int64), np.empty(SIDE_BUSY, dtype=np.int64)
+    (dealing, residence, path), (largest, total), (loads, totals, room) = dealt, sums, found
+    interval_of, form, bytes_of, row = held.interval_of_vector[part], path[0, FORM], room.loaded, room.row
+    begin, end = held.start[part], held.start[part + 1]
+    intervals = slice(begin[FIRST_INTERVAL], end[FIRST_INTERVAL])
+    lines = held.intervals[intervals], held.line_sums[begin[FIRST_SUM] : end[FIRST_SUM]], held.tied[intervals]
+    stamp = room.stamp[: 0 if begin[TIED] == 1 else lines[1].shape[0] + 1]
+    stamp[:] = 0
     for cut in range(totals.shape[0]):
         of_cut = totals[cut]
-        room = np.int64(0)
+        largest_block = np.int64(0)
         for number in range(of_cut[COUNT]):
             block = of_cut[FIRST] + number
             first, after = cut_block(dealing, of_cut, number, row)
@@ -228,12 +229,12 @@ def measure_part(
                     filling = max(filling, -(-written // residence.fill_width))
             load = max(channel, int(filling))
             loads[block] = 2 * load + np.int64(filling > channel)
-            room = max(room, kept)
+            largest_block = max(largest_block, kept)
             of_cut[LOAD_BYTES] += bytes_of[COMING]
             of_cut[LOAD_CYCLES] += load
             of_cut[LOADED] += np.int64(load > 0)
             of_cut[WRITTEN] += written * (residence.other_tiles if residence.in_tiles else 1)
-        of_cut[BLOCK_ROOM] = max(of_cut[BLOCK_ROOM], room)
+        of_cut[BLOCK_ROOM] = max(of_cut[BLOCK_ROOM], largest_block)
         if of_cut[FIRST_LOAD] == UNKNOWN:
             of_cut[FIRST_LOAD] = loads[of_cut[FIRST]] // 2
 
@@ -244,7 +245,6 @@ def fill_cut(side: SideMeasures, totals: IntArray, cut: int) -> None:
     if side.filled[cut]:
         return
     side.filled[cut] = 1
-    uncounted = np.zeros(totals.shape[1], dtype=np.int64)
     first = totals[cut, FIRST]
     for part in range(side.table.shape[0]):
         sums = side.largest[part], side.total[part]
@@ -254,19 +254,19 @@ def fill_cut(side: SideMeasures, totals: IntArray, cut: int) -> None:
             cut_block(side.dealing, totals[cut], block - first, row)
             add_streams(
                 sums, (side.residence, side.path), (row[START_ROUND], row[STOP_ROUND]),
-                (row, SIDE_BUSY, SIDE_LEVEL_FIELDS), uncounted,
+                (row, SIDE_BUSY, SIDE_LEVEL_FIELDS), side.counted,
             )  # fmt: skip
             row[LOAD], row[LOAD_LEVEL] = load // 2, side.residence.level if load % 2 else 0
 
 
-@kernel
+@array_kernel
 def measure_side(
-    held: HeldBytes, dealt: tuple[Dealing, Residence, IntArray], off_chip: tuple[Pipe, Channel, IntArray],
+    held: HeldBytes, dealt: tuple[Dealing, Residence, IntArray], off_chip: tuple[Pipe, Channel, Known],
     totals: IntArray,
 ) -> SideMeasures:  # fmt: skip
     """Measure the blocks of all parts of the reduction; they are added to the totals of their cuts.
 
-    dealt: with the operand's path; off_chip: with a memory for `transfer_cycles`.
+    dealt: with the operand's path; off_chip: with what is known of transfers.
     """
     dealing, residence, path = dealt
     parts, forms, count = held.start.shape[0] - 1, held.vector_bytes.shape[1], totals[-1, FIRST] + totals[-1, COUNT]
@@ -274,14 +274,19 @@ def measure_side(
     largest = total if dealing.per_tile >= dealing.at_once else np.empty_like(total)
     loads = np.empty((parts, count), dtype=np.int64)
     fields = SIDE_BUSY + SIDE_LEVEL_FIELDS * ((totals.shape[1] - OF_LEVEL) // LEVEL_COLUMNS)
+    room = Room(
+        np.empty(held.line_sums.shape[0] + 1, dtype=np.int64), np.empty(COLUMNS, dtype=np.int64),
+        np.empty(SIDE_BUSY, dtype=np.int64),
+    )  # fmt: skip
     for part in range(parts):
         for form in range(forms):
             sum_rounds(held.vector_bytes[part, form], dealing, largest[part, form], total[part, form])
-        measure_part(held, part, dealt, (largest[part], total[part]), off_chip, (loads[part], totals))
+        measure_part(held, part, dealt, (largest[part], total[part]), off_chip, (loads[part], totals, room))
     for cut in range(totals.shape[0]):
         # Beside a block the next one has room, in which it is loaded meanwhile.
         loaded = totals[cut, COUNT] * parts
         totals[cut, ROOM] = totals[cut, BLOCK_ROOM] * (2 if loaded > 1 else 1)
     table = np.empty((parts, count, fields), dtype=np.int64)
     filled = np.zeros(totals.shape[0], dtype=np.int64)
-    return SideMeasures(table, filled, loads, largest, total, path, residence, dealing)
+    counted = np.zeros(totals.shape[1], dtype=np.int64)
+    return SideMeasures(table, filled, loads, largest, total, path, residence, dealing, counted)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.kernels.compile import kernel
-from swatsim.kernels.dram import Channel, transfer_picoseconds
+from swatsim.kernels.dram import Channel, State, transfer_picoseconds
 
 IntArray = NDArray[np.int64]
 
@@ -26,6 +26,18 @@ class Pipe(NamedTuple):
     piece_bytes: int  # of the address that one channel holds before the next one follows
     channels: int
     clock_hz: int
+
+
+class Known(NamedTuple):
+    """What is remembered of the transfers of one pipe and channel."""
+
+    transfers: IntArray  # [place] = (bytes, runs, cycles); a number of places that is a power of two
+    state: State
+
+    @staticmethod
+    def empty(channel: Channel, places: int = PLACES) -> Known:
+        """Nothing yet."""
+        return Known(np.full((places, 3), -1, dtype=np.int64), State.empty(channel))
 
 
 @kernel
@@ -61,30 +73,30 @@ def clock_cycles(picoseconds: int, clock_hz: int) -> int:
 
 
 @kernel
-def transfer_cycles(pipe: Pipe, channel: Channel, transfer: tuple[int, int], memory: IntArray) -> int:
+def transfer_cycles(pipe: Pipe, channel: Channel, transfer: tuple[int, int], known: Known) -> int:
     """Cycles for which a transfer (bytes, runs) by itself occupies the channels, refresh apart; no run counts as one.
 
-    memory[place] = (bytes, runs, cycles) has transfers that were timed before, of this pipe and channel.
+    What is `known` is of this pipe and channel.
     """
     size, runs = transfer[0], max(transfer[1], 1)
     if pipe.width == 0:
         return 0
     if pipe.burst_bytes == 0:
         return -(-size // pipe.width)
-    known = memory[(size * 31 + runs * 7919) & (memory.shape[0] - 1)]
-    if known[0] != size or known[1] != runs:
+    found = known.transfers[(size * 31 + runs * 7919) & (known.transfers.shape[0] - 1)]
+    if found[0] != size or found[1] != runs:
         bursts, channel_runs = channel_share(pipe, size, runs)
-        picoseconds = transfer_picoseconds(channel, bursts, channel_runs)
-        known[0], known[1] = size, runs
-        known[2] = max(-(-size // pipe.width), clock_cycles(picoseconds, pipe.clock_hz))
-    return int(known[2])
+        picoseconds = transfer_picoseconds(channel, known.state, bursts, channel_runs)
+        found[0], found[1] = size, runs
+        found[2] = max(-(-size // pipe.width), clock_cycles(picoseconds, pipe.clock_hz))
+    return int(found[2])
 
 
 @kernel
 def time_transfers(
-    pipe: Pipe, channel: Channel, transfers: tuple[IntArray, IntArray], memory: IntArray, cycles: IntArray
+    pipe: Pipe, channel: Channel, transfers: tuple[IntArray, IntArray], known: Known, cycles: IntArray
 ) -> None:
     """Set cycles[transfer] of `transfer_cycles`; transfers: bytes and runs of each."""
     for transfer in range(cycles.shape[0]):
         one = transfers[0][transfer], transfers[1][transfer]
-        cycles[transfer] = transfer_cycles(pipe, channel, one, memory)
+        cycles[transfer] = transfer_cycles(pipe, channel, one, known)

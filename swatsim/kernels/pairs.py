@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.kernels.bits import ALL, count_ones
-from swatsim.kernels.compile import kernel
+from swatsim.kernels.compile import array_kernel, kernel
 
 ZERO = np.uint64(0)
 # Counts of a lane in a chunk of at most 65536 steps.
@@ -33,6 +33,17 @@ class PairRule(NamedTuple):
     lanes: int
     own_lane: bool  # a lane takes only its own values: the fullest lane decides; else all lanes share them
     fewest: NDArray[np.int64]  # [chunk]: cycles that it takes however empty it is
+
+
+class Room(NamedTuple):
+    """What is made anew for each row, segment or round."""
+
+    work: NDArray[np.int64]  # as `pair_row` sets it
+    planes: NDArray[np.uint64]  # of `fullest_lane`
+    slowest: NDArray[np.int64]  # [row tile, column]: as `run_row` sets it
+    taken: NDArray[np.int64]  # [set, round]: as `wait_for_sets` sets it
+    finished: NDArray[np.int64]  # [row, column of a round]: when each slot ended its last segment
+    gates: NDArray[np.int64]  # [set, ...]: as `open_gates` has them
 
 
 class PairDealing(NamedTuple):
@@ -171,7 +182,7 @@ def open_gates(
             finished[row, column] = max(finished[row, column], gates[tile // dealing.set_tiles, 0])
 
 
-@kernel
+@array_kernel
 def wait_for_pairs(
     rows: NDArray[np.uint64], columns: NDArray[np.uint64], rule: PairRule, dealing: PairDealing,
     cycles: NDArray[np.int64], busy: NDArray[np.int64],
@@ -180,34 +191,50 @@ def wait_for_pairs(
 
     Row rounds are the outer ones. If `cycles` has a single column round, it is the sum of all.
     """
-    groups, units, chunks, words = rows.shape
+    chunks, words = rows.shape[2:]
     (row_slots, column_slots), sets = busy.shape, cycles.shape[0]
-    row_rounds, column_rounds = -(-units // row_slots), -(-columns.shape[3] // column_slots)
+    column_rounds = -(-columns.shape[3] // column_slots)
     length = 1 if dealing.by_chunk else chunks
     # Who may be ahead is known only when the round before has been run.
     cached = min(MOST_COLUMNS, CACHED_WORDS // (length * words)) // column_slots
     block = 1 if dealing.depth > 0 else max(1, min(column_rounds, cached))
     most = block * column_slots
-    room, planes = np.empty((2, most), np.int64), np.empty(PLANES, np.uint64)
-    slowest, taken = np.empty((dealing.row_tiles, most), np.int64), np.empty((sets, block), np.int64)
-    finished, gates = np.zeros((row_slots, column_slots), np.int64), np.zeros((sets, dealing.depth + 1), np.int64)
+    room = Room(
+        np.empty((2, most), np.int64), np.empty(PLANES, np.uint64), np.empty((dealing.row_tiles, most), np.int64),
+        np.empty((sets, block), np.int64), np.zeros((row_slots, column_slots), np.int64),
+        np.zeros((sets, dealing.depth + 1), np.int64),
+    )  # fmt: skip
+    pair_in_rounds((rows, columns), rule, dealing, (length, block), room, (cycles, busy))
+
+
+@kernel
+def pair_in_rounds(
+    sides: tuple[NDArray[np.uint64], NDArray[np.uint64]], rule: PairRule, dealing: PairDealing,
+    at_once: tuple[int, int], room: Room, found: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> None:  # fmt: skip
+    """As `wait_for_pairs`, so many chunks and column rounds at once; found: cycles and busy."""
+    (rows, columns), (length, block), (cycles, busy) = sides, at_once, found
+    groups, units, chunks, _ = rows.shape
+    (row_slots, column_slots), sets = busy.shape, cycles.shape[0]
+    row_rounds, column_rounds = -(-units // row_slots), -(-columns.shape[3] // column_slots)
+    slowest, taken, finished = room.slowest, room.taken, room.finished
     for outer in range(groups * row_rounds):
         group, first_row = outer // row_rounds, outer % row_rounds * row_slots
         for inner in range(0, column_rounds, block):
             rounds, column = min(block, column_rounds - inner), inner * column_slots
-            end = min(column + most, columns.shape[3])
+            end = min(column + block * column_slots, columns.shape[3])
             for chunk in range(0, chunks, length):
                 of_columns = columns[group, chunk : chunk + length]
                 of_rule = PairRule(rule.lanes, rule.own_lane, rule.fewest[chunk : chunk + length])
                 slowest[:] = 0
                 for row in range(min(row_slots, units - first_row)):
                     of_row = rows[group, first_row + row, chunk : chunk + length]
-                    pair_row(of_row, of_columns, (column, end), of_rule, planes, room)
-                    work, of_tile = room[0, : end - column], slowest[row // dealing.rows]
+                    pair_row(of_row, of_columns, (column, end), of_rule, room.planes, room.work)
+                    work, of_tile = room.work[0, : end - column], slowest[row // dealing.rows]
                     run_row(work, dealing.depth, finished[row], busy[row], of_tile)
                 wait_for_sets(slowest, dealing, rounds, taken)
                 if dealing.depth > 0:
-                    open_gates(taken, dealing, gates, finished)
+                    open_gates(taken, dealing, room.gates, finished)
                 for of_set in range(sets):
                     for number in range(rounds):
                         cycles[of_set, outer, min(inner + number, cycles.shape[2] - 1)] += taken[of_set, number]

@@ -19,7 +19,7 @@ from swatsim.kernels.blocks import (
     Tiling,
     lay_block,
 )
-from swatsim.kernels.compile import kernel
+from swatsim.kernels.compile import array_kernel, kernel
 from swatsim.kernels.engines import (
     BANK_CYCLES,
     BANKS,
@@ -93,6 +93,14 @@ class Rest(NamedTuple):
     capacity: IntArray  # [level]; -1: unlimited
     bit_energy: IntArray  # [level]
     mac_energy: int  # of all multiplications
+
+
+class Room(NamedTuple):
+    """What is made anew for each candidate."""
+
+    need: IntArray  # [level]: bytes
+    engines: Work  # of a few blocks
+    done: IntArray  # [barrier set]: compute cycles so far
 
 
 class Choice(NamedTuple):
@@ -281,15 +289,15 @@ def stores_of(
 
 @kernel
 def list_candidates(
-    totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest], timing: Timing, objective: int, found: IntArray
-) -> int:
+    totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest], timing: Timing, objective: int, need: IntArray,
+    found: IntArray,
+) -> int:  # fmt: skip
     """Set found[candidate, ...] to all mappings that fit, not tried yet, and return how many there are.
 
-    Energies are set where they are the objective.
+    Energies are set where they are the objective. need: room for a number of each level.
     """
     results, rest = work
     count = 0
-    need = np.zeros(rest.capacity.shape[0], dtype=np.int64)
     stores = rest.values * rest.stored[0]
     for row in range(totals[0].table.shape[0]):
         for column in range(totals[1].table.shape[0]):
@@ -337,7 +345,7 @@ def tiling_of(
     )  # fmt: skip
 
 
-@kernel
+@array_kernel
 def lay_mapping(
     sides: tuple[SideBlocks, SideBlocks], totals: tuple[SideTotals, SideTotals], work: tuple[Results, Computation],
     choice: Choice, levels: int,
@@ -353,21 +361,28 @@ def lay_mapping(
     return blocks
 
 
+@array_kernel
+def room_of(timing: Timing, work: tuple[Results, Computation]) -> Room:
+    """Room for candidates of one search."""
+    levels, ring = timing.levels.shape[0], 3  # the engines look back by two blocks
+    engines = Work(
+        np.empty((ring + 1, BUSY + DIRECTIONS * (levels - 1)), np.int64), np.empty((ring + 1, SPAN_COLUMNS), np.int64),
+        np.zeros(levels + 3, np.int64), ring,
+    )  # fmt: skip
+    return Room(np.empty(levels, np.int64), engines, np.empty(work[1].sums.shape[1], np.int64))
+
+
 @kernel
 def candidate_cycles(
-    sides: tuple[SideBlocks, SideBlocks], totals: tuple[SideTotals, SideTotals], work: tuple[Results, Computation],
-    timing: Timing, candidate: IntArray, bound: int,
+    cut: tuple[tuple[SideBlocks, SideBlocks], tuple[SideTotals, SideTotals]], work: tuple[Results, Computation],
+    timing: Timing, candidate: IntArray, bound: int, room: Room,
 ) -> int:  # fmt: skip
     """Cycles of one candidate, nothing loaded before; at least `bound` as soon as they cannot be fewer."""
-    parts, levels = work[1].sums.shape[0], timing.levels.shape[0] - 1
+    sides, totals = cut
+    parts, engines, done = work[1].sums.shape[0], room.engines, room.done
     tiling = tiling_of(totals, (candidate[ROW_CUT], candidate[COLUMN_CUT]), candidate[OUTSIDE] == 1, parts)
-    count = tiling.bundles * parts * tiling.row_blocks * tiling.column_blocks
-    ring = 3  # the engines look back by two blocks
-    engines = Work(
-        np.empty((ring + 1, BUSY + DIRECTIONS * levels), np.int64), np.empty((ring + 1, SPAN_COLUMNS), np.int64),
-        np.zeros(levels + 4, np.int64), ring,
-    )  # fmt: skip
-    done = np.zeros(work[1].sums.shape[1], dtype=np.int64)
+    count, ring = tiling.bundles * parts * tiling.row_blocks * tiling.column_blocks, engines.ring
+    done[:] = 0
     state = State(0, 0, 0, 0, 0, 0)
     left, loads = whole_computation(work[1]) + candidate[DRAIN], candidate[LOADS] + candidate[DRAIN]
     for turn in range(count + 1):
@@ -410,7 +425,7 @@ def next_candidate(found: IntArray, count: int) -> int:
     return best
 
 
-@kernel
+@array_kernel
 def search(
     sides: tuple[SideMeasures, SideMeasures], totals: tuple[SideTotals, SideTotals], work: tuple[Results, Computation],
     rest: Rest, timing: Timing, goal: tuple[int, int, int],
@@ -419,10 +434,19 @@ def search(
 
     Of equals the one with fewer cycles, or else the one whose bound is lower, or that is listed first.
     """
-    objective, bound, bound_cycles = goal
     most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
     found = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
-    count = list_candidates(totals, (work[0], rest), timing, objective, found)
+    return best_candidate((sides, totals), work, rest, timing, goal, (found, room_of(timing, work)))
+
+
+@kernel
+def best_candidate(
+    cut: tuple[tuple[SideMeasures, SideMeasures], tuple[SideTotals, SideTotals]], work: tuple[Results, Computation],
+    rest: Rest, timing: Timing, goal: tuple[int, int, int], rooms: tuple[IntArray, Room],
+) -> Choice:  # fmt: skip
+    """As `search`; rooms: for all candidates, and for one."""
+    (sides, totals), (found, room), (objective, bound, bound_cycles) = cut, rooms, goal
+    count = list_candidates(totals, (work[0], rest), timing, objective, room.need, found)
     blocks = SideBlocks(sides[0].table), SideBlocks(sides[1].table)
     best = Choice(-1, -1, False, bound_cycles, 0, 0)
     best_count = bound
@@ -437,7 +461,8 @@ def search(
             continue
         fill_cut(sides[0], totals[0].table, candidate[ROW_CUT])
         fill_cut(sides[1], totals[1].table, candidate[COLUMN_CUT])
-        cycles = candidate_cycles(blocks, totals, work, timing, candidate, best.cycles if must_be_faster else UNBOUNDED)
+        most = best.cycles if must_be_faster else UNBOUNDED
+        cycles = candidate_cycles((blocks, totals), work, timing, candidate, most, room)
         if must_be_faster and cycles >= best.cycles:
             continue
         best = Choice(

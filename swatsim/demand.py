@@ -15,7 +15,7 @@ from swatsim.dram import known_of
 from swatsim.held import HeldParts, on_chip_formats
 from swatsim.hierarchy import Hierarchy
 from swatsim.kernels.cuts import Dealing
-from swatsim.kernels.measure import UNKNOWN, UNLIMITED, Residence, SideMeasures, measure_side
+from swatsim.kernels.measure import UNKNOWN, UNLIMITED, Residence, Room, SideMeasures, measure_side
 from swatsim.kernels.totals import (
     BLOCK_ROUNDS,
     BUNDLE_GROUPS,
@@ -75,11 +75,9 @@ def demand_of(parts: HeldParts, place: Place, hierarchy: Hierarchy) -> Demand:
     shape, dealing, residence, path = _dealt(parts.side.groups, parts.side.vectors, place, hierarchy)
     if parts.present is not None:
         residence = residence._replace(more_room=parts.more_room(place.formats[1]))
-    totals = shape.totals.copy()
-    measures = measure_side(
-        parts.bytes_of(place.formats), (dealing, residence, path),
-        (*hierarchy.reading, known_of(hierarchy.reading)), totals,
-    )  # fmt: skip
+    totals, held = shape.totals.copy(), parts.bytes_of(place.formats)
+    measures = SideMeasures.empty(held, (dealing, residence, path), totals)
+    measure_side(held, (*hierarchy.reading, known_of(hierarchy.reading)), totals, measures, Room.empty(held))
     return Demand(shape, measures, SideTotals(totals, residence.level))
 
 

@@ -22,6 +22,7 @@ from swatsim.kernels.search import (
     DRAM_BYTES,
     ENERGY,
     Choice,
+    Room,
     result_sizes,
     room_needed,
     search,
@@ -208,7 +209,8 @@ def _better(
     work, number = contraction
     for each in _arenas(pieces, work.product(number, pieces.schedules), hierarchy):
         score = Score(_WORST, _WORST) if best is None else best.score(goal)
-        choice = search(each.sides, each.totals, each.work, each.rest, hierarchy.timing, (goal, *score))
+        room = Room.empty(each.totals, each.work[1], hierarchy.timing)
+        choice = search((each.sides, each.totals), each.work, each.rest, hierarchy.timing, (goal, *score), room)
         if choice.row_cut >= 0:
             best = Mapped(*only_chosen(each, choice))
     return best

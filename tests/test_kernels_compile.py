@@ -54,8 +54,8 @@ TWINS = {
     "twins_dram.shape_of": ["transfer_cycles", "time_transfers", "clock_cycles"],
     "twins_formats.fillers": ["count_fillers", "fillers_within", "up_to_highest"],
     "twins_memory.tilings": [
-        "search", "best_candidate", "room_of", "list_candidates", "next_candidate", "least_cycles",
-        "alternate_cycles", "stores_of", "level_bytes", "load_times"
+        "search", "list_candidates", "next_candidate", "least_cycles", "alternate_cycles", "stores_of", "level_bytes",
+        "load_times"
     ],
     "twins_memory.run": ["candidate_cycles", "whole_computation"],
     "twins_memory.carry_out": ["moved_bytes", "energy_of", "candidate_energy"],

@@ -11,7 +11,7 @@ from swatsim.kernels import totals as columns
 from swatsim.kernels.blocks import LOAD, LOAD_LEVEL, SIDE_BUSY, SIDE_LEVEL_FIELDS
 from swatsim.kernels.cuts import Dealing
 from swatsim.kernels.dram import Channel
-from swatsim.kernels.measure import UNKNOWN, HeldBytes, Residence, fill_cut, measure_side
+from swatsim.kernels.measure import UNKNOWN, HeldBytes, Residence, Room, SideMeasures, fill_cut, measure_side
 from swatsim.kernels.off_chip import Known, Pipe
 from swatsim.kernels.touched import sum_lines, tie_intervals
 
@@ -88,10 +88,8 @@ class Side:
         dealing = Dealing(self.groups, self.vectors, self.per_tile, self.at_once, self.rounds)
         pipe = Pipe(self.width, 0, 0, 1, 1)
         channel = Channel(*[0] * len(Channel._fields))
-        side = measure_side(
-            held, (dealing, self.residence, np.array(self.path)),
-            (pipe, channel, Known.empty(channel, 1)), totals,
-        )  # fmt: skip
+        side = SideMeasures.empty(held, (dealing, self.residence, np.array(self.path)), totals)
+        measure_side(held, (pipe, channel, Known.empty(channel, 1)), totals, side, Room.empty(held))
         for cut in [*range(len(self.counts)), 0]:  # one of them twice
             fill_cut(side, totals, cut)
         # Fields that follow from the cut alone are compared in test_cuts.

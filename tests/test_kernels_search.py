@@ -28,16 +28,15 @@ from swatsim.errors import MappingError
 from swatsim.kernels.blocks import Blocks, Results
 from swatsim.kernels.engines import served
 from swatsim.kernels.search import (
-    CANDIDATE_COLUMNS,
     CYCLES,
     DRAM_BYTES,
     ENERGY,
     Choice,
+    Room,
     candidate_cycles,
     lay_mapping,
     list_candidates,
     result_sizes,
-    room_of,
     search,
     stores_of,
     whole_computation,
@@ -78,7 +77,7 @@ def searches(machine, overrides, layer, objective="cycles"):
     asked = []
 
     def spy(*arguments):
-        asked.append(arguments)
+        asked.append((*arguments[0], *arguments[1:5]))
         return search(*arguments)
 
     architecture = swatsim.load_architecture(machine, overrides=overrides)
@@ -88,6 +87,11 @@ def searches(machine, overrides, layer, objective="cycles"):
         except MappingError:
             assert asked, "what fits nowhere has been looked for"
     return asked
+
+
+def searched(sides, totals, work, rest, timing, goal):
+    """What `search` finds."""
+    return search((sides, totals), work, rest, timing, goal, Room.empty(totals, work[1], timing))
 
 
 @st.composite
@@ -212,7 +216,7 @@ def test_the_best_of_all_mappings_is_found(asked):
     for sides, totals, work, rest, timing, _ in asked:
         mappings = all_mappings(sides, totals, work, rest, timing)
         for goal, minimized in enumerate((CYCLES, DRAM_BYTES, ENERGY)):
-            choice = search(sides, totals, work, rest, timing, (minimized, WORST, WORST))
+            choice = searched(sides, totals, work, rest, timing, (minimized, WORST, WORST))
             if not mappings:
                 assert choice.row_cut == -1
                 continue
@@ -221,9 +225,9 @@ def test_the_best_of_all_mappings_is_found(asked):
             place = int(choice.row_cut), int(choice.column_cut), bool(choice.columns_outside)
             assert mappings[place] == (choice.cycles, choice.dram_bytes, choice.energy)
             # What is no better than what there is already is not an answer, what is, is.
-            assert search(sides, totals, work, rest, timing, (minimized, *best)).row_cut == -1
+            assert searched(sides, totals, work, rest, timing, (minimized, *best)).row_cut == -1
             bound = (best[0], best[1] + 1) if goal else (best[0] + 1, best[0] + 1)
-            assert score(search(sides, totals, work, rest, timing, (minimized, *bound)), goal) == best
+            assert score(searched(sides, totals, work, rest, timing, (minimized, *bound)), goal) == best
 
 
 @FEWER
@@ -232,9 +236,8 @@ def test_bounds_are_below_every_mapping(asked):
     """Exactly the mappings that fit are listed, none with a bound above its cycles, each with its bytes and energy."""
     for sides, totals, work, rest, timing, _ in asked:
         mappings = all_mappings(sides, totals, work, rest, timing)
-        most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
-        found = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
-        listed = found[: list_candidates(totals, (work[0], rest), timing, ENERGY, room_of(timing, work).need, found)]
+        room = Room.empty(totals, work[1], timing)
+        listed = room.found[: list_candidates(totals, (work[0], rest), timing, ENERGY, room)]
         assert {(row, column, bool(outside)) for row, column, outside in listed[:, :3].tolist()} == mappings.keys()
         for row, column, outside, least, dram_bytes, energy, nearest, *_ in listed.tolist():
             cycles, *others = mappings[row, column, bool(outside)]
@@ -247,8 +250,7 @@ def test_bounds_are_below_every_mapping(asked):
 def test_bounds_are_as_near_as_the_sums_allow(asked, data):
     """On machines of which now one part and now another one is the slowest."""
     for _, totals, work, rest, timing, _ in asked:
-        most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
-        found = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
+        room = Room.empty(totals, work[1], timing)
         for number in range(6):
             made = work[0]._replace(store=work[0].store * (number % 3 > 0))  # now and then, stores take no time
             results = plain_results(made)
@@ -256,8 +258,8 @@ def test_bounds_are_as_near_as_the_sums_allow(asked, data):
             for total in totals:
                 total.table[:, FIRST_LOAD] *= number < 4  # at last, nothing comes before the first block
             slow = rest._replace(compute=data.draw(st.sampled_from([0, 30, int(rest.compute)])))
-            count = list_candidates(totals, (made, slow), timing_of(machine), ENERGY, room_of(timing, work).need, found)
-            for row, column, outside, least, _, _, nearest, *others in found[:count].tolist():
+            count = list_candidates(totals, (made, slow), timing_of(machine), ENERGY, room)
+            for row, column, outside, least, _, _, nearest, *others in room.found[:count].tolist():
                 lines = [total.table[cut].tolist() for total, cut in zip(totals, (row, column), strict=True)]
                 expected = plain_bounds(lines, outside, results, slow, machine)
                 assert (least, nearest, *others) == (*expected, 0)
@@ -269,10 +271,9 @@ def test_cycles_are_counted_up_to_a_bound(asked, seed):
     """At most the candidate's own, and those where they are below the bound."""
     random = np.random.default_rng(seed)
     for sides, totals, work, rest, timing, _ in asked:
-        blocks, room = tuple(map(blocks_of_side, sides, totals)), room_of(timing, work)
-        found = np.empty((2 * totals[0].table.shape[0] * totals[1].table.shape[0], CANDIDATE_COLUMNS), dtype=np.int64)
-        count = list_candidates(totals, (work[0], rest), timing, ENERGY, room_of(timing, work).need, found)
-        for candidate in found[random.permutation(count)[:4]]:
+        blocks, room = tuple(map(blocks_of_side, sides, totals)), Room.empty(totals, work[1], timing)
+        count = list_candidates(totals, (work[0], rest), timing, ENERGY, room)
+        for candidate in room.found[random.permutation(count)[:4]]:
             cycles = candidate_cycles((blocks, totals), work, timing, candidate, WORST, room)
             assert candidate_cycles((blocks, totals), work, timing, candidate, cycles + 1, room) == cycles
             for bound in (cycles, cycles * 3 // 4, cycles // 3):
@@ -358,8 +359,8 @@ def test_the_order_of_the_cuts_decides_nothing(asked, seed):
     for sides, totals, work, rest, timing, _ in asked:
         pairs = [shuffled(side, total, random) for side, total in zip(sides, totals, strict=True)]
         for goal in range(3):
-            one = search(sides, totals, work, rest, timing, (goal, WORST, WORST))
-            other = search(*zip(*pairs, strict=True), work, rest, timing, (goal, WORST, WORST))
+            one = searched(sides, totals, work, rest, timing, (goal, WORST, WORST))
+            other = searched(*zip(*pairs, strict=True), work, rest, timing, (goal, WORST, WORST))
             assert score(one, goal) == score(other, goal)
 
 
@@ -402,7 +403,7 @@ def test_what_fits_nowhere_is_not_found(objective):
         "layer", input=np.ones((1, 8, 4, 4)), weight=np.ones((8, 8, 1, 1)), output_grad=np.ones((1, 8, 4, 4))
     )
     asked = searches("dadiannao-dense", {"memory.central.capacity_bytes": 1}, layer, objective)
-    assert all(search(*arguments).row_cut == -1 for arguments in asked)
+    assert all(searched(*arguments).row_cut == -1 for arguments in asked)
 
 
 @pytest.mark.parametrize("channels", [1, 8, 40])
@@ -449,10 +450,9 @@ def test_no_work_on_memories_without_limits_has_a_bound_of_no_cycles(machine):
     for sides, totals, work, rest, timing, _ in searches(
         machine, overrides | {f"memory.{levels[0]}.standard": None}, layer
     ):
-        most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
-        listed = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
-        count = list_candidates(totals, (work[0], rest), timing, ENERGY, room_of(timing, work).need, listed)
+        room = Room.empty(totals, work[1], timing)
+        count = list_candidates(totals, (work[0], rest), timing, ENERGY, room)
         fewest = min(cycles for cycles, _, _ in all_mappings(sides, totals, work, rest, timing).values())
-        assert listed[:count, 6].max() <= fewest
+        assert room.found[:count, 6].max() <= fewest
         found.append(fewest)
     assert 0 in found

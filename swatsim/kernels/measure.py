@@ -15,7 +15,7 @@ from swatsim.kernels.blocks import (
     START_ROUND,
     STOP_ROUND,
 )
-from swatsim.kernels.compile import array_kernel, kernel
+from swatsim.kernels.compile import kernel
 from swatsim.kernels.cuts import Dealing, cut_block
 from swatsim.kernels.dram import Channel
 from swatsim.kernels.off_chip import Known, Pipe, transfer_cycles
@@ -92,6 +92,21 @@ class SideMeasures(NamedTuple):
     dealing: Dealing
     counted: IntArray  # a row of totals that nobody reads: those of blocks that are set were counted before
 
+    @staticmethod
+    def empty(held: HeldBytes, dealt: tuple[Dealing, Residence, IntArray], totals: IntArray) -> SideMeasures:
+        """Room for those of all cuts; dealt: with the operand's path."""
+        dealing, residence, path = dealt
+        parts, forms, _ = held.vector_bytes.shape
+        blocks = totals[-1, FIRST] + totals[-1, COUNT]
+        total = np.empty((parts, forms, dealing.groups * dealing.rounds + 1), dtype=np.int64)
+        fields = SIDE_BUSY + SIDE_LEVEL_FIELDS * ((totals.shape[1] - OF_LEVEL) // LEVEL_COLUMNS)
+        return SideMeasures(
+            table=np.empty((parts, blocks, fields), dtype=np.int64), filled=np.zeros(len(totals), dtype=np.int64),
+            loads=np.empty((parts, blocks), dtype=np.int64), total=total,
+            largest=total if dealing.per_tile >= dealing.at_once else np.empty_like(total),
+            path=path, residence=residence, dealing=dealing, counted=np.empty(totals.shape[1], dtype=np.int64),
+        )  # fmt: skip
+
 
 class Room(NamedTuple):
     """What is made anew for each block or part."""
@@ -99,6 +114,12 @@ class Room(NamedTuple):
     stamp: IntArray  # [line] of any part, and one more
     loaded: IntArray  # as `load_bytes` sets it
     row: IntArray  # of SideBlocks.table, without what levels are busy with
+
+    @staticmethod
+    def empty(held: HeldBytes) -> Room:
+        """Room for this operand."""
+        sizes = held.line_sums.shape[0] + 1, COLUMNS, SIDE_BUSY
+        return Room(*(np.empty(size, dtype=np.int64) for size in sizes))
 
 
 @kernel
@@ -259,34 +280,22 @@ def fill_cut(side: SideMeasures, totals: IntArray, cut: int) -> None:
             row[LOAD], row[LOAD_LEVEL] = load // 2, side.residence.level if load % 2 else 0
 
 
-@array_kernel
+@kernel
 def measure_side(
-    held: HeldBytes, dealt: tuple[Dealing, Residence, IntArray], off_chip: tuple[Pipe, Channel, Known],
-    totals: IntArray,
-) -> SideMeasures:  # fmt: skip
+    held: HeldBytes, off_chip: tuple[Pipe, Channel, Known], totals: IntArray, measures: SideMeasures, room: Room
+) -> None:
     """Measure the blocks of all parts of the reduction; they are added to the totals of their cuts.
 
-    dealt: with the operand's path; off_chip: with what is known of transfers.
+    off_chip: with what is known of transfers.
     """
-    dealing, residence, path = dealt
-    parts, forms, count = held.start.shape[0] - 1, held.vector_bytes.shape[1], totals[-1, FIRST] + totals[-1, COUNT]
-    total = np.empty((parts, forms, dealing.groups * dealing.rounds + 1), dtype=np.int64)
-    largest = total if dealing.per_tile >= dealing.at_once else np.empty_like(total)
-    loads = np.empty((parts, count), dtype=np.int64)
-    fields = SIDE_BUSY + SIDE_LEVEL_FIELDS * ((totals.shape[1] - OF_LEVEL) // LEVEL_COLUMNS)
-    room = Room(
-        np.empty(held.line_sums.shape[0] + 1, dtype=np.int64), np.empty(COLUMNS, dtype=np.int64),
-        np.empty(SIDE_BUSY, dtype=np.int64),
-    )  # fmt: skip
+    dealing, dealt = measures.dealing, (measures.dealing, measures.residence, measures.path)
+    parts = held.vector_bytes.shape[0]
     for part in range(parts):
-        for form in range(forms):
-            sum_rounds(held.vector_bytes[part, form], dealing, largest[part, form], total[part, form])
-        measure_part(held, part, dealt, (largest[part], total[part]), off_chip, (loads[part], totals, room))
+        largest, total = measures.largest[part], measures.total[part]
+        for form in range(total.shape[0]):
+            sum_rounds(held.vector_bytes[part, form], dealing, largest[form], total[form])
+        measure_part(held, part, dealt, (largest, total), off_chip, (measures.loads[part], totals, room))
     for cut in range(totals.shape[0]):
         # Beside a block the next one has room, in which it is loaded meanwhile.
         loaded = totals[cut, COUNT] * parts
         totals[cut, ROOM] = totals[cut, BLOCK_ROOM] * (2 if loaded > 1 else 1)
-    table = np.empty((parts, count, fields), dtype=np.int64)
-    filled = np.zeros(totals.shape[0], dtype=np.int64)
-    counted = np.zeros(totals.shape[1], dtype=np.int64)
-    return SideMeasures(table, filled, loads, largest, total, path, residence, dealing, counted)

@@ -96,11 +96,26 @@ class Rest(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What is made anew for each candidate."""
+    """What is made anew for each search or candidate."""
 
+    found: IntArray  # [candidate, ...], as `list_candidates` sets it
     need: IntArray  # [level]: bytes
     engines: Work  # of a few blocks
     done: IntArray  # [barrier set]: compute cycles so far
+
+    @staticmethod
+    def empty(totals: tuple[SideTotals, SideTotals], computation: Computation, timing: Timing) -> Room:
+        """Room for all mappings with these cuts."""
+        rows, columns = (len(side.table) for side in totals)
+        levels, ring = len(timing.levels), 3  # the engines look back by two blocks
+        engines = Work(
+            blocks=np.empty((ring + 1, BUSY + DIRECTIONS * (levels - 1)), np.int64),
+            spans=np.empty((ring + 1, SPAN_COLUMNS), np.int64), stalls=np.zeros(levels + 3, np.int64), ring=ring,
+        )  # fmt: skip
+        return Room(
+            found=np.empty((2 * rows * columns, CANDIDATE_COLUMNS), np.int64), need=np.empty(levels, np.int64),
+            engines=engines, done=np.empty(computation.sums.shape[1], np.int64),
+        )  # fmt: skip
 
 
 class Choice(NamedTuple):
@@ -289,14 +304,13 @@ def stores_of(
 
 @kernel
 def list_candidates(
-    totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest], timing: Timing, objective: int, need: IntArray,
-    found: IntArray,
-) -> int:  # fmt: skip
-    """Set found[candidate, ...] to all mappings that fit, not tried yet, and return how many there are.
+    totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest], timing: Timing, objective: int, room: Room
+) -> int:
+    """Set room.found[candidate, ...] to all mappings that fit, not tried yet, and return how many there are.
 
-    Energies are set where they are the objective. need: room for a number of each level.
+    Energies are set where they are the objective.
     """
-    results, rest = work
+    (results, rest), need, found = work, room.need, room.found
     count = 0
     stores = rest.values * rest.stored[0]
     for row in range(totals[0].table.shape[0]):
@@ -361,17 +375,6 @@ def lay_mapping(
     return blocks
 
 
-@array_kernel
-def room_of(timing: Timing, work: tuple[Results, Computation]) -> Room:
-    """Room for candidates of one search."""
-    levels, ring = timing.levels.shape[0], 3  # the engines look back by two blocks
-    engines = Work(
-        np.empty((ring + 1, BUSY + DIRECTIONS * (levels - 1)), np.int64), np.empty((ring + 1, SPAN_COLUMNS), np.int64),
-        np.zeros(levels + 3, np.int64), ring,
-    )  # fmt: skip
-    return Room(np.empty(levels, np.int64), engines, np.empty(work[1].sums.shape[1], np.int64))
-
-
 @kernel
 def candidate_cycles(
     cut: tuple[tuple[SideBlocks, SideBlocks], tuple[SideTotals, SideTotals]], work: tuple[Results, Computation],
@@ -425,28 +428,17 @@ def next_candidate(found: IntArray, count: int) -> int:
     return best
 
 
-@array_kernel
+@kernel
 def search(
-    sides: tuple[SideMeasures, SideMeasures], totals: tuple[SideTotals, SideTotals], work: tuple[Results, Computation],
-    rest: Rest, timing: Timing, goal: tuple[int, int, int],
+    cut: tuple[tuple[SideMeasures, SideMeasures], tuple[SideTotals, SideTotals]], work: tuple[Results, Computation],
+    rest: Rest, timing: Timing, goal: tuple[int, int, int], room: Room,
 ) -> Choice:  # fmt: skip
     """The best candidate for goal (objective, its count so far, the cycles so far); none where none is better.
 
     Of equals the one with fewer cycles, or else the one whose bound is lower, or that is listed first.
     """
-    most = 2 * totals[0].table.shape[0] * totals[1].table.shape[0]
-    found = np.empty((most, CANDIDATE_COLUMNS), dtype=np.int64)
-    return best_candidate((sides, totals), work, rest, timing, goal, (found, room_of(timing, work)))
-
-
-@kernel
-def best_candidate(
-    cut: tuple[tuple[SideMeasures, SideMeasures], tuple[SideTotals, SideTotals]], work: tuple[Results, Computation],
-    rest: Rest, timing: Timing, goal: tuple[int, int, int], rooms: tuple[IntArray, Room],
-) -> Choice:  # fmt: skip
-    """As `search`; rooms: for all candidates, and for one."""
-    (sides, totals), (found, room), (objective, bound, bound_cycles) = cut, rooms, goal
-    count = list_candidates(totals, (work[0], rest), timing, objective, room.need, found)
+    (sides, totals), (objective, bound, bound_cycles), found = cut, goal, room.found
+    count = list_candidates(totals, (work[0], rest), timing, objective, room)
     blocks = SideBlocks(sides[0].table), SideBlocks(sides[1].table)
     best = Choice(-1, -1, False, bound_cycles, 0, 0)
     best_count = bound

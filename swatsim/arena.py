@@ -159,7 +159,7 @@ def _sums(cycles: Sequence[IntArray]) -> IntArray:
     sums = np.empty((len(cycles), sets, outer + 1, inner + 1), dtype=np.int64)
     for part, of_part in zip(sums, cycles, strict=True):
         # One kind of array: each is compiled for by itself.
-        sum_cycles(np.require(of_part, requirements=("C", "W")), part)
+        sum_cycles(np.array(of_part, order="C"), part)
     return sums
 
 

@@ -96,9 +96,10 @@ def _run(
         taken, rest_start, rest_end = map(
             int, run_blocks(blocks, credit if first == 0 else 0, hierarchy.timing, own.table, waits)
         )
-        for engine in (own.load, own.compute, own.store):
-            np.add(engine, cycles, out=engine)
-        np.add(own.arrived, cycles, out=own.arrived, where=own.arrived > 0)
+        if cycles:
+            for engine in (own.load, own.compute, own.store):
+                np.add(engine, cycles, out=engine)
+            np.add(own.arrived, cycles, out=own.arrived, where=own.arrived > 0)
         rest = (cycles + rest_start, cycles + rest_end)
         first, cycles = first + count, cycles + taken
     return cycles, rest, spans

@@ -31,6 +31,8 @@ from swatsim.kernels.search import (
     CYCLES,
     DRAM_BYTES,
     ENERGY,
+    LEAST,
+    NEAREST,
     Choice,
     Room,
     candidate_cycles,
@@ -237,7 +239,7 @@ def test_bounds_are_below_every_mapping(asked):
     for sides, totals, work, rest, timing, _ in asked:
         mappings = all_mappings(sides, totals, work, rest, timing)
         room = Room.empty(totals, work[1], timing)
-        listed = room.found[: list_candidates(totals, (work[0], rest), timing, ENERGY, room)]
+        listed = room.found[: list_candidates(totals, (work[0], rest), timing, (ENERGY, WORST), room)]
         assert {(row, column, bool(outside)) for row, column, outside in listed[:, :3].tolist()} == mappings.keys()
         for row, column, outside, least, dram_bytes, energy, nearest, *_ in listed.tolist():
             cycles, *others = mappings[row, column, bool(outside)]
@@ -258,11 +260,27 @@ def test_bounds_are_as_near_as_the_sums_allow(asked, data):
             for total in totals:
                 total.table[:, FIRST_LOAD] *= number < 4  # at last, nothing comes before the first block
             slow = rest._replace(compute=data.draw(st.sampled_from([0, 30, int(rest.compute)])))
-            count = list_candidates(totals, (made, slow), timing_of(machine), ENERGY, room)
+            count = list_candidates(totals, (made, slow), timing_of(machine), (ENERGY, WORST), room)
             for row, column, outside, least, _, _, nearest, *others in room.found[:count].tolist():
                 lines = [total.table[cut].tolist() for total, cut in zip(totals, (row, column), strict=True)]
                 expected = plain_bounds(lines, outside, results, slow, machine)
                 assert (least, nearest, *others) == (*expected, 0)
+
+
+@FEWER
+@given(cases())
+def test_what_surely_takes_too_long_is_not_listed(asked):
+    """With cycles that are to be beaten: all that may beat them are listed, in the same order, and nothing else."""
+    for _, totals, work, rest, timing, _ in asked:
+        room = Room.empty(totals, work[1], timing)
+        every = room.found[: list_candidates(totals, (work[0], rest), timing, (ENERGY, WORST), room)].copy()
+        nearest = sorted(every[:, NEAREST].tolist())
+        for most in {*nearest[:: max(1, len(nearest) // 3)], *nearest[:1]}:
+            found = room.found[: list_candidates(totals, (work[0], rest), timing, (ENERGY, most), room)]
+            kept = [line for line in every.tolist() if line in found.tolist()]
+            assert found.tolist() == kept
+            assert all(line in kept for line in every.tolist() if line[NEAREST] < most)
+            assert all(line[LEAST] < most for line in kept)
 
 
 @FEWER
@@ -272,7 +290,7 @@ def test_cycles_are_counted_up_to_a_bound(asked, seed):
     random = np.random.default_rng(seed)
     for sides, totals, work, rest, timing, _ in asked:
         blocks, room = tuple(map(blocks_of_side, sides, totals)), Room.empty(totals, work[1], timing)
-        count = list_candidates(totals, (work[0], rest), timing, ENERGY, room)
+        count = list_candidates(totals, (work[0], rest), timing, (ENERGY, WORST), room)
         for candidate in room.found[random.permutation(count)[:4]]:
             cycles = candidate_cycles((blocks, totals), work, timing, candidate, WORST, room)
             assert candidate_cycles((blocks, totals), work, timing, candidate, cycles + 1, room) == cycles
@@ -451,7 +469,7 @@ def test_no_work_on_memories_without_limits_has_a_bound_of_no_cycles(machine):
         machine, overrides | {f"memory.{levels[0]}.standard": None}, layer
     ):
         room = Room.empty(totals, work[1], timing)
-        count = list_candidates(totals, (work[0], rest), timing, ENERGY, room)
+        count = list_candidates(totals, (work[0], rest), timing, (ENERGY, WORST), room)
         fewest = min(cycles for cycles, _, _ in all_mappings(sides, totals, work, rest, timing).values())
         assert room.found[:count, 6].max() <= fewest
         found.append(fewest)

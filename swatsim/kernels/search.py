@@ -304,19 +304,22 @@ def stores_of(
 
 @kernel
 def list_candidates(
-    totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest], timing: Timing, objective: int, room: Room
+    totals: tuple[SideTotals, SideTotals], work: tuple[Results, Rest], timing: Timing, goal: tuple[int, int], room: Room
 ) -> int:
-    """Set room.found[candidate, ...] to all mappings that fit, not tried yet, and return how many there are.
+    """Set room.found[candidate, ...] to the mappings that fit, not tried yet, and return how many there are.
 
-    Energies are set where they are the objective.
+    goal: the objective, and cycles; those of which a bound shows that they take as many are left out. Energies are set
+    where they are the objective.
     """
-    (results, rest), need, found = work, room.need, room.found
+    (results, rest), need, found, (objective, most_cycles) = work, room.need, room.found, goal
     count = 0
     stores = rest.values * rest.stored[0]
     for row in range(totals[0].table.shape[0]):
         for column in range(totals[1].table.shape[0]):
             rows, columns, cuts = totals[0].table[row], totals[1].table[column], (row, column)
             if rows[BUNDLE_GROUPS] != columns[BUNDLE_GROUPS] or (rest.whole_columns and columns[COUNT] > 1):
+                continue
+            if rows[LOAD_CYCLES] + columns[LOAD_CYCLES] >= most_cycles:
                 continue
             room_needed(totals, cuts, result_sizes(totals, cuts, rest), rest, need)
             if not fits(need, rest.capacity):
@@ -330,12 +333,16 @@ def list_candidates(
                     continue  # both orders are the same
                 row_times, column_times = load_times(row_blocks, column_blocks, outside)
                 loads = rows[LOAD_CYCLES] * row_times + columns[LOAD_CYCLES] * column_times
+                if loads >= most_cycles:
+                    continue
                 loaded = rows[LOAD_BYTES] * row_times + columns[LOAD_BYTES] * column_times
                 dram = loaded + rest.values * (rest.stored[0] + rest.stored[1])
                 channel = (loads, stores, drain)
                 candidate = found[count]
                 candidate[ROW_CUT], candidate[COLUMN_CUT], candidate[OUTSIDE] = row, column, outside
                 candidate[LEAST], nearest, within = least_cycles(rows, columns, channel, rest, timing)
+                if nearest >= most_cycles:
+                    continue
                 outer, inner = (columns, rows) if outside else (rows, columns)
                 candidate[NEAREST] = max(
                     nearest, alternate_cycles(outer, inner, storing[0] * rest.parts, storing, within, timing)
@@ -438,7 +445,8 @@ def search(
     Of equals the one with fewer cycles, or else the one whose bound is lower, or that is listed first.
     """
     (sides, totals), (objective, bound, bound_cycles), found = cut, goal, room.found
-    count = list_candidates(totals, (work[0], rest), timing, objective, room)
+    most_cycles = bound_cycles if objective == CYCLES else UNBOUNDED
+    count = list_candidates(totals, (work[0], rest), timing, (objective, most_cycles), room)
     blocks = SideBlocks(sides[0].table), SideBlocks(sides[1].table)
     best = Choice(-1, -1, False, bound_cycles, 0, 0)
     best_count = bound

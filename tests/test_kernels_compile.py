@@ -43,7 +43,7 @@ TWINS = {
         "surely_within",
     ],
     "twins.lay_out": [
-        "lay_mapping", "lay_block", "divided", "lay_loads", "rounds_of", "rounds_within", "tiling_of"
+        "lay_mapping", "lay_block", "lay_loads", "rounds_of", "rounds_within", "tiling_of"
     ],
     "twins.deal_shares": ["deal_cycles", "sum_cycles"],
     "twins.streams": ["lay_streams"],

@@ -152,17 +152,8 @@ def rounds_within(start: int, stop: int, rounds: int, groups: int) -> tuple[int,
     """Rounds of a block within a group; all of them where it covers several groups."""
     if groups > 1:
         return 0, rounds
-    group = start // rounds * rounds if start >= rounds else 0
+    group = start // rounds * rounds
     return start - group, stop - group
-
-
-@kernel
-def divided(number: int, size: int, most: int) -> tuple[int, int]:
-    """Quotient, which is less than `most`, and rest; a division takes as long as all else of a small block."""
-    if most == 1:
-        return 0, number
-    quotient = number // size
-    return quotient, number - quotient * size
 
 
 @kernel
@@ -183,9 +174,8 @@ def lay_block(
     outers, inners = tiling.row_blocks, tiling.column_blocks
     if tiling.columns_outside:
         outers, inners = inners, outers
-    bundle, rest = divided(number, inners * outers * tiling.parts, tiling.bundles)
-    part, rest = divided(rest, inners * outers, tiling.parts)
-    outer, inner = divided(rest, inners, outers)
+    outer, inner = number // inners % outers, number % inners
+    part, bundle = number // (inners * outers) % tiling.parts, number // (inners * outers * tiling.parts)
     row, column = (inner, outer) if tiling.columns_outside else (outer, inner)
     row += tiling.row_first + bundle * tiling.row_blocks
     column += tiling.column_first + bundle * tiling.column_blocks

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +15,8 @@ from swatsim.progress import progress_bar
 from swatsim.trace_option import density_option, open_trace
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from rich.console import Console
 
 
@@ -100,4 +101,6 @@ def parse_tolerance(text: str) -> Fraction:
     """A share such as 0 or 0.01, exactly; raises SwatsimError."""
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,30})?", text, re.ASCII):
         raise SwatsimError(f"--tolerance: got {text!r}, expected a share such as 0.01, which is one percent")
+    from fractions import Fraction
+
     return Fraction(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 import os
 import sys
@@ -28,7 +27,7 @@ from swatsim import (
     trace_commands,
     warmup_command,
 )
-from swatsim.command_options import command_line, unique
+from swatsim.command_options import unique, with_command
 from swatsim.command_output import (
     check_folder,
     check_outputs,
@@ -180,11 +179,11 @@ def run(  # noqa: PLR0913, PLR0917  each is an option of the command
             "--pass": passes, "--objective": objective, "--format": formats,
             **({} if sample is None else {"--sample": str(sample), "--seed": str(seed)}),
         }  # fmt: skip
-        command = command_line(("run",), given, {"--layers": "*", "--objective": OBJECTIVES[0]})
+        report = with_command(report, ("run",), given, {"--layers": "*", "--objective": OBJECTIVES[0]})
         with stage("report"):
             if scalesim_folder is not None:
                 write_scalesim_reports(report, scalesim_folder)
-            write_outputs(dataclasses.replace(report, command=command), outputs, show)
+            write_outputs(report, outputs, show)
     if kept is not None and profile is not None:
         write_profile(kept, profile)
 

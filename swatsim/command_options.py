@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from swatsim.errors import SwatsimError
 
 Value = TypeVar("Value")
+Made = TypeVar("Made", bound=Any)  # a frozen dataclass with the command that made it
 
 
 def unique(option: str, pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
@@ -20,12 +21,14 @@ def unique(option: str, pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
     return found
 
 
-def command_line(
-    command: Sequence[str], options: Mapping[str, str | Sequence[str] | None], defaults: Mapping[str, str]
-) -> tuple[str, ...]:
-    """The command that gives the same result: the options that decide it, without those that say what is default."""
+def with_command(
+    result: Made, command: Sequence[str], options: Mapping[str, str | Sequence[str] | None], defaults: Mapping[str, str]
+) -> Made:
+    """The result with the command that gives it: the options that decide it, without those that say what is default."""
+    import dataclasses  # a tenth of what `--help` would take
+
     found = ["swatsim", *command]
     for option, value in options.items():
         values = () if value is None or value == defaults.get(option) else [value] if isinstance(value, str) else value
         found += (part for each in values for part in (option, each))
-    return tuple(found)
+    return dataclasses.replace(result, command=tuple(found))

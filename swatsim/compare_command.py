@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from swatsim.command_options import command_line, unique
+from swatsim.command_options import unique, with_command
 from swatsim.command_output import check_outputs, refuse_two_printed, write_documents
 from swatsim.errors import ArchitectureError, SwatsimError
 from swatsim.progress import progress_bar
@@ -126,7 +125,7 @@ def compare(  # noqa: PLR0913, PLR0917  each is an option of the command
         "--baseline": baseline, "--by": by, "--sort": order, "--set": overrides, "--layers": layers,
         "--objective": objective,
     }  # fmt: skip
-    compared = dataclasses.replace(compared, command=command_line(("compare",), given, DEFAULTS))
+    compared = with_command(compared, ("compare",), given, DEFAULTS)
     write_comparison(compared.fastest_first(by) if order == "speed" else compared, outputs, by)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
@@ -34,6 +33,8 @@ def doctor(json_file: str | None) -> None:
             say(f"{result.state:<6}  {result.name:<14} {result.text}")
     failed = [result.name for result in results if result.state == BAD]
     if json_file is not None:
+        import json
+
         document = {"format": FORMAT, "version": VERSION, "works": not failed}
         text = json.dumps({**document, "checks": [result._asdict() for result in results]}, indent=1) + "\n"
         if json_file == "-":

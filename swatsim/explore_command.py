@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import click
 
-from swatsim.command_options import command_line, unique
+from swatsim.command_options import unique, with_command
 from swatsim.command_output import check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
 from swatsim.exit_codes import INCOMPLETE
@@ -100,7 +99,7 @@ def explore(  # noqa: PLR0913, PLR0917  each is an option of the command
         "--trials": str(trials), "--seed": str(seed), "--mapping": mapping, "--layers": layers, "--output": folder,
     }  # fmt: skip
     name = ("explore",) if grid_file is None else ("explore", grid_file)
-    found = dataclasses.replace(found, command=command_line(name, given, DEFAULTS))
+    found = with_command(found, name, given, DEFAULTS)
     if arch_file is not None and not found.front:
         outputs["write-arch"] = None  # there is none, and the exit code says so
 

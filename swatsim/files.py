@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -115,7 +114,7 @@ def sync_directory(path: Path) -> None:
 
 def _sibling(target: Path) -> Path:
     """Name a file that is hidden, new, and on the same file system as `target`."""
-    return target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}.partial")
+    return target.with_name(f".{target.name[:200]}.{os.urandom(8).hex()}.partial")
 
 
 def _refuse_existing(target: Path, overwrite: bool) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from swatsim.command_output import check_outputs, write_document, write_out
@@ -35,6 +33,8 @@ def schema_of(name: str) -> bytes:
         from swatsim.saved import schema_bytes
 
         return schema_bytes(DOCUMENTS[name])
+    import json
+
     from swatsim.architecture.schema import architecture_schema
 
     return (json.dumps(architecture_schema(), indent=1, ensure_ascii=False) + "\n").encode()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import click
 
-from swatsim.command_options import command_line
+from swatsim.command_options import with_command
 from swatsim.command_output import check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
 from swatsim.exit_codes import INCOMPLETE
@@ -86,7 +85,7 @@ def sweep(  # noqa: PLR0913, PLR0917  each is an option of the command
         "--shard": shard, "--output": folder,
     }  # fmt: skip
     name = ("sweep",) if grid_file is None else ("sweep", grid_file)
-    found = dataclasses.replace(found, command=command_line(name, decides, {"--layers": "*"}))
+    found = with_command(found, name, decides, {"--layers": "*"})
 
     def render(kind: str, _: str) -> bytes:
         if kind == "html":

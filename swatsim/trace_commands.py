@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -237,6 +236,8 @@ def directory_name(output: str) -> str:
 
 def save_trace(made: Trace, output: str, overwrite: bool, name: str | None = None) -> None:
     """Write a trace layer by layer, under another name if one is given, and say what was written. Raises TraceError."""
+    from dataclasses import replace
+
     from swatsim.trace import TraceWriter
 
     with TraceWriter(output, metadata=replace(made.manifest, name=name or made.name), overwrite=overwrite) as writer:

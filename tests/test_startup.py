@@ -14,7 +14,10 @@ from trace_files import small_trace
 
 from swatsim.datapaths import datapaths
 
-HEAVY = {"llvmlite", "multiprocessing", "numba", "numpy", "pandas", "pydantic", "rich", "yaml", "zstandard"}
+HEAVY = {
+    "dataclasses", "fractions", "json", "llvmlite", "multiprocessing", "numba", "numpy", "pandas", "pydantic", "rich",
+    "secrets", "yaml", "zstandard",
+}  # fmt: skip
 
 
 def modules_after(code, **environment):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import pickle
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class CacheFiles:
         """Keep what is compiled, if that is possible: without it the next program compiles anew."""
         data: bytes = dumps((key, value))  # type: ignore[no-untyped-call]
         file = self._file(key)
-        partial = file.with_name(f".{file.name}.{secrets.token_hex(8)}.partial")
+        partial = file.with_name(f".{file.name}.{os.urandom(8).hex()}.partial")
         try:
             partial.write_bytes(hashlib.sha256(data).digest() + data)
             partial.replace(file)

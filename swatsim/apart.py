@@ -9,13 +9,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from swatsim.errors import ProcessError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future, ProcessPoolExecutor
+    from concurrent.futures import ProcessPoolExecutor
 
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # done, in all
@@ -46,8 +45,11 @@ def forked_pool(processes: int, begin: Callable[[], None]) -> Iterator[ProcessPo
     pool = ProcessPoolExecutor(processes, get_context("fork"), _begin_process, (os.getpid(), begin))
     try:
         # The first work forks all of them; one that a Control-C meets before it ignores them would report it.
-        with later_interrupts():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
             pool.submit(_nothing)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield pool
     except BaseException as error:
         if not isinstance(error, Exception):
@@ -61,45 +63,6 @@ def forked_pool(processes: int, begin: Callable[[], None]) -> Iterator[ProcessPo
 
 def _nothing() -> None:
     """No work."""
-
-
-@contextmanager
-def later_interrupts() -> Iterator[None]:
-    """Let a Control-C wait until the end of the block; threads that are begun in it leave all of them to this one."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class Begun(Generic[Result]):
-    """Work that a pool was given, as it ends.
-
-    A Control-C in `concurrent.futures.wait` may leave the lock of a future taken, for which the pool would wait for
-    ever; the queue here has no such lock.
-    """
-
-    def __init__(self) -> None:
-        self.futures: list[Future[Result]] = []
-        self._ended: SimpleQueue[Future[Result]] = SimpleQueue()
-
-    def submit(self, pool: Executor, work: Callable[..., Result], *given: object) -> None:
-        """Give the pool one more."""
-        with later_interrupts():
-            future = pool.submit(work, *given)
-            self.futures.append(future)
-            future.add_done_callback(self._ended.put)
-
-    def next(self, seconds: float | None) -> Future[Result] | None:
-        """The next one that has ended; None where none does within so many seconds."""
-        try:
-            return self._ended.get(timeout=seconds)
-        except Empty:
-            return None
 
 
 def _begin_process(parent: int, begin: Callable[[], None]) -> None:
@@ -144,17 +107,16 @@ def work_apart(work: Callable[[Progress], Result], where: str, progress: Progres
     """
     if not may_fork():
         return work(progress or (lambda done, total: None))
+    from concurrent.futures import wait
     from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     counts = get_context("fork").Array("q", 2)
     try:
         with forked_pool(1, partial(_inherit, counts)) as pool:
-            begun: Begun[Result] = Begun()
-            begun.submit(pool, partial(_told, work))
-            while (future := begun.next(None if progress is None else _POLL_SECONDS)) is None:
-                if progress is not None:
-                    progress(*counts[:])
+            future = pool.submit(partial(_told, work))
+            while progress is not None and not wait([future], _POLL_SECONDS).done:
+                progress(*counts[:])
             return future.result()
     except BrokenProcessPool:
         raise ProcessError(f"{where}: got a process that ended before its work was done, expected its result") from None

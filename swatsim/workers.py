@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any, TypeVar
 
 from swatsim import sharing
-from swatsim.apart import Begun, Progress, forked_pool, give_back_large_arrays, may_fork
+from swatsim.apart import Progress, forked_pool, give_back_large_arrays, may_fork
 from swatsim.errors import ProcessError, SwatsimError
 from swatsim.profile import Spent, carried, current_profile, profiling
 
@@ -57,10 +57,7 @@ def in_order(
         return _in_processes(work, items, processes, collect)
     with ThreadPoolExecutor(max_workers=workers) as pool:
         try:
-            begun: Begun[Result] = Begun()
-            for item in items:
-                begun.submit(pool, sharing.work_for, pool, carried(work), item)
-            return collect(begun)
+            return collect([pool.submit(sharing.work_for, pool, carried(work), item) for item in items])
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -75,10 +72,7 @@ def _in_processes(
     _inherited.work, _inherited.profiled = work, profile is not None  # type: ignore[assignment]
     try:
         with forked_pool(workers, partial(_begin_process, workers)) as pool:
-            begun: Begun[Any] = Begun()
-            for item in items:
-                begun.submit(pool, _inherited_work, item)
-            found = collect(begun)
+            found = collect([pool.submit(_inherited_work, item) for item in items])
     except BrokenProcessPool:
         raise ProcessError(
             "workers: got a process that ended before its work was done, as where memory runs out, expected room for "
@@ -104,9 +98,9 @@ def _inherited_work(item: object) -> tuple[object, tuple[Spent, ...]]:
     return result, () if profile is None else profile.spent
 
 
-def _collect(begun: Begun[Result], *, sizes: Sequence[int], progress: Progress | None) -> list[Result]:
-    size_of = dict(zip(begun.futures, sizes, strict=True))
-    pending = set(begun.futures)
+def _collect(futures: Sequence[Future[Result]], *, sizes: Sequence[int], progress: Progress | None) -> list[Result]:
+    size_of = dict(zip(futures, sizes, strict=True))
+    pending = set(futures)
 
     def tell() -> None:
         if progress is not None:
@@ -114,9 +108,8 @@ def _collect(begun: Begun[Result], *, sizes: Sequence[int], progress: Progress |
 
     tell()
     while pending:
-        ended = begun.next(None if progress is None else _TELL_SECONDS)
-        if ended is not None:
-            pending.discard(ended)
-            ended.result()
+        done, pending = wait(pending, None if progress is None else _TELL_SECONDS, FIRST_COMPLETED)
+        for future in done:
+            future.result()
         tell()
-    return [future.result() for future in begun.futures]
+    return [future.result() for future in futures]

@@ -1,8 +1,6 @@
 """Work in a process of its own gives what it would give here."""
 
 import os
-import subprocess
-import sys
 import time
 from functools import partial
 
@@ -63,27 +61,3 @@ def test_a_process_that_dies_is_one_line():
     message = r"^a: got a process that ended before its work was done, expected its result$"
     with pytest.raises(SwatsimError, match=message):
         work_apart(dying, "a")
-
-
-GIVEN = """
-import os, signal
-from concurrent.futures import Future
-from swatsim.apart import Begun
-
-class Pool:
-    def submit(self, work):
-        os.kill(os.getpid(), signal.SIGINT)
-        return Future()
-
-begun = Begun()
-try:
-    begun.submit(Pool(), None)
-except KeyboardInterrupt:
-    print(len(begun.futures), begun.next(0))
-"""
-
-
-def test_a_control_c_waits_until_the_pool_has_its_work():
-    """In the middle of it a lock would stay taken, for which the pool waits when it is closed."""
-    done = subprocess.run([sys.executable, "-c", GIVEN], capture_output=True, text=True, check=True)
-    assert done.stdout == "1 None\n"

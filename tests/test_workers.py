@@ -110,9 +110,11 @@ def test_a_wrong_number_of_workers_is_refused(wrong):
 
 
 SLEEPERS = """
-import os, time
+import os, signal, time
 from pathlib import Path
 from swatsim.workers import in_order
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell runs in the background
 
 def sleep(number):
     Path({folder!r}, str(os.getpid())).touch()

@@ -25,7 +25,7 @@ def with_command(
     result: Made, command: Sequence[str], options: Mapping[str, str | Sequence[str] | None], defaults: Mapping[str, str]
 ) -> Made:
     """The result with the command that gives it: the options that decide it, without those that say what is default."""
-    import dataclasses  # a tenth of what `--help` would take
+    import dataclasses  # no `--help` needs it
 
     found = ["swatsim", *command]
     for option, value in options.items():

@@ -109,7 +109,7 @@ def test_a_stream_named_total_is_no_total(saved):
         ),
         (
             lambda report: report["architecture"].update({"a\nb": 1}),
-            r"architecture\.'a\\nb': got 1, expected a",
+            r"architecture\.'a\\nb': got 1, expected a machine",
         ),
         (
             lambda report: report["architecture"]["tile"].update({"long" * 900: 1}),

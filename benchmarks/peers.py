@@ -134,7 +134,8 @@ def _has(python: str, tool: str) -> bool:
 
 def _peer(python: str, tool: str, shape: Shape, rounds: int) -> dict[str, Any]:
     """Run a tool on a layer in a folder of its own; it may say what it likes, but for its last line."""
-    command = [str(Path(python).absolute()), str(PROGRAMS), tool, json.dumps(asdict(shape))]
+    # -P: what a tool imports is never one of the benchmarks beside the program.
+    command = [str(Path(python).absolute()), "-P", str(PROGRAMS), tool, json.dumps(asdict(shape))]
     script = MEASURE.replace("stdout=subprocess.DEVNULL", "stderr=subprocess.DEVNULL")
     taken = []
     for _ in range(rounds):

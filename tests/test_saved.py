@@ -62,7 +62,7 @@ def test_a_document_is_read_back(written, kind):
     [
         (b"\xff", "got byte 0xff at 0, expected UTF-8"),
         ("", "1:1: got text that is not JSON: Expecting value, expected JSON"),
-        ('{"format": NaN}', "got NaN, expected JSON"),
+        ('{"format": NaN}', "1:12: got NaN, expected JSON"),
         ('{"a": 1, "a": 2}', 'got key "a" twice in an object'),
         ("[" * 100_000, "got values nested too deep to read"),
         ("[]", "format: got none, expected one of swatsim-report, swatsim-comparison, swatsim-sweep, "),
@@ -118,7 +118,12 @@ def test_a_number_that_is_infinite_once_it_is_read_is_refused(written, key, numb
     """It could not be written again, where nothing else is known of its key either."""
     text = report_text().replace('"energy_pj": ', f'"{key}": {number}, "energy_of_before_pj": ', 1)
     short = number if len(number) <= 80 else f"{number[:79]}…"
-    assert refusal(written(text)) == f"got {short}, expected a number of at most 1.8e+308"
+    before = text[: text.index(f": {number}") + 2]
+    place = f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+    path = written(text)
+    with pytest.raises(SwatsimError) as error:
+        load_saved(path)
+    assert str(error.value) == f"{path}:{place}: got {short}, expected a number of at most 1.8e+308"
 
 
 def test_the_largest_number_is_read(written):

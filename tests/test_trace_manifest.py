@@ -492,8 +492,29 @@ def test_any_bytes_are_refused_with_one_line(inserted, position, cut):
 
 def test_an_integer_has_at_most_twenty_digits():
     assert parse_json(b"9" * 20, "here") == 10**20 - 1
-    with pytest.raises(TraceError, match=r"^here: got an integer of 21 digits, expected at most 20$"):
+    with pytest.raises(TraceError, match=r"^here:1:1: got an integer of 21 digits, expected at most 20$"):
         parse_json(b"9" * 21, "here")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": "NaN",\n "\\"NaN": [true, NaN]}', "here:2:18: got NaN, expected JSON, which"),
+        ("[1,\n-Infinityx", "here:2:1: got -Infinity, expected JSON, which"),
+        (f"[{'9' * 21}.5, {'9' * 21}x]", "here:1:27: got an integer of 21 digits"),
+        (f'["{"9" * 21}", -{"9" * 20}]', "here:1:27: got an integer of 21 digits"),
+        ('{"1e999": 1e99,\n\n  "x":1e999}', "here:3:7: got 1e999, expected a number of at most"),
+    ],
+)
+def test_the_place_of_a_number_that_is_refused_is_said(text, message):
+    with pytest.raises(TraceError) as error:
+        parse_json(text.encode(), "here")
+    assert str(error.value).startswith(message)
+
+
+def test_the_first_of_two_equal_numbers_is_the_one_that_is_refused():
+    with pytest.raises(TraceError, match=r"^here:1:2: got NaN"):
+        parse_json(b"[NaN,\nNaN]", "here")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from swatsim.trace.records import MOST_DIMENSIONS
 
 _CONTROL_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FRACTION = re.compile(r"(?:0|1|0\.[0-9]{1,30}|[0-9]{1,1000}/[1-9][0-9]{0,999})")
+# Strings, which may have numbers in them, and numbers as `json` reads them.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|NaN|-?Infinity', re.DOTALL)
 _LONGEST_SHOWN = 80
 _MOST_DIGITS = 20
 
@@ -42,19 +44,25 @@ def parse_json(data: bytes, where: str) -> Any:
             fail(f"key {shown(twice)} twice in an object, expected it once")
         return found
 
+    def fail_at(token: str, got: str) -> NoReturn:
+        # What is read first is refused first: no earlier number is the same.
+        start = next(match.start() for match in _TOKEN.finditer(text) if match.group() == token)
+        line, column = text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
+        raise TraceError(f"{where}:{line}:{column}: got {got}")
+
     def integer(digits: str) -> int:
         if len(digits) > _MOST_DIGITS:
-            fail(f"an integer of {len(digits)} digits, expected at most {_MOST_DIGITS}")
+            fail_at(digits, f"an integer of {len(digits)} digits, expected at most {_MOST_DIGITS}")
         return int(digits)
 
     def real(digits: str) -> float:
         found = float(digits)
         if math.isinf(found):
-            fail(f"{_short(digits)}, expected a number of at most {sys.float_info.max:.2g}")
+            fail_at(digits, f"{_short(digits)}, expected a number of at most {sys.float_info.max:.2g}")
         return found
 
     def constant(word: str) -> NoReturn:
-        fail(f"{word}, expected JSON, which has no such number")
+        fail_at(word, f"{word}, expected JSON, which has no such number")
 
     try:
         return json.loads(text, object_pairs_hook=members, parse_int=integer, parse_float=real, parse_constant=constant)

@@ -60,18 +60,18 @@ def pipe_and_channel(level: Level, clock_hz: int, *, write: bool) -> tuple[Pipe,
 
 def known_of(off_chip: tuple[Pipe, Channel]) -> Known:
     """What the kernel remembers of transfers: each thread for itself."""
-    found = _known.transfers.get(off_chip)
+    found = _of_thread.transfers.get(off_chip)
     if found is None:
-        found = _known.transfers[off_chip] = Known.empty(off_chip[1])
+        found = _of_thread.transfers[off_chip] = Known.empty(off_chip[1])
     return found
 
 
-class _Known(threading.local):
+class _OfThread(threading.local):
     def __init__(self) -> None:
         self.transfers: dict[tuple[Pipe, Channel], Known] = {}
 
 
-_known = _Known()
+_of_thread = _OfThread()
 
 
 @lru_cache(maxsize=16)

@@ -470,7 +470,7 @@ def test_any_value_anywhere_is_read_or_refused_with_one_line(data):
         manifest = parse_manifest(with_digest(members), "m")
     except TraceError as error:
         assert str(error).isprintable()
-        assert str(error).startswith("m: ")
+        assert str(error).startswith(("m: ", "m:1:"))
     else:  # what is accepted can be written, and is then the same
         assert parse_manifest(format_manifest(manifest), "m") == manifest
 

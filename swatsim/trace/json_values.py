@@ -18,8 +18,6 @@ from swatsim.trace.records import MOST_DIMENSIONS
 
 _CONTROL_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FRACTION = re.compile(r"(?:0|1|0\.[0-9]{1,30}|[0-9]{1,1000}/[1-9][0-9]{0,999})")
-# Strings, which may have numbers in them, and numbers as `json` reads them.
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|NaN|-?Infinity', re.DOTALL)
 _LONGEST_SHOWN = 80
 _MOST_DIGITS = 20
 
@@ -44,9 +42,8 @@ def parse_json(data: bytes, where: str) -> Any:
             fail(f"key {shown(twice)} twice in an object, expected it once")
         return found
 
-    def fail_at(token: str, got: str) -> NoReturn:
-        # What is read first is refused first: no earlier number is the same.
-        start = next(match.start() for match in _TOKEN.finditer(text) if match.group() == token)
+    def fail_at(number: str, got: str) -> NoReturn:
+        start = _place(text, number)
         line, column = text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
         raise TraceError(f"{where}:{line}:{column}: got {got}")
 
@@ -71,6 +68,18 @@ def parse_json(data: bytes, where: str) -> Any:
         raise TraceError(f"{place}: got text that is not JSON: {error.msg}, expected JSON") from None
     except RecursionError:
         raise TraceError(f"{where}: got values nested too deep to read, expected at most 8 levels") from None
+
+
+def _place(text: str, number: str) -> int:
+    """Where the first such number, or word that stands for one, is outside of strings; what is before it is JSON.
+
+    Possessive: a match keeps nothing to go back to, for megabytes of text.
+    """
+    longer = r"[0-9]|\.[0-9]|[eE][-+]?[0-9]"
+    others = rf"(?!{re.escape(number)}(?!{longer}))-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+"
+    before = re.match(rf'(?:[^"NI0-9-]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"|{others})*+', text, re.DOTALL)
+    assert before is not None  # it may be empty
+    return before.end()
 
 
 def shown(value: Any) -> str:

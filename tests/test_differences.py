@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -298,6 +299,18 @@ def test_mistakes_of_check_are_said(capsys, write, document, tmp_path, monkeypat
     code, out, err = in_process(capsys, "check", "--baseline", "a.json", *arguments)
     assert (code, out) == (2, "")
     assert message in err
+
+
+def test_an_address_that_only_a_baseline_tells_is_not_asked(capsys, write, document):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/trace"
+        document["command"] = ["swatsim", "run", "--arch", "dadiannao", "--trace", address]
+        code, out, err = in_process(capsys, "check", "--baseline", write("a.json", document))
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert (code, out) == (2, "")
+    assert f'a.json: command: --trace: got "{address}", expected --trace to name it too: no address is asked' in err
 
 
 # ------------------------------------------------------------------------------------------------- of other projects

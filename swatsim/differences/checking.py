@@ -12,12 +12,14 @@ from swatsim.apart import Progress
 from swatsim.architecture import Architecture, load_architecture, parse_override
 from swatsim.differences.finding import Change, Differences, Document, Place, differences
 from swatsim.errors import SwatsimError
+from swatsim.files import is_address
 from swatsim.passes import PASSES
 from swatsim.report.document import to_json
 from swatsim.report.report import Report
 from swatsim.report.restoring import machine_in
 from swatsim.simulation import simulate
 from swatsim.trace import Trace
+from swatsim.trace.json_values import shown
 
 CHECKED = ("cycles",)
 
@@ -63,13 +65,18 @@ def check(
 def trace_of(document: Document, where: str, trace: str | None = None) -> tuple[str, tuple[str, ...]]:
     """Path of the trace to run again, and what --density says of it: `trace` if given, else as the report's command.
 
-    Raises SwatsimError: nobody says which trace.
+    Raises SwatsimError: nobody says which trace, or an address that only the report's command names.
     """
     given = _command(document)
     told = next(iter(given.get("--trace", ())), None)
     path = trace or told
     if path is None:
         raise SwatsimError(f"{where}: command: got none that says where its trace is, expected --trace DIR")
+    if trace is None and is_address(path):
+        raise SwatsimError(
+            f"{where}: command: --trace: got {shown(path)}, expected --trace to name it too: "
+            "no address is asked because a file says so"
+        )
     # Densities are of a topology; a trace in its place has zeros of its own.
     alike = told is not None and PurePath(path).suffix.lower() == PurePath(told).suffix.lower()
     return path, tuple(given.get("--density", ())) if alike else ()

@@ -125,6 +125,15 @@ def test_an_imported_topology_runs(run, tmp_path, capsys):
 # --------------------------------------------------------------------------------------------------------------- info
 
 
+@pytest.mark.parametrize("text", ["x" * 3_000_000, "word\n" * 600_000])
+def test_info_shows_the_begin_of_a_long_text_and_its_json_all(run, tmp_path, text):
+    write_trace(tmp_path / "t", small_layers()[:1], metadata=TraceMetadata(name="mine", provenance={"told": text}))
+    code, out, err = run("info", "t")
+    assert (code, err) == (0, "")
+    assert 2000 < len(out.partition("told: ")[2].partition("…")[0]) < 2100
+    assert json.loads(run("info", "t", "--json", "-")[1])["provenance"]["told"] == text
+
+
 def test_info_counts_what_numpy_counts(run, tmp_path):
     layers = [*small_layers()[:2], replace(masked_layers()[0])]
     write_trace(tmp_path / "t", layers, metadata=TraceMetadata(name="mine", scheme="rigl", provenance={"step": "7"}))

@@ -19,6 +19,7 @@ from swatsim.trace.reader import StoredTrace
 from swatsim.trace.records import is_synthetic
 
 FORMAT, VERSION = "swatsim-trace-info", 1
+_LONGEST_FACT = 2000  # characters of the table
 _LETTERS = {"weight": "w", "input": "a", "output_grad": "g"}
 NOTES = (
     "Densities are shares of non-zeros; budget: the sparsity at which an operand was selected; needed: share of the "
@@ -111,10 +112,16 @@ def _facts(trace: StoredTrace) -> Iterator[str]:
     sparsity = "" if made.sparsity is None else f"sparsity {fraction_text(made.sparsity)}"
     period = "" if made.selection_period is None else f"selected every {made.selection_period} steps"
     facts = {"network": made.network, "scheme": ", ".join(filter(None, (made.scheme, sparsity, period)))}
-    facts |= {"optimizer": made.optimizer, **{key: " ".join(text.split()) for key, text in made.provenance.items()}}
+    facts |= {"optimizer": made.optimizer, **{key: _in_short(text) for key, text in made.provenance.items()}}
     yield from (f"{key}: {text}" for key, text in facts.items() if text)
     yield f"graph: {f'{len(trace.graph)} nodes' if trace.graph else 'not known'}"
     yield f"digest: {trace.digest}"
+
+
+def _in_short(text: str) -> str:
+    """On one line, and no longer than anybody reads; the JSON has all of it."""
+    more = "…" if len(text) > _LONGEST_FACT else ""
+    return " ".join(text[:_LONGEST_FACT].split()) + more
 
 
 def _pass_cells(measure: LayerMeasure, pass_name: str) -> tuple[str, ...]:

@@ -33,6 +33,10 @@ def _machines(name: str, *arguments: str) -> Tests:
     return Tests(modules=f"swatsim/architecture/{name}.py", group="readers", arguments=list(arguments))
 
 
+def _readers(name: str, *tests: str) -> Tests:
+    return Tests(modules=f"swatsim/{name}.py", group="readers", arguments=[f"tests/{test}" for test in tests])
+
+
 def _datapaths(name: str, *tests: str) -> Tests:
     arguments = [f"tests/{test}" for test in tests]
     return Tests(modules=f"swatsim/datapaths/{name}.py", group="datapaths", arguments=arguments)
@@ -66,7 +70,8 @@ KEYS = {
 }
 
 # The first that a module matches counts. Left out: kernels/compile.py (its tests start processes for numba's cache),
-# architecture/documentation.py (a page that another test compares). trace/remote.py needs the extra `remote`.
+# architecture/documentation.py (a page that another test compares). trace/remote.py needs the extra `remote`,
+# sources/onnx_*.py the extra `onnx`, and sources/state_dict.py PyTorch.
 TESTS = (
     _kernels("barrier", "test_kernels_barrier.py", "test_kernels_elastic.py"),
     _kernels("bits", "test_kernels_bits.py"),
@@ -117,6 +122,15 @@ TESTS = (
     _machines("shipped", "tests/test_architecture_shipped.py", *READER_OF_MACHINES),
     _machines("model", *READER_OF_MACHINES, "tests/test_energy.py"),
     _machines("*", *READER_OF_MACHINES),
+    *(_readers(f"sources/{name}", "test_sources_masks.py") for name in ("arrays", "masks", "smtx")),
+    _readers("sources/scalesim", "test_sources_shapes.py", "test_topologies.py"),
+    _readers("sources/onnx_*", "test_sources_onnx.py"),
+    _readers("sources/state_dict", "test_torch_sources.py"),
+    _readers("sources/*", "test_sources_masks.py", "test_sources_shapes.py"),
+    _readers("saved/*", "test_saved.py"),
+    _readers("report/restoring", "test_restoring.py"),
+    _readers("budgets/*", "test_budgets.py"),
+    *(_readers(f"sweeping/{name}", "test_sweeping.py") for name in ("grid", "store")),
 )
 LEFT_OUT = ("swatsim/architecture/documentation.py",)
 

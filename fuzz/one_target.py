@@ -30,7 +30,7 @@ _INSTRUMENTED = [
     )
 ]  # fmt: skip
 _COUNTS = struct.Struct("<QQ")  # executions, and those that gave a value
-_MOST_INPUT_BYTES = 32_768
+MOST_INPUT_BYTES = 32_768
 
 
 class Counts:
@@ -95,7 +95,7 @@ def _run_led(name: str, run: Callable[[bytes], None], artifacts: Path, limits: t
     atheris.Setup(
         [
             "fuzz", f"-runs={executions}", f"-max_total_time={seconds}", f"-seed={1 + first}",
-            f"-timeout={TIME_LIMIT_S}", f"-max_len={_MOST_INPUT_BYTES}", f"-artifact_prefix={artifacts}/",
+            f"-timeout={TIME_LIMIT_S}", f"-max_len={MOST_INPUT_BYTES}", f"-artifact_prefix={artifacts}/",
             "-rss_limit_mb=0", str(new), str(Path(__file__).parent / "corpus" / name),
         ],
         run,

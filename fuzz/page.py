@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks import coverage, differential, installations
 from benchmarks.mutation_page import section
 from fuzz.judging import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, TORCH_MEMORY_LIMIT_BYTES
+from fuzz.one_target import MOST_INPUT_BYTES
 from fuzz.targets import TARGETS
 
 HEAD = f"""# Reliability
@@ -26,8 +27,9 @@ architectures are written and read again.
 to `fuzz/executions.json`; `python -m docs.generate` writes this page from it. A target with branches is led by
 [Atheris](https://github.com/google/atheris) (`pip install atheris`), which goes on from inputs that reach new
 branches of the code; the others draw from a numbered generator that damages valid input or writes YAML from a
-grammar. `values` are inputs that were read, the others were refused. The test suite runs the corpus, in
-`fuzz/corpus`, and the first made inputs.
+grammar. `values` are inputs that were read, the others were refused. Inputs that libFuzzer makes have at most
+{MOST_INPUT_BYTES >> 10} KiB: what megabytes may cost is for the tests that are named below. The test suite runs the
+corpus, in `fuzz/corpus`, and the first made inputs.
 
 """
 

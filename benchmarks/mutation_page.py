@@ -15,8 +15,9 @@ WORDS = """## Do the tests notice mistakes?
 a constant by one, a condition turned round, a statement deleted. It then runs the tests that concern the module
 (`benchmarks/mutation_tests.py`; kernels with `NUMBA_DISABLE_JIT=1`). A mutant that no test notices shows a gap, or is
 equivalent: no input tells it from the program. All {population:,} mutants of mapping, datapaths, kernels, timeline and
-readers (of traces, machines, importers, documents, budgets, grids and kept points) are ordered by a hash of their names and the seed {seed}, and the first 1,000 are the sample; the table is of
-the {count:,} of them that were run, those of the kernels before the others (`--modules`), as they take least time.
+readers (of traces, machines, importers, documents, budgets, grids and kept points) are ordered by a hash of their names
+and the seed {seed}, and the first 1,000 are the sample; the table is of the {count:,} of them that were run, those of
+the kernels before the others (`--modules`), as they take least time.
 `--minutes` of another call run more of them, and `--update` writes this section. Many that lived
 were given tests and run again: of mutants that nobody has seen yet, expect fewer to be noticed.
 

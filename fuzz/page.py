@@ -41,7 +41,8 @@ Named tests hold what was found, and what is known to break readers: `tests/test
 `tests/test_trace_tensors.py` (limits, digests, links, bombs), `tests/test_sources_masks.py`,
 `tests/test_sources_onnx.py`, `tests/test_architecture_reader.py` (anchors, aliases, tags, nesting),
 `tests/test_saved.py`, `tests/test_sweeping.py`, `tests/test_budgets.py`, `tests/test_remote_traces.py`.
-`tests/test_hostile_input.py` gives each reader what is known to break readers, by name. What is
+`tests/test_hostile_input.py` gives each reader what is known to break readers, by name, and
+`tests/test_memory_of_inputs.py` measures what small files take that would fill the memory. What is
 promised of all this is in `SECURITY.md`.
 """
 

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from swatsim.errors import SwatsimError
-from swatsim.layer import Layer, Operand, PassOperands
+from swatsim.bits import BitTensor
+from swatsim.errors import SwatsimError, TraceError
+from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
+from swatsim.passes import OPERANDS
 from swatsim.sources import Request, import_trace
-from swatsim.synthesis.generate import bernoulli
+from swatsim.synthesis.scattered import bernoulli
 from swatsim.synthesis.twin import BERNOULLI, marked, stream
-from swatsim.trace import Trace
+from swatsim.trace import Trace, TraceMetadata
+from swatsim.trace.records import LARGEST_LAYER_ELEMENTS, LARGEST_TENSOR_ELEMENTS
 
 ROLES = ("input", "weight", "output_grad")
 _SEED = 0
+# Kept for all who ask, such as each machine of a comparison; what is larger is drawn anew: 32 MiB.
+_MOST_KEPT_ELEMENTS = 1 << 28
+
+
+class DrawnTrace(Trace):
+    """Layers that are drawn as they are asked for."""
+
+    def __init__(
+        self, name: str, specs: Sequence[LayerSpec], densities: Mapping[str, float], manifest: TraceMetadata
+    ) -> None:
+        """Hold the shapes; nothing is drawn."""
+        self.name = name
+        self.specs = tuple(specs)
+        self.manifest = manifest
+        self.graph = ()
+        self._densities = dict(densities)
+
+    def layer(self, index: int) -> Layer:
+        """Draw one layer, the same each time."""
+        return _drawn(self.specs[index], self._densities)
 
 
 def topology_trace(
@@ -27,7 +50,8 @@ def topology_trace(
     present, anywhere, the same in each pass that multiplies it. The same file and densities give the same bits.
     `request` may choose layers, and more images than one.
 
-    Raises SwatsimError where the file is no topology, or a density is missing or out of range.
+    Raises SwatsimError where the file is no topology, a layer is beyond what a trace may hold, or a density is missing
+    or out of range.
     """
     _check(densities)
     shapes = import_trace(path, request, name=name, kind="scalesim")
@@ -37,8 +61,9 @@ def topology_trace(
         **marked(BERNOULLI, _SEED), **{key: given[key] for key in ("file", "kind", "sha256", "remarks")},
         "densities": f"{stated}, as stated",
     }  # fmt: skip
-    layers = [_drawn(layer, densities) for layer in shapes]
-    return Trace(name, layers, manifest=replace(shapes.manifest, provenance=provenance))
+    elements = sum(_elements(spec, densities, f"{os.fspath(path)}: {spec.name}") for spec in shapes.specs)
+    drawn = DrawnTrace(name, shapes.specs, densities, replace(shapes.manifest, provenance=provenance))
+    return drawn if elements > _MOST_KEPT_ELEMENTS else Trace(name, list(drawn), manifest=drawn.manifest)
 
 
 def _check(densities: Mapping[str, float]) -> None:
@@ -52,11 +77,27 @@ def _check(densities: Mapping[str, float]) -> None:
             raise SwatsimError(f"density of {role}: got {density:g}, expected a number from 0 to 1")
 
 
-def _drawn(layer: Layer, densities: Mapping[str, float]) -> Layer:
-    spec = layer.spec
-    bits = {role: bernoulli(densities[role], spec.shape_of(role), stream(_SEED, spec.name, role)) for role in ROLES}
-    passes = {
-        name: PassOperands(operands={role: Operand(bits=bits[role]) for role in given.operands})
-        for name, given in layer.passes.items()
-    }
+def _elements(spec: LayerSpec, densities: Mapping[str, float], where: str) -> int:
+    """How many elements are drawn for a layer. Raises TraceError beyond the limits of the trace format."""
+    sizes = {role: math.prod(spec.shape_of(role)) for role in ROLES}
+    for role, size in sizes.items():
+        if size > LARGEST_TENSOR_ELEMENTS:
+            raise TraceError(f"{where}: {role}: got {size} elements, expected at most {LARGEST_TENSOR_ELEMENTS}")
+    elements = sum(size for role, size in sizes.items() if densities[role] < 1)
+    if elements > LARGEST_LAYER_ELEMENTS:
+        got = f"{elements} elements in the tensors of one layer"
+        raise TraceError(f"{where}: got {got}, expected at most {LARGEST_LAYER_ELEMENTS}")
+    return elements
+
+
+def _drawn(spec: LayerSpec, densities: Mapping[str, float]) -> Layer:
+    operands = {role: Operand(bits=_bits(spec, role, densities[role])) for role in ROLES}
+    passes = {name: PassOperands(operands={role: operands[role] for role in OPERANDS[name]}) for name in spec.passes}
     return Layer(spec=spec, passes=passes)
+
+
+def _bits(spec: LayerSpec, role: str, density: float) -> BitTensor:
+    shape = spec.shape_of(role)
+    if density == 1:
+        return BitTensor(shape=shape, packed=None)
+    return bernoulli(density, shape, stream(_SEED, spec.name, role))

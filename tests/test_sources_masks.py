@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from refused_imports import refused_import
+from test_memory_of_inputs import directory_of
 
 import swatsim
 from swatsim.errors import SwatsimError
 from swatsim.sources import Request, arrays, import_trace
+from swatsim.sources.archive import open_archive
 
 safetensors_numpy = pytest.importorskip("safetensors.numpy", reason="an independent writer of safetensors")
 
@@ -238,6 +240,86 @@ def test_a_zip_bomb_costs_no_more_than_its_bits(tmp_path):
     assert peak < side * side / 8 + (8 << 20)  # 8 MiB of bits for 64 MiB of zeros
 
 
+@pytest.mark.parametrize(("arrays", "fortran"), [(1, True), (2, True), (3, False)])
+def test_bombs_of_other_orders_and_numbers(tmp_path, arrays, fortran):
+    """In Fortran order, for which a byte of an element is held at a time; and the bits of several arrays."""
+    side = 1 << 12
+    array = npy((side, side), data=bytes(side * side), fortran=fortran)
+    path = npz(tmp_path / "m.npz", [(f"l{number}.npy", array) for number in range(arrays)])
+    tracemalloc.start()
+    trace = import_trace(path, Request(positions=1), name="t")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [layer.passes["forward"].operands["weight"].bits.nonzeros for layer in trace] == [0] * arrays
+    bits = side * side // 8
+    assert peak < bits * (arrays + 1) + (side * side if fortran else 0) + (6 << 20)
+
+
+HALF = (1 << 15, 1 << 15)  # of the elements of all arrays of a file
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ([(f"{n}.npy", npy(HALF)) for n in range(3)], "got 3221225472 elements, expected at most 2147483648 in a file"),
+        (
+            [("fc.npy", npy(HALF, fortran=True))],
+            "got 1073741824 elements in Fortran order, expected at most 134217728, or C order",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_too_much_is_not_read(tmp_path, members, expected):
+    """The arrays have no bytes, which reading would say."""
+    assert expected in refused(npz(tmp_path / "m.npz", members))
+
+
+def test_fortran_order_counts_where_a_layer_is_chosen(tmp_path):
+    path = npz(tmp_path / "m.npz", [("a.npy", npy((1, 1), data=b"\1")), ("b.npy", npy(HALF, fortran=True))])
+    assert len(import_trace(path, Request(positions=1, layers="a"), name="t")) == 1
+
+
+def test_a_directory_says_how_far_an_archive_expands(tmp_path):
+    path = npz(tmp_path / "m.npz", [("fc.npy", npy((1 << 10, 1 << 10), "<f8"))])
+    data = bytearray(path.read_bytes())
+    data[(at := data.index(b"PK\1\2")) + 24 : at + 28] = struct.pack("<L", 3 << 30)
+    path.write_bytes(data)
+    got = f"got {3 << 30} bytes once expanded in a file of {len(data)}"
+    assert f"{got}, expected at most {1 << 31} more than it has" in refused(path)
+
+
+@pytest.mark.parametrize("comment", [b"", b"of " + bytes(70), b"x" * 65535])
+@pytest.mark.parametrize("in_64_bits", [False, True])
+def test_what_the_end_of_an_archive_says_is_read_first(tmp_path, monkeypatch, comment, in_64_bits):
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    for entries, stated, expected in (
+        (101, 101, "m.zip: got 101 entries, expected at most 100"),
+        (2000, 100, "m.zip: got a directory of 102000 bytes, expected at most 64000"),
+    ):
+        path = directory_of(tmp_path / "m.zip", entries, stated, in_64_bits=in_64_bits)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-2] + struct.pack("<H", len(comment)) + comment)
+        with path.open("rb") as file, pytest.raises(SwatsimError, match=expected):
+            open_archive(file, path, 100)
+
+
+def test_the_record_of_64_bits_is_read_wherever_it_may_be(tmp_path):
+    """Some versions of zipfile read it where the locator says, some before the locator."""
+    path = directory_of(tmp_path / "m.zip", 101)
+    whole = path.read_bytes()
+    at = whole.index(b"PK\6\6")
+    path.write_bytes(whole[: at + 56] + bytes(40) + whole[at + 56 :])
+    with path.open("rb") as file, pytest.raises(SwatsimError, match="got 101 entries, expected at most 100"):
+        open_archive(file, path, 100)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\5\6", b"PK\5\6" + bytes(17), bytes(100), b"PK\6\7" + bytes(16) + b"PK\5\6"])
+def test_what_is_no_archive_is_left_to_zipfile(tmp_path, data):
+    path = tmp_path / "m.zip"
+    path.write_bytes(data)
+    with path.open("rb") as file, pytest.raises(zipfile.BadZipFile):
+        open_archive(file, path, 100)
+
+
 @pytest.mark.parametrize(
     ("members", "expected"),
     [
@@ -279,14 +361,11 @@ def test_an_array_without_a_name(tmp_path, suffix, name):
     assert "got an array without a name, expected that of a layer" in refused(path)
 
 
-def test_a_damaged_lzma_stream(tmp_path):
-    path = tmp_path / "m.npz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
-        archive.writestr("fc.npy", npy((64, 64), data=RANDOM.bytes(64 * 64)))
-    data = bytearray(path.read_bytes())
-    data[60:200] = b"\xff" * 140
-    path.write_bytes(data)
-    assert "got a damaged file (Corrupt input data)" in refused(path)
+@pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_compression_that_numpy_does_not_write(tmp_path, compression):
+    """Of LZMA, the archive says how much memory expanding takes."""
+    path = npz(tmp_path / "m.npz", [("fc.npy", npy((1, 1), data=b"\1"))], compression)
+    assert f"'fc.npy': got compression {compression}, expected 0 or 8 (none or deflated)" in refused(path)
 
 
 def test_an_array_beyond_what_a_file_can_have(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -126,12 +128,13 @@ def smtx(mask):
 @settings(max_examples=25)
 @given(
     rows=st.integers(1, 30), columns=st.integers(1, 30), density=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
-    seed=st.integers(0, 99),
+    seed=st.integers(0, 99), piece_bytes=st.sampled_from([5, 64, 1 << 20]),
 )  # fmt: skip
-def test_any_matrix(tmp_path_factory, rows, columns, density, seed):
+def test_any_matrix(tmp_path_factory, rows, columns, density, seed, piece_bytes):
     mask = np.random.default_rng(seed).random((rows, columns)) < density
     path = tmp_path_factory.mktemp("m") / "a.b.smtx"
-    layer = imported(path, smtx(mask), positions=4).layer(0)
+    with patch("swatsim.sources.smtx._PIECE_BYTES", piece_bytes):
+        layer = imported(path, smtx(mask), positions=4).layer(0)
     assert (layer.spec.name, layer.spec.kind, layer.spec.input_shape) == ("a.b", "linear", (4, columns))
     np.testing.assert_array_equal(layer.passes["forward"].operands["weight"].bits.to_bool(), mask)
 
@@ -177,8 +180,34 @@ def test_a_folder_is_many_layers_in_order_of_their_names(tmp_path):
         ("2, 3, 9999999999\n0 1 9999999999\n0 1\n", "column indices: got 2 numbers"),
     ],
 )
-def test_matrices_with_mistakes(tmp_path, text, expected):
+@pytest.mark.parametrize("piece_bytes", [1 << 20, 27])
+def test_matrices_with_mistakes(tmp_path, monkeypatch, text, expected, piece_bytes):
+    monkeypatch.setattr("swatsim.sources.smtx._PIECE_BYTES", piece_bytes)
     assert expected in refused(tmp_path / "m.smtx", text, Request(positions=1))
+
+
+def test_mistakes_across_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr("swatsim.sources.smtx._PIECE_BYTES", 8)
+    rising = refused(tmp_path / "m.smtx", "2, 9, 6\n0 1 6\n3 0 1 2 5 4\n", Request(positions=1))
+    assert "column indices: got 4 after 5 in row 1, expected rising ones" in rising
+    equal = refused(tmp_path / "m.smtx", "2, 9, 6\n0 1 6\n3 0 1 5 5 7\n", Request(positions=1))
+    assert "column indices: got 5 after 5 in row 1" in equal
+    word = refused(tmp_path / "m.smtx", f"1, 9, 1\n0 1\n{'0' * 50}3\n", Request(positions=1))
+    assert "column indices: got a word of 8 characters, expected integers" in word
+
+
+def test_too_many_rows(tmp_path):
+    text = f"{(1 << 22) + 1}, 1, 0\n0\n"
+    assert "got 4194305 rows, expected at most 4194304" in refused(tmp_path / "m.smtx", text, Request(positions=1))
+
+
+def test_a_folder_has_a_limit_in_all(tmp_path):
+    """Each of the files is within it."""
+    half = 1 << 30
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.smtx").write_text(f"1, {half}, 1\n0 1\n7\n")
+    message = refused(tmp_path, request=Request(positions=1))
+    assert f"c.smtx: got {half} elements after {2 * half}, expected at most {2 * half} in a folder" in message
 
 
 def test_positions_are_asked_for(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,11 +11,11 @@ from hypothesis import strategies as st
 
 from swatsim.bits import BitTensor
 from swatsim.errors import SwatsimError
-from swatsim.synthesis import bernoulli, generate, measure
+from swatsim.synthesis import bernoulli, generate, measure, scattered
 from swatsim.synthesis.fields import Correlation, draw, fit, sums_by_offset
-from swatsim.synthesis.generate import largest
 from swatsim.synthesis.margins import Bounds, draw_counts, measure_margin
 from swatsim.synthesis.normal import cut_pairs, thresholds
+from swatsim.synthesis.scattered import largest
 
 SHAPES = st.lists(st.integers(1, 9), min_size=2, max_size=4).map(tuple)
 
@@ -61,6 +63,52 @@ def test_what_must_be_present_is_and_nothing_else_than_may_be(shape, densities, 
         assert drawn.nonzeros == real.nonzeros
         assert (drawn.to_bool() >= inner.to_bool()).all()
         assert (drawn.to_bool() <= outer.to_bool()).all()
+
+
+def at_once(density, shape, source, least=None, most=None):
+    """All scores in memory: what `bernoulli` draws, by its definition."""
+    scores = source.standard_normal(shape, dtype=np.float32)
+    if least is not None:
+        scores[least.to_bool()] = np.inf
+    if most is not None:
+        scores[~most.to_bool()] = -np.inf
+    return BitTensor.from_array(largest(scores, round(density * scores.size)))
+
+
+@pytest.mark.parametrize("density", [0, 1e-5, 0.3, 0.999, 1 - 1e-5, 1])
+@pytest.mark.parametrize("deviations", [scattered._DEVIATIONS, (0.0, 1e-3, math.inf)])
+@pytest.mark.parametrize("chunk_elements", [1 << 14, 1 << 22])
+def test_pieces_are_of_the_same_stream(monkeypatch, density, deviations, chunk_elements):
+    """Whatever is held of a tensor at a time, and however often it is drawn, seeds give the bits that they gave."""
+    monkeypatch.setattr(scattered, "_CHUNK_ELEMENTS", chunk_elements)
+    monkeypatch.setattr(scattered, "_DEVIATIONS", deviations)
+    shape = (3, 5, 81, 173)
+    source, expected = random(4), random(4)
+    assert bernoulli(density, shape, source) == at_once(density, shape, expected)
+    assert source.bit_generator.state == expected.bit_generator.state
+    values = random(5).random(shape)
+    least, most = (BitTensor.from_array(values < part) for part in (density / 2, (1 + density) / 2))
+    assert bernoulli(density, shape, random(6), least=least, most=most) == at_once(
+        density, shape, random(6), least, most
+    )
+
+
+def test_equal_scores_are_present_from_the_first(monkeypatch):
+    """Of 150,000 scores of which there are few different ones, as of 2^30 in 32 bits."""
+    monkeypatch.setattr(scattered, "_CHUNK_ELEMENTS", 1 << 14)
+
+    class Rounded:
+        def __init__(self):
+            self.random = random(2)
+            self.bit_generator = self.random.bit_generator
+
+        def standard_normal(self, size, dtype):
+            return np.round(self.random.standard_normal(size, dtype=dtype), 1)
+
+    for density in (0.2, 0.5, 0.81):
+        drawn = bernoulli(density, (150_000,), Rounded())
+        assert drawn == at_once(density, (150_000,), Rounded())
+        assert drawn.nonzeros == round(density * 150_000)
 
 
 def test_limits_that_cannot_hold_are_refused():

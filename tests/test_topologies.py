@@ -58,6 +58,48 @@ def test_the_same_file_and_densities_give_the_same_bits(topology):
     assert (weights[0].reshape(-1)[:200] != weights[3].reshape(-1)[:200]).any()
 
 
+def test_large_topologies_are_drawn_layer_by_layer(topology, monkeypatch):
+    kept = topology_trace(topology, DENSITIES, name="net")
+    monkeypatch.setattr(topologies, "_MOST_KEPT_ELEMENTS", 1)
+    drawn = topology_trace(topology, DENSITIES, name="net")
+    assert type(kept) is not type(drawn)
+    assert list(kept) == list(drawn) == list(drawn)
+    assert drawn.layer(1) is not drawn.layer(1)
+    assert (drawn.name, drawn.specs, drawn.graph, drawn.digest) == (kept.name, kept.specs, kept.graph, kept.digest)
+    assert drawn.manifest == kept.manifest
+    machine = swatsim.load_architecture("systolic")
+    reports = [swatsim.simulate(machine, trace, passes=["forward"], workers=2) for trace in (kept, drawn)]
+    assert reports[0].records == reports[1].records
+
+
+@pytest.mark.parametrize(
+    ("line", "density", "expected"),
+    [
+        ("a,65536,65536,1,1,1,1,1,", 1.0, "a: input: got 4294967296 elements, expected at most 1073741824"),
+        ("a,1,1,1,1,65536,65536,1,", 0.5, "a: weight: got 4294967296 elements, expected at most 1073741824"),
+        ("a,32768,32768,1,1,1,2,1,", 0.5, "a: output_grad: got 2147483648 elements, expected at most 1073741824"),
+        (
+            "a,32768,32768,1,1,1,1,1,", 0.5,
+            "a: got 2147483649 elements in the tensors of one layer, expected at most 2147483648",
+        ),
+    ],
+)  # fmt: skip
+def test_layers_beyond_the_trace_format_are_refused_undrawn(tmp_path, monkeypatch, line, density, expected):
+    path = tmp_path / "net.csv"
+    path.write_text(f"{CONVOLUTIONS}{line}\n")
+    monkeypatch.setattr(topologies, "_drawn", None)
+    with pytest.raises(SwatsimError) as caught:
+        topology_trace(path, dict.fromkeys(DENSITIES, density), name="net")
+    assert str(caught.value) == f"{path}: {expected}"
+
+
+def test_a_dense_operand_takes_none_of_what_a_layer_may_hold(tmp_path):
+    path = tmp_path / "net.csv"
+    path.write_text("name,h,w,kh,kw,c,f,s,\na,32768,32768,1,1,1,1,1,\n")
+    (layer,) = topology_trace(path, dict.fromkeys(DENSITIES, 1.0), name="net")
+    assert layer.passes["forward"].operands["input"].bits.packed is None
+
+
 def test_a_report_says_that_nobody_trained_it(topology):
     trace = open_trace(str(topology), ["0.25", "output_grad=1"])
     report = swatsim.simulate(swatsim.load_architecture("systolic"), trace, passes=["forward"], workers=1)

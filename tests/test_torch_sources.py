@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch", reason="a state_dict needs the extra: pip i
 torch.set_num_threads(1)  # small tensors: more threads only wait for each other
 
 from refused_imports import refused_import  # noqa: E402
+from test_memory_of_inputs import directory_of  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn.utils import prune  # noqa: E402
 
@@ -113,6 +114,11 @@ def test_files_of_other_contents(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x", b"1")
     assert "cannot be read with weights_only" in refused(path)
+
+
+def test_a_directory_of_many_entries_is_not_read(tmp_path):
+    path = directory_of(tmp_path / "m.pt", 160_001)
+    assert "m.pt: got 160001 entries, expected at most 160000" in refused(path)
 
 
 def test_tensors_larger_than_their_bytes(tmp_path):

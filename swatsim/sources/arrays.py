@@ -17,8 +17,10 @@ from swatsim.errors import TraceError
 from swatsim.sources.source import MOST_LAYERS, Contents, check_name
 from swatsim.trace.records import LARGEST_TENSOR_ELEMENTS, MOST_DIMENSIONS
 
-# Of all arrays of a file together: 1 GiB of packed bits.
-LARGEST_TOTAL_ELEMENTS = 1 << 33
+# Of all arrays of a file, or of the files of a folder, together: 256 MiB of packed bits, half of what SECURITY.md says.
+LARGEST_TOTAL_ELEMENTS = 1 << 31
+# Of those in Fortran order: reversing the dimensions takes a byte and some 30 ns of each.
+LARGEST_FORTRAN_ELEMENTS = 1 << 27
 _CHUNK_ELEMENTS = 1 << 20  # a multiple of 8: each chunk fills whole bytes
 # Of names, longest first: what a layer's weight, its mask and its values without the mask are called.
 _ENDINGS = (
@@ -31,10 +33,11 @@ _PREFIXES = ("module.", "_orig_mod.")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An array that can be read: `read` gives which of its elements are not zero."""
+    """An array that can be read: `read` gives which of its elements are not zero, in C order whichever the file has."""
 
     shape: tuple[int, ...]
     read: Callable[[], BitTensor]
+    fortran: bool = False
 
 
 def read_bits(
@@ -61,6 +64,16 @@ def read_bits(
     return BitTensor(shape=shape, packed=packed)
 
 
+def transposed(bits: BitTensor) -> BitTensor:
+    """The same elements with the dimensions in reverse, as an array in Fortran order has them."""
+    present = bits.to_bool().transpose()
+    packed = np.empty(-(-present.size // 8), dtype=np.uint8)
+    for start in range(0, present.size, _CHUNK_ELEMENTS):
+        piece = np.packbits(present.flat[start : start + _CHUNK_ELEMENTS], bitorder="little")
+        packed[start // 8 : start // 8 + piece.size] = piece
+    return BitTensor(shape=present.shape, packed=packed)
+
+
 def check_shape(shape: tuple[int, ...], where: str) -> None:
     """Refuse empty and impossibly large arrays before anything is allocated for them."""
     if len(shape) > MOST_DIMENSIONS or any(size < 1 for size in shape) or math.prod(shape) > LARGEST_TENSOR_ELEMENTS:
@@ -79,21 +92,33 @@ def contents_of(entries: Mapping[str, Entry], path: Path, pattern: str, *, only_
     layers = _by_layer(entries, path)
     pruned = only_masks or any("values" in parts for parts in layers.values())
     found: dict[bool, dict[str, BitTensor]] = {True: {}, False: {}}
-    elements = 0
-    for name, parts in layers.items():
-        if "values" in parts and "mask" not in parts:
-            raise TraceError(f"{path}: {name}: got values without a mask, expected {name}_mask beside {name}_orig")
-        if not fnmatchcase(name, pattern):
-            continue
-        for entry in parts.values():
-            check_shape(entry.shape, f"{path}: {name}")
-            elements += math.prod(entry.shape)
-        if elements > LARGEST_TOTAL_ELEMENTS:
-            raise TraceError(f"{path}: got {elements} elements, expected at most {LARGEST_TOTAL_ELEMENTS} in a file")
+    chosen = {name: parts for name, parts in layers.items() if fnmatchcase(name, pattern)}
+    _check_parts(layers, chosen, path)
+    for name, parts in chosen.items():
         found["mask" in parts or not pruned][name] = _product(parts, f"{path}: {name}")
     flat = sum(len(entry.shape) < 2 for entry in entries.values())
     remarks = (f"{flat} arrays of fewer than two dimensions (biases, norms) left out",) if flat else ()
     return Contents(weights=found[True], others=found[False], remarks=remarks)
+
+
+def _check_parts(
+    layers: Mapping[str, Mapping[str, Entry]], chosen: Mapping[str, Mapping[str, Entry]], path: Path
+) -> None:
+    """Refuse what cannot be multiplied, or is too much in all, before any of it is read."""
+    for name, parts in layers.items():
+        if "values" in parts and "mask" not in parts:
+            raise TraceError(f"{path}: {name}: got values without a mask, expected {name}_mask beside {name}_orig")
+    elements = in_fortran_order = 0
+    for name, parts in chosen.items():
+        for entry in parts.values():
+            check_shape(entry.shape, f"{path}: {name}")
+            elements += math.prod(entry.shape)
+            in_fortran_order += math.prod(entry.shape) if entry.fortran else 0
+    if elements > LARGEST_TOTAL_ELEMENTS:
+        raise TraceError(f"{path}: got {elements} elements, expected at most {LARGEST_TOTAL_ELEMENTS} in a file")
+    if in_fortran_order > LARGEST_FORTRAN_ELEMENTS:
+        raise TraceError(f"{path}: got {in_fortran_order} elements in Fortran order, expected at most "
+                         f"{LARGEST_FORTRAN_ELEMENTS}, or C order (numpy.ascontiguousarray)")  # fmt: skip
 
 
 def _by_layer(entries: Mapping[str, Entry], path: Path) -> dict[str, dict[str, Entry]]:

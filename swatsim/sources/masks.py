@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, BinaryIO
@@ -15,7 +14,8 @@ import numpy as np
 
 from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
-from swatsim.sources.arrays import Entry, contents_of, read_bits
+from swatsim.sources.archive import open_archive
+from swatsim.sources.arrays import Entry, contents_of, read_bits, transposed
 from swatsim.sources.source import MOST_LAYERS, Contents, Request, check_name, one_line, open_source, register
 from swatsim.trace.json_values import Node, parse_json
 
@@ -24,8 +24,10 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _LARGEST_HEADER_BYTES = 8 << 20
 _MOST_ARRAYS = 4 * MOST_LAYERS  # with the biases and norms of each layer
 _DAMAGED = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
 )  # fmt: skip
+# Beyond the size of the file itself: what is compressed is expanded, which takes time, before it is known to be zeros.
+_LARGEST_EXPANSION_BYTES = 1 << 31
 # What NumPy meets in a header: it is read as a literal of Python, and then as the description of a type.
 _BAD_HEADER = (
     ValueError, SyntaxError, TypeError, LookupError, TokenError, RecursionError, MemoryError, EOFError,
@@ -53,10 +55,9 @@ def read_masks(path: Path, request: Request) -> Contents:
 
 
 def _npz(file: BinaryIO, path: Path) -> Iterator[tuple[str, Entry]]:
-    archive = zipfile.ZipFile(file)
+    archive = open_archive(file, path, _MOST_ARRAYS)
     members = archive.infolist()
-    if len(members) > _MOST_ARRAYS:
-        raise TraceError(f"{path}: got {len(members)} arrays, expected at most {_MOST_ARRAYS}")
+    _check_expansion(members, file.seek(0, 2), path)
     names: set[str] = set()
     for member in members:
         check_name(member.filename, str(path))
@@ -64,10 +65,21 @@ def _npz(file: BinaryIO, path: Path) -> Iterator[tuple[str, Entry]]:
         if not name.endswith(".npy") or name in names:
             raise TraceError(f"{where}: got {'a second entry of this name' if name in names else 'another file'}, "
                              "expected different .npy arrays")  # fmt: skip
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # Others may take memory that the archive chooses; NumPy writes none.
+            raise TraceError(f"{where}: got compression {member.compress_type}, expected 0 or 8 (none or deflated)")
         names.add(name)
         with archive.open(member) as array:
             shape, fortran, dtype = _array_header(array, where)
         yield name.removesuffix(".npy"), _npy_entry(archive, member, (shape, fortran, dtype), where)
+
+
+def _check_expansion(members: Sequence[zipfile.ZipInfo], file_bytes: int, path: Path) -> None:
+    """No more than the directory says is ever expanded of a member."""
+    expanded = sum(member.file_size for member in members)
+    if expanded > file_bytes + _LARGEST_EXPANSION_BYTES:
+        raise TraceError(f"{path}: got {expanded} bytes once expanded in a file of {file_bytes}, expected at most "
+                         f"{_LARGEST_EXPANSION_BYTES} more than it has, or no compression (numpy.savez)")  # fmt: skip
 
 
 def _array_header(array: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
@@ -97,9 +109,9 @@ def _npy_entry(
             bits = read_bits(array, shape[::-1] if fortran else shape, dtype, where)
             if array.read(1):
                 raise TraceError(f"{where}: got bytes after the array, expected none")
-        return BitTensor.from_array(bits.to_bool().transpose()) if fortran else bits
+        return transposed(bits) if fortran else bits
 
-    return Entry(shape=shape, read=read)
+    return Entry(shape=shape, read=read, fortran=fortran)
 
 
 def _safetensors(file: BinaryIO, path: Path) -> Iterator[tuple[str, Entry]]:

@@ -7,8 +7,9 @@ ISPASS 2020, and the topologies of versions 2 and 3.
 from __future__ import annotations
 
 import csv
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,11 +36,12 @@ def read_topology(path: Path, request: Request) -> Contents:
     if len(data) > _LARGEST_FILE_BYTES:
         raise TraceError(f"{path}: got more than {_LARGEST_FILE_BYTES} bytes, expected {_EXPECTED}")
     try:
-        lines = list(csv.reader(data.decode("utf-8-sig").splitlines(), strict=True))
+        rows = list(itertools.islice(_rows(data.decode("utf-8-sig")), MOST_LAYERS + 1))
     except (UnicodeDecodeError, csv.Error) as error:
         raise TraceError(f"{path}: got what is no CSV ({one_line(error)}), expected {_EXPECTED}") from None
-    rows = [(number, _cells(cells)) for number, cells in enumerate(lines, start=1) if any(map(str.strip, cells))]
-    if len(rows) < 2 or len(rows) > MOST_LAYERS or _INTEGER.fullmatch(rows[0][1][-1]):
+    if len(rows) > MOST_LAYERS:
+        raise TraceError(f"{path}: got more than {MOST_LAYERS} lines, expected {_EXPECTED}")
+    if len(rows) < 2 or _INTEGER.fullmatch(rows[0][1][-1]):
         raise TraceError(f"{path}: got {len(rows)} lines, the first of {len(rows[0][1]) if rows else 0} cells, "
                          f"expected {_EXPECTED}")  # fmt: skip
     header = [cell.lower() for cell in rows[0][1]]
@@ -49,6 +51,13 @@ def read_topology(path: Path, request: Request) -> Contents:
         "no gradient for the input of the first layer",
     )
     return Contents(specs=(replace(specs[0], needs_input_grad=False), *specs[1:]), remarks=remarks)
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Lines that hold anything, by number; a file of others may be far longer than a network."""
+    for number, cells in enumerate(csv.reader(text.splitlines(), strict=True), start=1):
+        if any(map(str.strip, cells)):
+            yield number, _cells(cells)
 
 
 def _cells(cells: Sequence[str]) -> list[str]:

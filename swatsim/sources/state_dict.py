@@ -9,10 +9,12 @@ from typing import Any
 
 from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
+from swatsim.sources.archive import open_archive
 from swatsim.sources.arrays import Entry, contents_of
-from swatsim.sources.source import Contents, Request, one_line, open_source, optional_module, register
+from swatsim.sources.source import MOST_LAYERS, Contents, Request, one_line, open_source, optional_module, register
 
 _EXPECTED = "a state_dict, saved with torch.save (PyTorch 1.6 or later)"
+_MOST_PARTS = 16 * MOST_LAYERS  # with the state of an optimizer, which a checkpoint may have
 # Where checkpoints keep the state_dict among other things.
 _INSIDE = ("state_dict", "model_state_dict", "model")
 
@@ -34,7 +36,7 @@ def _check_archive(path: Path) -> None:
     """torch.save compresses nothing: what is compressed could be far larger than the file."""
     with open_source(path, _EXPECTED) as file:
         try:
-            members = zipfile.ZipFile(file).infolist()
+            members = open_archive(file, path, _MOST_PARTS).infolist()
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise TraceError(f"{path}: got another file ({one_line(error)}), expected {_EXPECTED}") from None
     for member in members:

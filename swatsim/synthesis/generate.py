@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swatsim.bits import BitTensor
-from swatsim.errors import SwatsimError
 from swatsim.synthesis.fields import draw
 from swatsim.synthesis.margins import Bounds, Ints, draw_counts
+from swatsim.synthesis.scattered import count_within, largest
 from swatsim.synthesis.statistics import Maps, TensorStatistics, as_maps, from_maps
 
 Scores = NDArray[np.float32]  # as Maps: the largest are present
@@ -41,7 +41,11 @@ def generate(
     limits = [None if each is None else as_maps(each.to_bool(), channels_last=channels_last) for each in (least, most)]
     maps = as_maps(np.empty(shape, dtype=np.bool_), channels_last=channels_last).shape
     scores = _limited(_scores(statistics, maps, random), limits, _FAR)
-    total = _total(statistics.density, limits, scores.size)
+    fewest, available = (
+        fallback if given is None else int(given.sum())
+        for given, fallback in zip(limits, (0, scores.size), strict=True)
+    )
+    total = count_within(statistics.density, scores.size, fewest, available)
     channels = draw_counts(statistics.channels, _bounds(scores, 1, limits), total, random)
     slices = draw_counts(statistics.slices, _bounds(scores, 0, limits), total, random)
     for _ in range(_ROUNDS):
@@ -50,32 +54,6 @@ def generate(
     # Slices and channels without a choice may have been shifted far.
     chosen = largest(_limited(scores, limits, np.inf), total)
     return BitTensor.from_array(from_maps(chosen, shape, channels_last=channels_last))
-
-
-def bernoulli(
-    density: float,
-    shape: tuple[int, ...],
-    random: np.random.Generator,
-    *,
-    least: BitTensor | None = None,
-    most: BitTensor | None = None,
-) -> BitTensor:
-    """Draw a tensor whose round(density * size) elements are anywhere, but for the limits that `generate` has."""
-    limits = [None if each is None else each.to_bool() for each in (least, most)]
-    scores = _limited(random.standard_normal(shape, dtype=np.float32), limits, np.inf)
-    return BitTensor.from_array(largest(scores, _total(density, limits, scores.size)))
-
-
-def largest(scores: Scores, count: int) -> Maps:
-    """Mark exactly so many of the largest; of equal ones the first."""
-    flat = scores.reshape(-1)
-    if count <= 0:
-        return np.zeros(scores.shape, dtype=np.bool_)
-    threshold = np.partition(flat, flat.size - count)[flat.size - count]
-    chosen = flat > threshold
-    chosen[np.flatnonzero(flat == threshold)[: count - int(chosen.sum())]] = True
-    marked: Maps = chosen.reshape(scores.shape)
-    return marked
 
 
 def _scores(statistics: TensorStatistics, shape: tuple[int, ...], random: np.random.Generator) -> Scores:
@@ -106,16 +84,6 @@ def _scores(statistics: TensorStatistics, shape: tuple[int, ...], random: np.ran
     for field, _, maps in drawn:
         scores += field.reshape(*maps, *place)
     return scores
-
-
-def _total(density: float, limits: list[Maps | None], size: int) -> int:
-    total = round(density * size)
-    fewest, most = (
-        fallback if given is None else int(given.sum()) for given, fallback in zip(limits, (0, size), strict=True)
-    )
-    if not fewest <= total <= most:
-        raise SwatsimError(f"density: got {total} of {size} elements, expected {fewest} to {most} as the limits say")
-    return total
 
 
 def _limited(scores: Scores, limits: list[Maps | None], far: float) -> Scores:

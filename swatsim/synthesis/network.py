@@ -14,8 +14,9 @@ from swatsim.errors import SwatsimError
 from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
 from swatsim.passes import OPERANDS, RESULTS
 from swatsim.schemes.scheme import ACTIVE_WEIGHTS, PREDICTED_OUTPUTS
-from swatsim.synthesis.generate import bernoulli, generate
+from swatsim.synthesis.generate import generate
 from swatsim.synthesis.profile import Profile, depth_of
+from swatsim.synthesis.scattered import bernoulli
 from swatsim.synthesis.statistics import TensorStatistics
 from swatsim.synthesis.twin import BERNOULLI, CLUSTERED, channels_last, check_kind, marked, stream
 from swatsim.trace import GraphNode, Trace, TraceMetadata

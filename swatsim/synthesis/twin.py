@@ -11,7 +11,8 @@ from swatsim.bits import BitTensor
 from swatsim.errors import SwatsimError
 from swatsim.layer import Layer, LayerSpec, PassOperands
 from swatsim.passes import RESULTS
-from swatsim.synthesis.generate import bernoulli, generate
+from swatsim.synthesis.generate import generate
+from swatsim.synthesis.scattered import bernoulli
 from swatsim.synthesis.statistics import measure
 from swatsim.trace import Trace
 

@@ -16,6 +16,7 @@ from test_memory_of_inputs import directory_of
 
 import swatsim
 from swatsim.errors import SwatsimError
+from swatsim.networks import network_shapes
 from swatsim.sources import Request, arrays, import_trace
 from swatsim.sources.archive import open_archive
 
@@ -133,6 +134,22 @@ def test_a_network_gives_the_shapes(tmp_path):
     assert made["source"] == "imported"
     assert "the file's in 3 of 21 layers, dense in conv1, " in made["operands"]
     assert "input and output gradient: dense" in made["operands"]
+
+
+def test_up_to_five_dense_layers_are_named_and_where_shapes_are_from(tmp_path):
+    specs = network_shapes("vgg16-cifar").layers
+    assert len(specs) == 14
+    for real, more in ((9, ""), (8, " and 1 more")):
+        masks = {spec.name: np.ones(spec.weight_shape, dtype=bool) for spec in specs[:real]}
+        request = Request(network="vgg16-cifar", images=3)
+        made = import_trace(save(tmp_path / f"{real}.npz", masks), request, name="t").manifest.provenance
+        names = ", ".join(spec.name for spec in specs[real : real + 5])
+        assert f"the file's in {real} of 14 layers, dense in {names}{more};" in made["operands"] + ";"
+        assert made["shapes"].endswith(", 3 images")
+    made = import_trace(
+        save(tmp_path / "fc.npz", {"fc": np.eye(3)}), Request(positions=7), name="t"
+    ).manifest.provenance
+    assert made["shapes"] == "7 positions a layer"
 
 
 def test_the_gradient_of_absent_weights_may_be_left_out(tmp_path):

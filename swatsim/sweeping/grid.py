@@ -15,7 +15,7 @@ from swatsim.errors import SwatsimError, TraceError
 from swatsim.files import is_address
 from swatsim.keys.problems import message, shown
 from swatsim.mapper import OBJECTIVES
-from swatsim.trace.json_values import parse_json
+from swatsim.saved import parse_saved
 
 MOST_POINTS = 1_000_000
 # Keys of a point besides those of its machine.
@@ -121,7 +121,7 @@ def _written(key: str, value: object) -> str:
     """As a kept point has it; raises SwatsimError where that could not be read again."""
     try:
         text = json.dumps(value, sort_keys=True, allow_nan=False)
-        parse_json(f"[{text}]".encode(), key)
+        parse_saved(f"[{text}]".encode(), key)
     except (TypeError, ValueError, TraceError):
         raise SwatsimError(f"{key}: got {shown(value)}, expected a value that JSON can have, of few digits") from None
     return text

@@ -329,6 +329,16 @@ def test_too_many_points(trace):
         Grid(arch=["x"], trace=[trace], overrides={"tile.rows": range(1001), "tile.lanes": range(1000)})
 
 
+@pytest.mark.parametrize(("keys", "got"), [(18, "1000000000000000000"), (19, "10000000000000000000"),
+                                           (100, "an integer of many digits")])  # fmt: skip
+def test_more_points_than_a_length_can_say(tmp_path, capsys, keys, got):
+    path = tmp_path / "grid.yaml"
+    axes = "".join(f"  tile.rows{key}: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n" for key in range(keys))
+    path.write_text(f"arch: dadiannao\ntrace: smallcnn\nset:\n{axes}")
+    expected = f"{path}: grid: got {got} points, expected at most 1000000\n"
+    assert in_process(capsys, "sweep", path, "--output", tmp_path / "points") == (2, "", expected)
+
+
 @pytest.mark.parametrize(("text", "values"), [
     ("tile.rows=4,8, 16", (4, 8, 16)), ("datapath.moves=[[1, 0]],[[1, 0], [2, 0]]", ([[1, 0]], [[1, 0], [2, 0]])),
     ("memory.sb.capacity_bytes=null,1e6", (None, 1_000_000)), ("datapath.barrier=chunk", ("chunk",)),

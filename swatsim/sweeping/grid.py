@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,8 +58,9 @@ class Grid:
             for number, text in enumerate(written):
                 if first[text] < number:
                     raise SwatsimError(f"{key}: got {shown(values[number])} twice, expected each value once")
-        if len(self) > MOST_POINTS:
-            raise SwatsimError(f"grid: got {len(self)} points, expected at most {MOST_POINTS}")
+        count = self._count()  # more than `len` can give would be an OverflowError there
+        if count > MOST_POINTS:
+            raise SwatsimError(f"grid: got {shown(count)} points, expected at most {MOST_POINTS}")
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -70,10 +72,10 @@ class Grid:
 
     def __len__(self) -> int:
         """Points in all."""
-        count = 1
-        for values in self.axes.values():
-            count *= len(values)
-        return count
+        return self._count()
+
+    def _count(self) -> int:
+        return math.prod(map(len, self.axes.values()))
 
     def points(self) -> Iterator[dict[str, Any]]:
         """The value of each key, point by point."""

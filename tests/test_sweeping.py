@@ -261,6 +261,17 @@ def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
     assert set(tmp_path.iterdir()) == set(others)
 
 
+def test_a_point_under_the_name_of_another_is_computed_anew(grid, tmp_path):
+    """It is whole, and says its own SHA-256: only its key tells."""
+    whole = run_grid(grid, tmp_path, workers=2)
+    one, other = (tmp_path / f"{point['key']}.json" for point in whole.points[:2])
+    one.replace(other)
+    assert Store(tmp_path).read(other.stem) is None
+    again = run_grid(grid, tmp_path, workers=2)
+    assert again.computed == 2
+    assert again.to_json() == whole.to_json()
+
+
 def test_a_point_is_kept_while_another_run_begins(tmp_path, monkeypatch):
     store, sync, begun = Store(tmp_path), os.fsync, iter([Store(tmp_path).make])
     monkeypatch.setattr("os.fsync", lambda file: (next(begun, lambda: None)(), sync(file)))

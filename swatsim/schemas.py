@@ -34,8 +34,10 @@ Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string"}
 _TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
-_NUMBER: Schema = {"type": "number"}
-_NUMBER_OR_NULL: Schema = {"type": ["number", "null"]}
+# No figure is negative; charts rely on it.
+_NUMBER: Schema = {"type": "number", "minimum": 0}
+_NUMBER_OR_NULL: Schema = {"type": ["number", "null"], "minimum": 0}
+_POSITIVE: Schema = {"type": "integer", "minimum": 1}
 _TEXTS: Schema = {"type": "object", "additionalProperties": _TEXT}
 _COUNTS: Schema = {"type": "object", "additionalProperties": _COUNT}
 _DIGEST_OR_NULL: Schema = {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"}
@@ -223,7 +225,11 @@ def _trace() -> Schema:
 
 def _architecture() -> Schema:
     """No more than what readers look up: `swatsim schema architecture` has the keys of this version."""
-    return _object({"name": _TEXT, "datapath": _object({"kind": _TEXT}), "memory": {"type": "object"}})
+    return _object({
+        "name": _TEXT, "clock_hz": _POSITIVE, "tiles": _POSITIVE,
+        "tile": _object(dict.fromkeys(("rows", "columns", "lanes"), _POSITIVE)),
+        "datapath": _object({"kind": _TEXT}), "memory": {"type": "object"},
+    })  # fmt: skip
 
 
 def _value(unit: str) -> Schema:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
+import operator
+import random
 import re
+from collections import defaultdict
+from functools import cache
 from html.parser import HTMLParser
 from importlib.resources import files
 
 import pytest
 from command_line import in_process
 from saved_documents import DOCUMENTS, EDGES, HOSTILE, hostile, run_document, small_report, sweep_document
+from written_documents import TEXTS
 
 from swatsim.charts.colors import COLORS
+from swatsim.errors import SwatsimError
 from swatsim.keys.problems import printable
 from swatsim.pages.markup import element, percent
 from swatsim.pages.page import to_page
 from swatsim.pages.words import seconds_text
 from swatsim.report.document import to_html, to_json
+from swatsim.saved import load_saved
 
 VOID = {"meta", "input"}
 DIGEST = "ab" * 32
@@ -234,6 +242,81 @@ def test_a_page_of_a_report_is_that_of_its_document():
     report = small_report()
     digest = hashlib.sha256(to_json(report).encode()).hexdigest()
     assert to_html(report) == to_page(json.loads(to_json(report)), digest)
+
+
+# Of which some are of no type that is expected somewhere, and some of none that could be drawn.
+_DAMAGES = (None, "", -1, [], {}, 1e308, 1e100, 10**19, 5e-324, "text\x07\n")
+
+
+def places(value, path=()):
+    """Where each value of a document stands."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*path, key)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*path, key))
+
+
+@cache
+def places_by_kind(kind):
+    """Those of a document; rows have many alike, which are drawn no oftener than others."""
+    alike = defaultdict(list)
+    for path in places(json.loads(TEXTS[kind]())):
+        alike[tuple("" if isinstance(key, int) else key for key in path)].append(path)
+    return list(alike.values())
+
+
+def damaged(kind, draw):
+    """A document with one value taken out or replaced."""
+    document = json.loads(TEXTS[kind]())
+    *above, last = draw.choice(draw.choice(places_by_kind(kind)))
+    place = functools.reduce(operator.getitem, above, document)
+    if draw.random() < 0.25:
+        del place[last]
+    else:
+        place[last] = draw.choice(_DAMAGES)
+    return document
+
+
+@pytest.mark.parametrize("kind", list(TEXTS))
+def test_a_damaged_document_has_a_page_or_is_refused_in_one_line(tmp_path, kind):
+    draw, refused, path = random.Random(kind), 0, tmp_path / "damaged.json"
+    for _ in range(250):
+        path.write_text(json.dumps(damaged(kind, draw)), encoding="utf-8")
+        try:
+            saved = load_saved(path)
+        except SwatsimError as error:
+            assert str(error).isprintable()
+            assert len(str(error)) < 1000
+            refused += 1
+            continue
+        assert to_page(saved.document, saved.hash)
+    assert 20 < refused < 230
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("report", lambda report: report["rows"][0].update(ridge_macs_per_dram_byte=5e-324)),
+        ("report", lambda report: [row.update(macs_per_dram_byte=5e-324) for row in report["rows"]]),
+        ("report", lambda report: [row.update(multiplications=0) for row in report["rows"]]),
+        ("report", lambda report: [row.update(energy_pj=5e-324) for row in report["rows"]]),
+        ("report", lambda report: [row.update(energy_pj=1e100, cycles=10**19) for row in report["rows"]]),
+        ("report", lambda report: [row.update(compute_cycles=0, ideal_cycles=9) for row in report["rows"]]),
+        ("report", lambda report: report["rows"][0].update({"stall_": "later", "stall_later": "later"})),
+        ("report", lambda report: report["footprint"].update(layers=[])),
+        ("sweep", lambda sweep: sweep["points"][0]["parameters"].update(trace=[{}])),
+        ("sweep", lambda sweep: sweep["points"].pop(0) and sweep["points"][0].update(architecture=None)),
+        ("sweep", lambda sweep: [point["parameters"].update({"tile.rows": 1e100 * number})
+                                 for number, point in enumerate(sweep["points"])]),
+        ("exploration", lambda made: [each["parameters"].update(arch="") for each in made["tried"]]),
+    ],
+)  # fmt: skip
+def test_what_is_at_the_edge_of_a_schema_has_a_page(tmp_path, kind, change):
+    document, path = json.loads(TEXTS[kind]()), tmp_path / "edge.json"
+    change(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    saved = load_saved(path)
+    assert to_page(saved.document, saved.hash)
 
 
 def test_markup():

@@ -94,7 +94,7 @@ def test_a_stream_named_total_is_no_total(saved):
         ),
         (lambda report: report["rows"][2].update(stall_cycles=1), r"rows\[2\]\.stall_cycles: got 1, expected \d+, wh"),
         (lambda report: report["rows"][2].update(later=1), r'rows\[2\]: got "later", expected only columns of swatsim'),
-        (lambda report: report["rows"][2].pop("sb_read_bytes"), r"rows\[2\]: got no sb_read_bytes, expected all colum"),
+        (lambda report: report["rows"][2].pop("input_density"), r"rows\[2\]: got no input_density, expected all colum"),
         (
             lambda report: report["details"][0]["dense_moved_bytes"].update(sb_read_output=5),
             r"rows\[0\]\.dense_energy_pj: got [\d.]+, expected",
@@ -104,8 +104,8 @@ def test_a_stream_named_total_is_no_total(saved):
             r"details\[0\]: got .*, expected .*, as such a row has",
         ),
         (
-            lambda report: report["architecture"]["tile"].update(rows=0),
-            r"architecture\.tile\.rows: got 0, expected a machine as swatsim 0\.1\.0 has them \(an integer from 1 to",
+            lambda report: report["architecture"]["tile"].update(rows=70000),
+            r"architecture\.tile\.rows: got 70000, expected a machine as swatsim 0\.1\.0 has them \(an integer",
         ),
         (
             lambda report: report["architecture"].update({"a\nb": 1}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from refused_imports import refused_import
 
 import swatsim
-from swatsim.sources import Request, import_trace
+from swatsim.errors import TraceError
+from swatsim.sources import Request, import_trace, scalesim, source
 
 CONVOLUTIONS = """Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,
 Conv1, 224, 224, 7, 7, 3, 64, 2,
@@ -97,6 +99,16 @@ def test_dense_cycles_are_dadiannaos(tmp_path):
 )
 def test_topologies_with_mistakes(tmp_path, text, expected):
     assert expected in refused(tmp_path / "net.csv", text)
+
+
+@pytest.mark.parametrize(("layers", "expected"), [(19, None), (20, "got more than 20 lines, expected a topology")])
+def test_a_topology_has_so_many_layers_at_most(tmp_path, monkeypatch, layers, expected):
+    monkeypatch.setattr(scalesim, "MOST_LAYERS", 20)
+    text = "Layer,M,N,K\n" + "".join(f"fc{number},1,2,3\n" for number in range(layers))
+    if expected is None:
+        assert len(imported(tmp_path / "net.csv", text).specs) == layers
+    else:
+        assert expected in refused(tmp_path / "net.csv", text)
 
 
 def test_a_column_that_says_dense_is_no_mistake(tmp_path):
@@ -224,3 +236,14 @@ def test_larger_files_are_not_read(tmp_path, monkeypatch):
         monkeypatch.setattr(f"swatsim.sources.{kind}._LARGEST_FILE_BYTES", 10)
     for name in ("net.csv", "fc.smtx"):
         assert f"{name}: got more than 10 bytes, expected " in refused(tmp_path / name, "1, 2, 3, 4\n")
+
+
+def test_a_file_that_is_too_large_is_not_opened(tmp_path, monkeypatch):
+    path, text = tmp_path / "fc.smtx", "1, 8, 1\n0 1\n3\n"
+    monkeypatch.setattr(source, "LARGEST_FILE_BYTES", len(text))
+    assert imported(path, text, positions=1).specs
+    monkeypatch.setattr(source, "LARGEST_FILE_BYTES", len(text) - 1)
+    monkeypatch.setattr(Path, "open", None)
+    with pytest.raises(TraceError) as error:
+        source.open_source(path, "a matrix")
+    assert str(error.value) == f"{path}: got {len(text)} bytes, expected at most {len(text) - 1}"

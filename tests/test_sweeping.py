@@ -261,6 +261,17 @@ def test_what_a_kill_left_is_removed_and_nothing_else(tmp_path):
     assert set(tmp_path.iterdir()) == set(others)
 
 
+def test_a_point_under_the_name_of_another_is_computed_anew(grid, tmp_path):
+    """It is whole, and says its own SHA-256: only its key tells."""
+    whole = run_grid(grid, tmp_path, workers=2)
+    one, other = (tmp_path / f"{point['key']}.json" for point in whole.points[:2])
+    one.replace(other)
+    assert Store(tmp_path).read(other.stem) is None
+    again = run_grid(grid, tmp_path, workers=2)
+    assert again.computed == 2
+    assert again.to_json() == whole.to_json()
+
+
 def test_a_point_is_kept_while_another_run_begins(tmp_path, monkeypatch):
     store, sync, begun = Store(tmp_path), os.fsync, iter([Store(tmp_path).make])
     monkeypatch.setattr("os.fsync", lambda file: (next(begun, lambda: None)(), sync(file)))
@@ -327,6 +338,16 @@ def test_numbers_of_numpy_are_numbers(trace, tmp_path):
 def test_too_many_points(trace):
     with pytest.raises(SwatsimError, match="expected at most 1000000"):
         Grid(arch=["x"], trace=[trace], overrides={"tile.rows": range(1001), "tile.lanes": range(1000)})
+
+
+@pytest.mark.parametrize(("keys", "got"), [(18, "1000000000000000000"), (19, "10000000000000000000"),
+                                           (100, "an integer of many digits")])  # fmt: skip
+def test_more_points_than_a_length_can_say(tmp_path, capsys, keys, got):
+    path = tmp_path / "grid.yaml"
+    axes = "".join(f"  tile.rows{key}: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n" for key in range(keys))
+    path.write_text(f"arch: dadiannao\ntrace: smallcnn\nset:\n{axes}")
+    expected = f"{path}: grid: got {got} points, expected at most 1000000\n"
+    assert in_process(capsys, "sweep", path, "--output", tmp_path / "points") == (2, "", expected)
 
 
 @pytest.mark.parametrize(("text", "values"), [

@@ -57,7 +57,7 @@ class BarChart:
         values = [bar.value for bar in bars]
         values += [bar.mark for bar in bars if self.mark and bar.mark is not None]
         values += [bar.high for bar in bars if self.band and bar.high is not None]
-        return max(values, default=0.0)
+        return max((0.0, *values))  # what is lost to edges may be negative
 
     @property
     def bar_names(self) -> tuple[str, ...]:

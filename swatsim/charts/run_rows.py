@@ -60,7 +60,8 @@ class Run:
     @property
     def causes(self) -> tuple[str, ...]:
         """What anything waits for."""
-        names = [key for key in self.document["rows"][0] if key.startswith("stall_") and key != "stall_cycles"]
+        first = self.document["rows"][0]
+        names = [key for key in first if key.startswith("stall_") and key.endswith("_cycles") and key != "stall_cycles"]
         rows = (*self.layers, *self.streams)
         return tuple(key[len("stall_") : -len("_cycles")] for key in names if any(row[key] for row in rows))
 

@@ -7,22 +7,25 @@ from swatsim.charts.model import HeatChart, Point, RoofChart, Series
 from swatsim.charts.run_rows import Run
 from swatsim.passes import OPERANDS
 
+_LEAST = 1e-100  # MACs per byte: no machine has less, and what is divided by it must stay finite
+
 
 def roofline(run: Run) -> RoofChart:
     """Multiplications a cycle over multiplications per byte off chip, a point for each layer and pass."""
     points = [
         Point(name=f"{row['layer']} {row['pass']}", series=run.passes.index(row["pass"]), x=row["macs_per_dram_byte"],
               y=row["multiplications"] / row["cycles"])
-        for row in run.layers if row["macs_per_dram_byte"] and row["cycles"]
+        for row in run.layers
+        if row["cycles"] and (row["macs_per_dram_byte"] or 0) > _LEAST and row["multiplications"]
     ]  # fmt: skip
     machine = run.document["architecture"]
-    tile = machine["tile"]
+    tile, ridge = machine["tile"], run.document["rows"][0]["ridge_macs_per_dram_byte"]
     return RoofChart(
         title="Multiplications a cycle, by what each byte off chip allows",
         series=tuple(Series(name=name, color=OF_PASS[name]) for name in run.passes),
         points=tuple(points), level=run.levels[0],
         peak=float(machine["tiles"] * tile["rows"] * tile["columns"] * tile["lanes"]),
-        ridge=run.document["rows"][0]["ridge_macs_per_dram_byte"],
+        ridge=None if ridge is None or ridge < _LEAST else ridge,
     )  # fmt: skip
 
 

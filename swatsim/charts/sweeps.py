@@ -109,7 +109,8 @@ def label(point: Record, keys: Sequence[str]) -> str:
     """A point by those parameters: machines and traces by name alone, keys by their ends where these differ."""
     values = {_short(key, keys): point["parameters"].get(key, "") for key in keys}
     words = (str(value) if key in _NAMED else f"{key}={value}" for key, value in values.items())
-    return ", ".join(words) or str(point["architecture"]["name"])
+    machine = point.get("architecture") or {"name": point["parameters"].get("arch", "")}  # null: it could not be read
+    return ", ".join(words) or str(machine["name"])
 
 
 def _short(key: str, keys: Sequence[str]) -> str:

@@ -6,11 +6,12 @@ import math
 
 MOST_TICKS = 8
 _STEPS = (1, 2, 5)
+_LEAST = 1e-200  # powers of ten below it are soon 0
 
 
 def ticks(most: float, count: int = MOST_TICKS) -> tuple[float, ...]:
     """Round numbers from 0, fewer than `count` steps of them, the last one at least `most`, which is more than 0."""
-    power = math.floor(math.log10(most)) - 2
+    power = math.floor(math.log10(max(most, _LEAST))) - 2
     while True:
         for digit in _STEPS:
             step = digit * 10.0**power

@@ -28,7 +28,8 @@ class _Axis:
 
     def share(self, value: float) -> float:
         low, high = self.change(self.low), self.change(self.high)
-        return (self.change(value) - low) / (high - low)
+        # A parameter so large that one more is the same has no width.
+        return (self.change(value) - low) / (high - low) if high > low else 0.0
 
 
 def roof_figure(key: str, chart: RoofChart, note: str = "") -> str:

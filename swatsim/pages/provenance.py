@@ -45,7 +45,7 @@ def _trace(trace: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
 def _traces(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Of an exploration, and of the points of a sweep."""
     of_points = (
-        {**point["trace"], "path": point["parameters"].get("trace", point["trace"]["name"])}
+        {**point["trace"], "path": str(point["parameters"].get("trace", point["trace"]["name"]))}
         for point in document.get("points", ()) if point["trace"] is not None
     )  # fmt: skip
     for trace in {trace["path"]: trace for trace in (*document.get("traces", ()), *of_points)}.values():

@@ -1,6 +1,6 @@
 """The JSON of a run, a comparison or a sweep, read back strictly (docs/saved_documents.md)."""
 
-from swatsim.saved.reading import Saved, load_saved, point_of_sweep
+from swatsim.saved.reading import Saved, load_saved, parse_saved, point_of_sweep
 from swatsim.saved.schema_files import schema_bytes, schema_id, schema_names
 
-__all__ = ["Saved", "load_saved", "point_of_sweep", "schema_bytes", "schema_id", "schema_names"]
+__all__ = ["Saved", "load_saved", "parse_saved", "point_of_sweep", "schema_bytes", "schema_id", "schema_names"]

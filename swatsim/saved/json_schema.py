@@ -27,6 +27,7 @@ _TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "boolean": ("true or false", lambda value: isinstance(value, bool)),
     "null": ("null", lambda value: value is None),
 }
+_NUMBERS = ("integer", "number")
 _NOTES = frozenset({"$schema", "$id", "$defs", "$comment", "title", "description", "default"})
 # Of an object of the schema: what a document names, such as layers and levels, is without end over many documents.
 _MOST_KEYS_KEPT = 1000
@@ -111,8 +112,8 @@ def _nothing(value: Any) -> None:
 def _type(schema: Schema, _: Schema) -> Check:
     names = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     tests = [_TYPES[name][1] for name in names]
-    # An integer that must be in a range is said whole, whichever of the two it is not.
-    expected = " or ".join(_range_phrase(schema) if name == "integer" else _TYPES[name][0] for name in names)
+    # A number that must be in a range is said whole, whichever of the two it is not.
+    expected = " or ".join(_range_phrase(schema, name) if name in _NUMBERS else _TYPES[name][0] for name in names)
     if len(tests) == 1:
         only = tests[0]
 
@@ -129,11 +130,12 @@ def _type(schema: Schema, _: Schema) -> Check:
     return check
 
 
-def _range_phrase(schema: Schema) -> str:
+def _range_phrase(schema: Schema, name: str) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
+    phrase = _TYPES[name][0]
     if low is None and high is None:
-        return "an integer"
-    return f"an integer from {low}" if high is None else f"an integer from {low} to {high}"
+        return phrase
+    return f"{phrase} from {low}" if high is None else f"{phrase} from {low} to {high}"
 
 
 def _allowed(schema: Schema, _: Schema) -> Check:
@@ -150,7 +152,7 @@ def _allowed(schema: Schema, _: Schema) -> Check:
 
 def _range(schema: Schema, _: Schema) -> Check:
     low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-    expected = _range_phrase(schema)
+    expected = _range_phrase(schema, next(name for name in _NUMBERS if name in schema["type"]))
 
     def check(value: Any) -> None:
         if type(value) in (int, float) and not low <= value <= high:

@@ -13,6 +13,7 @@ from typing import Any
 from swatsim.errors import SwatsimError, TraceError
 from swatsim.files import read_at_most
 from swatsim.keys.problems import printable
+from swatsim.saved.dependent_keys import check_dependent_keys, check_point
 from swatsim.saved.json_schema import Check, check_document, compiled, part_of
 from swatsim.saved.schema_files import schema_names, schema_of
 from swatsim.trace.json_values import parse_json, shown
@@ -20,6 +21,8 @@ from swatsim.version import __version__
 
 # A sweep of ten thousand points has some 200 MB.
 LARGEST_DOCUMENT_BYTES = 1 << 30
+# No figure is near it: what is drawn is added up, multiplied and divided, which must stay finite.
+_LARGEST_NUMBER = 1e100
 _COMMANDS = {"report": "run", "comparison": "compare", "sweep": "sweep", "exploration": "explore"}
 
 
@@ -43,7 +46,7 @@ def load_saved(path: str | os.PathLike[str], kind: str | None = None) -> Saved:
     where = printable(os.fspath(path))
     data = _content(Path(path), where)
     try:
-        document = parse_json(data, where)
+        document = parse_saved(data, where)
     except TraceError as error:  # by whom the same strictness is asked for
         raise SwatsimError(str(error)) from None
     found = _kind(document, where)
@@ -52,14 +55,21 @@ def load_saved(path: str | os.PathLike[str], kind: str | None = None) -> Saved:
             f"{where}: got a {found}, expected a {kind}, as swatsim {_COMMANDS[str(kind)]} --json writes"
         )
     check_document(document, _check_of(found), where)
+    check_dependent_keys(document, found, where)
     return Saved(kind=found, document=document, hash=hashlib.sha256(data).hexdigest())
 
 
 def point_of_sweep(data: bytes, where: str) -> dict[str, Any]:
     """Read one point of a sweep on its own; raises SwatsimError where it is none."""
-    found: dict[str, Any] = parse_json(data, where)
+    found: dict[str, Any] = parse_saved(data, where)
     check_document(found, _check_of("sweep", "#/$defs/point"), where)
+    check_point(found, where)
     return found
+
+
+def parse_saved(data: bytes, where: str) -> Any:
+    """Parse the JSON of a document or of a part of one. Raises TraceError."""
+    return parse_json(data, where, largest=_LARGEST_NUMBER)
 
 
 @cache

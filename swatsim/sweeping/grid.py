@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from swatsim.errors import SwatsimError, TraceError
 from swatsim.files import is_address
 from swatsim.keys.problems import message, shown
 from swatsim.mapper import OBJECTIVES
-from swatsim.trace.json_values import parse_json
+from swatsim.saved import parse_saved
 
 MOST_POINTS = 1_000_000
 # Keys of a point besides those of its machine.
@@ -57,8 +58,9 @@ class Grid:
             for number, text in enumerate(written):
                 if first[text] < number:
                     raise SwatsimError(f"{key}: got {shown(values[number])} twice, expected each value once")
-        if len(self) > MOST_POINTS:
-            raise SwatsimError(f"grid: got {len(self)} points, expected at most {MOST_POINTS}")
+        count = self._count()  # more than `len` can give would be an OverflowError there
+        if count > MOST_POINTS:
+            raise SwatsimError(f"grid: got {shown(count)} points, expected at most {MOST_POINTS}")
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
@@ -70,10 +72,10 @@ class Grid:
 
     def __len__(self) -> int:
         """Points in all."""
-        count = 1
-        for values in self.axes.values():
-            count *= len(values)
-        return count
+        return self._count()
+
+    def _count(self) -> int:
+        return math.prod(map(len, self.axes.values()))
 
     def points(self) -> Iterator[dict[str, Any]]:
         """The value of each key, point by point."""
@@ -121,7 +123,7 @@ def _written(key: str, value: object) -> str:
     """As a kept point has it; raises SwatsimError where that could not be read again."""
     try:
         text = json.dumps(value, sort_keys=True, allow_nan=False)
-        parse_json(f"[{text}]".encode(), key)
+        parse_saved(f"[{text}]".encode(), key)
     except (TypeError, ValueError, TraceError):
         raise SwatsimError(f"{key}: got {shown(value)}, expected a value that JSON can have, of few digits") from None
     return text

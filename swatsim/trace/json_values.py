@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import sys
 from collections import Counter
@@ -22,8 +21,8 @@ _LONGEST_SHOWN = 80
 _MOST_DIGITS = 20
 
 
-def parse_json(data: bytes, where: str) -> Any:
-    """Parse UTF-8 JSON; duplicate keys, NaN, huge numbers and deep nesting are errors.
+def parse_json(data: bytes, where: str, *, largest: float = sys.float_info.max) -> Any:
+    """Parse UTF-8 JSON; duplicate keys, NaN, numbers beyond `largest` and deep nesting are errors.
 
     Raises TraceError.
     """
@@ -54,8 +53,8 @@ def parse_json(data: bytes, where: str) -> Any:
 
     def real(digits: str) -> float:
         found = float(digits)
-        if math.isinf(found):
-            fail_at(digits, f"{_short(digits)}, expected a number of at most {sys.float_info.max:.2g}")
+        if abs(found) > largest:
+            fail_at(digits, f"{_short(digits)}, expected a number of at most {largest:.2g}")
         return found
 
     def constant(word: str) -> NoReturn:

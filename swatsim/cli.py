@@ -40,6 +40,7 @@ from swatsim.completion import complete_values
 from swatsim.errors import SwatsimError
 from swatsim.exit_codes import BROKEN_PIPE, INTERRUPTED, USER_ERROR, summary
 from swatsim.passes import PASSES
+from swatsim.plain_text import one_line
 from swatsim.progress import progress_bar
 from swatsim.trace_option import density_option, open_trace, trace_option
 from swatsim.version import __version__
@@ -270,14 +271,20 @@ def main(arguments: list[str] | None = None) -> Any:
         raise
     except SwatsimError as error:
         _refuse(str(error))
+    except click.exceptions.NoArgsIsHelpError as asked:
+        with suppress(OSError):
+            asked.show()
+        sys.exit(USER_ERROR)
     except click.ClickException as error:
         with suppress(OSError):
-            error.show()
+            # It may hold what the user gave.
+            said = one_line(" ".join(error.format_message().split()))
+            click.UsageError(said, getattr(error, "ctx", None)).show()
         sys.exit(USER_ERROR)
     except MemoryError:
         _refuse("memory: got less than the largest layer needs, expected more, or fewer --workers")
     except OSError as error:  # what the machine lacks where no step expects it: processes, open files, room
-        _refuse(f"{error.filename or 'system'}: got an error ({error.strerror or error}), expected none")
+        _refuse(one_line(f"{error.filename or 'system'}: got an error ({error.strerror or error}), expected none"))
     except (click.Abort, KeyboardInterrupt) as end:
         if isinstance(end.__cause__, EOFError):  # which click takes for Control-C, but is a damaged installation
             raise end.__cause__ from None

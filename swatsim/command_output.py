@@ -14,6 +14,7 @@ import click
 
 from swatsim.errors import SwatsimError
 from swatsim.exit_codes import BROKEN_PIPE
+from swatsim.plain_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -149,4 +150,4 @@ def write_out(data: bytes) -> None:
 def say(line: str) -> None:
     """Write a line to standard output, whatever its encoding."""
     if sys.stdout is not None:
-        write_out(f"{line}\n".encode(sys.stdout.encoding or "utf-8", errors="replace"))
+        write_out(f"{printable(line)}\n".encode(sys.stdout.encoding or "utf-8", errors="replace"))

@@ -1,8 +1,21 @@
 """The errors that a user can cause; the command line prints their one line and exits with 2."""
 
+from __future__ import annotations
+
+from swatsim.plain_text import one_line
+
 
 class SwatsimError(Exception):
-    """Base: the message says where, what was got and what was expected."""
+    """Base: the message says where, what was got and what was expected, in one line that a terminal can show.
+
+    Names that it was made of may be anyone's, so it is made such a line here, wherever it comes from.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(self._shown(message))
+
+    def _shown(self, message: str) -> str:
+        return one_line(message)
 
 
 class LayerError(SwatsimError):
@@ -13,7 +26,14 @@ class TraceError(SwatsimError):
     """A trace on disk cannot be trusted or cannot be written."""
 
 
-class ArchitectureError(SwatsimError):
+class YamlError(SwatsimError):
+    """A file of YAML has errors; one line each in the message."""
+
+    def _shown(self, message: str) -> str:
+        return "\n".join(map(one_line, message.split("\n")))
+
+
+class ArchitectureError(YamlError):
     """An architecture file has errors; one line each in the message."""
 
 

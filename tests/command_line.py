@@ -48,6 +48,19 @@ def in_process(capsys, *arguments):
     return code, out, err
 
 
+def refused_in_one_line(capsys, *arguments):
+    """The message of a call that is refused, below the usage if that is said; no name breaks it or the terminal."""
+    code, out, err = in_process(capsys, *arguments)
+    assert (code, out) == (2, ""), (code, out, err)
+    *usage, message, end = err.split("\n")
+    assert end == ""
+    assert not usage or usage[0].startswith("Usage: swatsim ")
+    assert len(usage) in (0, 3), err
+    assert err.replace("\n", "").isprintable(), err
+    assert len(message) <= 2000
+    return message
+
+
 def on_terminal(*arguments, env=None, stdout_too=True, limit_seconds=300):
     """(what a pseudo-terminal shows, standard output where that is another, exit code)."""
     controller, terminal = pty.openpty()

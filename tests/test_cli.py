@@ -6,13 +6,15 @@ import csv
 import gzip
 import io
 import json
+import pickle
 
 import pytest
-from command_line import in_process
+from command_line import in_process, refused_in_one_line
 from trace_files import small_layers, write_trace
 
 import swatsim
 from swatsim.cli import OBJECTIVES, SHOWN, main
+from swatsim.errors import ArchitectureError, TraceError
 from swatsim.mapper import OBJECTIVES as MAPPED
 from swatsim.passes import PASSES
 from swatsim.report.table import VIEWS
@@ -413,6 +415,75 @@ def test_mistakes_in_the_command(arguments, part, capsys):
     out, err = capsys.readouterr()
     assert (stop.value.code, out) == (2, "")
     assert part in err
+
+
+HOSTILE = "no\x07\nsuch\x1b]0;x"
+SHOWN_HOSTILE = r"no\x07\nsuch\x1b]0;x"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--trace", "x\ny"], r"x\ny: got nothing there, expected "),
+        (["--trace", HOSTILE], f"{SHOWN_HOSTILE}: got nothing there, expected "),
+        (["--trace", f"{HOSTILE}.csv"], f"{SHOWN_HOSTILE}.csv: got a topology and no density of input, weight, outp"),
+        (["--trace", f"{HOSTILE}.csv", "--density", "1"], f"{SHOWN_HOSTILE}.csv: got No such file"),
+        (["--trace", f"a{HOSTILE}://x"], f"a{SHOWN_HOSTILE}://x: got "),
+        (["--trace", "t", "--density", f"{HOSTILE}=1"], f"--density {SHOWN_HOSTILE}=1: got it with t, expected "),
+        (["--trace", "t.csv", "--density", f"{HOSTILE}=1"], f"--density {SHOWN_HOSTILE}=1: got "),
+        (["--trace", "t", "--json", "a\nb/c"], r"a\nb/c: cannot be written: No such file"),
+        (["--trace", "t", "--scalesim-reports", f"{HOSTILE}/c"], f"{SHOWN_HOSTILE}/c: cannot be written: No such file"),
+        (["--trace", "smallcnn", "--format", HOSTILE], f"--format {SHOWN_HOSTILE}: got no '=', expected "),
+        (["--trace", "smallcnn", "--layers", HOSTILE], "layers: got "),
+        (["--trace", "t", "--set", HOSTILE], f"--set {SHOWN_HOSTILE}: "),
+        (["--trace", "t", "--profile", f"{HOSTILE}/c"], f"{SHOWN_HOSTILE}/c: cannot be written"),
+    ],
+)
+def test_no_name_breaks_its_line_or_the_terminal(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert refused_in_one_line(capsys, "run", "--arch", "dadiannao", *arguments).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ([f"rum{HOSTILE}"], "No such command "),
+        (["run", f"--{HOSTILE}"], "No such option"),
+        (["run", "--arch", "a", "--trace", "t", HOSTILE], "unexpected extra argument (no\\x07 such\\x1b]0;x)"),
+        (["run", "--arch", "a", "--trace", "t", "--pass", HOSTILE], "--pass"),
+        (["run", "--arch", "a", "--trace", "t", "--workers", HOSTILE], "--workers"),
+        (["run", "--arch", "a", "--trace", "t", "x" * 100_000], "unexpected extra argument (xxx"),
+    ],
+)
+def test_what_click_says_of_a_name_is_one_line(arguments, part, capsys):
+    message = refused_in_one_line(capsys, *arguments)
+    assert message.startswith("Error: ")
+    assert part in message
+
+
+def test_a_long_name_lacks_its_middle(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = refused_in_one_line(capsys, "run", "--arch", "dadiannao", "--trace", "a" * 100_000)
+    assert message.startswith(f"{'a' * 200}…{'a' * 198}: got an error (File name too long), expected ")
+    message = refused_in_one_line(capsys, "run", "--arch", "dadiannao", "--trace", "a " * 50_000)
+    assert len(message) == 2000
+    assert message.startswith("a a a ")
+
+
+def test_what_the_machine_lacks_is_said_in_one_line(capsys, monkeypatch):
+    def fail(*_):
+        raise OSError(24, "Too many open files", "a\nb")
+
+    monkeypatch.setattr("swatsim.cli.check_outputs", fail)
+    message = refused_in_one_line(capsys, "run", "--arch", "dadiannao", "--trace", "smallcnn")
+    assert message == r"a\nb: got an error (Too many open files), expected none"
+
+
+def test_errors_of_a_file_have_a_line_each_and_others_one():
+    assert str(ArchitectureError("a\x07: b\nc\x1b: d")) == "a\\x07: b\nc\\x1b: d"
+    assert str(TraceError("a\x07: b\nc")) == "a\\x07: b\\nc"
+    again = pickle.loads(pickle.dumps(TraceError("a\nb")))
+    assert (type(again), str(again)) == (TraceError, "a\\nb")
 
 
 @pytest.mark.parametrize("option", ["--help", "-h", "--version"])

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command_line import in_process, swatsim
+from command_line import in_process, refused_in_one_line, swatsim
 from trace_files import small_trace
 from written_documents import comparison_text, report_text
 
@@ -228,6 +228,26 @@ def test_check_does_the_run_again(capsys, write, tmp_path):
     assert code == 1
     assert "tile.rows" in out
     assert "second forward cycles" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (["--trace", "no\x07\nsuch"], r"no\x07\nsuch: got nothing there"),
+        (["--trace", "foo\x07\n://x/x"], r"foo\x07\n://x/x: got "),
+        (["--trace", "\ud800"], r"\ud800: got"),
+        (["--trace", "a" * 100_000], "a" * 200 + "…"),
+        (["--trace", "a.csv", "--density", "a\x07\nb=3"], r"--density a\x07\nb=3: got"),
+        (["--arch", "no\x07\nsuch", "--trace", "smallcnn"], "no"),
+        (["--arch", "dadiannao", "--trace", "smallcnn", "--set", "a\x07\nb"], r"--set a\x07\nb"),
+    ],
+)
+def test_what_a_baseline_names_does_not_break_its_line(capsys, tmp_path, told, message):
+    document = json.loads(report_text())
+    document["command"] = ["swatsim", "run", *told]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document))
+    assert refused_in_one_line(capsys, "check", "--baseline", path).startswith(message)
 
 
 def test_check_follows_the_command_that_the_baseline_tells(capsys, write, tmp_path):

@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
-from command_line import in_process
+from command_line import in_process, refused_in_one_line
 from trace_files import small_trace
 
 import swatsim
@@ -321,6 +321,33 @@ def test_mistakes_of_a_grid_file(tmp_path, text, expected):
     assert expected in str(raised.value)
     assert str(raised.value).startswith(str(path))
     assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('trace: "foo\\n://\\e]0;x\\x07"', r"foo\n://\x1b]0;x\x07: got "),
+        ('trace: "no\\x07\\nsuch/x"', r"{folder}/no\x07\nsuch/x: got nothing there, expected "),
+        (f"trace: {'a' * 100_000}", "a" * 200 + "…"),
+        ('trace: smallcnn\nlayers: "\\x07\\nq"', r"layers: got '\x07\nq', which matches no layer"),
+    ],
+)
+def test_what_a_grid_names_does_not_break_its_line(capsys, tmp_path, text, message):
+    path = tmp_path / "grid.yaml"
+    path.write_text(f"arch: dadiannao\n{text}\n")
+    said = refused_in_one_line(capsys, "sweep", path, "--output", tmp_path / "points")
+    assert said.startswith(message.replace("{folder}", str(tmp_path)))
+
+
+def test_a_grid_or_a_folder_of_a_hostile_name(capsys, tmp_path):
+    where = str(tmp_path / "a\n\x07b")
+    shown = where.replace("\n\x07", r"\n\x07")
+    assert refused_in_one_line(capsys, "sweep", where, "--output", tmp_path / "points").startswith(
+        f"{shown}: cannot be r"
+    )
+    (tmp_path / "file").touch()
+    arguments = ("sweep", "--arch", "dadiannao", "--trace", "smallcnn", "--set", "tiles=4", "--output")
+    assert "cannot be written" in refused_in_one_line(capsys, *arguments, tmp_path / "file" / "a\n\x07b")
 
 
 @pytest.mark.parametrize("value", [1 << 70, float("nan"), {1, 2}])

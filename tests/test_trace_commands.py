@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import in_process, on_terminal, swatsim
+from command_line import in_process, on_terminal, refused_in_one_line, swatsim
 from test_imports import modules_after
 from trace_files import edit_manifest, first_tensor, small_graph, small_layers, small_trace, write_trace
 
@@ -67,6 +67,41 @@ def masked_layers():
         ),
     }
     return [Layer(spec=spec, passes=passes)]
+
+
+# -------------------------------------------------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("import", "x\ny\x07", "-o", "new"),
+        ("import", "x\ny\x07.npz", "-o", "new"),
+        ("import", "x\ny\x07.smtx", "-o", "new"),
+        ("import", "x.csv", "-o", "no/x\ny\x07"),
+        ("import", "x.csv", "--density", "x\ny\x07=1", "-o", "new"),
+        ("import", "x.npz", "--kind", "x\ny\x07", "-o", "new"),
+        ("import", "folder", "--kind", "smtx", "--positions", "1", "-o", "new"),
+        ("validate", "x\ny\x07"),
+        ("info", "x\ny\x07"),
+        ("info", "x", "--json", "no/x\ny\x07"),
+        ("select", "x\ny\x07", "-o", "new"),
+        ("select", "x", "--images", "x\ny\x07", "-o", "new"),
+        ("synth", "x\ny\x07", "-o", "new"),
+        ("synth", "--like", "x\ny\x07", "-o", "new"),
+        ("synth", "resnet18", "--budget", "x\ny\x07.csv", "-o", "new"),
+    ],
+)
+def test_no_name_breaks_its_line_or_the_terminal(capsys, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("folder", "x\ny\x07.smtx").write_text("bad\n")
+    assert r"x\ny\x07" in refused_in_one_line(capsys, "trace", *arguments)
+
+
+def test_what_is_said_of_a_trace_of_a_hostile_name_is_a_line(run):
+    code, out, err = run("synth", "resnet18-cifar", "--images", "1", "--name", "x", "-o", "x\ny\x07")
+    assert (code, out, err) == (0, "x\\ny\\x07: 21 layers\n", "")
 
 
 # ------------------------------------------------------------------------------------------------------------- import

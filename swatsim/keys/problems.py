@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from swatsim.plain_text import printable
+
+__all__ = ["LONGEST_SHOWN", "Position", "Problem", "message", "printable", "shown", "words_of"]
+
 LONGEST_SHOWN = 60
 _MOST_LINES = 200
 
@@ -38,13 +42,6 @@ def message(problems: Iterable[Problem]) -> str:
     if len(lines) > _MOST_LINES:
         lines[_MOST_LINES:] = [f"and {len(lines) - _MOST_LINES} more errors"]
     return "\n".join(lines)
-
-
-def printable(text: str) -> str:
-    """Escape whatever would break the line or the terminal."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
 
 
 def words_of(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from swatsim.architecture.overrides import parse_override, plain
 from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, dotted, read_yaml
-from swatsim.errors import SwatsimError, TraceError
+from swatsim.errors import SwatsimError, TraceError, YamlError
 from swatsim.files import is_address
 from swatsim.keys.problems import message, shown
 from swatsim.mapper import OBJECTIVES
@@ -95,7 +95,7 @@ def read_grid(path: str) -> Grid:
     except OSError as error:
         raise SwatsimError(f"{path}: cannot be read: {error.strerror}") from None
     if document.problems:
-        raise SwatsimError(message(document.problems))
+        raise YamlError(message(document.problems))
     tree = document.tree
     if not isinstance(tree, dict):
         raise SwatsimError(f"{path}: got {shown(tree)}, expected the keys {', '.join(_FILE_KEYS)}")

@@ -1,0 +1,31 @@
+"""Text of strangers, such as names of files, as a terminal can show it."""
+
+from __future__ import annotations
+
+import re
+
+_LONGEST_NAME, _LONGEST_LINE = 400, 2000
+_LONG_NAME = re.compile(rf"\S{{{_LONGEST_NAME + 1},}}")
+
+
+def printable(text: str) -> str:
+    """Escape whatever would break the line or the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
+
+def one_line(text: str) -> str:
+    """The same of a whole message, whose long names lack their middle, and which is cut where it is long in all."""
+    named = _LONG_NAME.sub(lambda match: _shortened(match.group(), _LONGEST_NAME), printable(text))
+    return _shortened(named, _LONGEST_LINE)
+
+
+def _shortened(text: str, longest: int) -> str:
+    """What an error is about stands at the beginning of its line, and what was expected at the end."""
+    if len(text) <= longest:
+        return text
+    tail = (longest - 1) // 2
+    return f"{text[: longest - 1 - tail]}…{text[-tail:]}"

@@ -39,7 +39,8 @@ says how far it is reached. Branches are those that libFuzzer counts as `cov` in
 
 Named tests hold what was found, and what is known to break readers: `tests/test_trace_manifest.py` and
 `tests/test_trace_tensors.py` (limits, digests, links, bombs), `tests/test_sources_masks.py`,
-`tests/test_sources_onnx.py`, `tests/test_architecture_reader.py` (anchors, aliases, tags, nesting),
+`tests/test_sources_onnx.py`, `tests/test_torch_sources.py`, `tests/test_confined.py` (memory, time, crashes),
+`tests/test_architecture_reader.py` (anchors, aliases, tags, nesting),
 `tests/test_saved.py`, `tests/test_sweeping.py`, `tests/test_budgets.py`, `tests/test_remote_traces.py`.
 `tests/test_hostile_input.py` gives each reader what is known to break readers, by name, and
 `tests/test_memory_of_inputs.py` measures what small files take that would fill the memory. What is

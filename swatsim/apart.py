@@ -42,14 +42,10 @@ def forked_pool(processes: int, begin: Callable[[], None]) -> Iterator[ProcessPo
     from multiprocessing import active_children, get_context
 
     others = active_children()
-    pool = ProcessPoolExecutor(processes, get_context("fork"), _begin_process, (os.getpid(), begin))
+    pool = ProcessPoolExecutor(processes, get_context("fork"), begin_process, (os.getpid(), begin))
     try:
-        # The first work forks all of them; one that a Control-C meets before it ignores them would report it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            pool.submit(_nothing)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with interrupts_later():
+            pool.submit(_nothing)  # the first work forks all of them
         yield pool
     except BaseException as error:
         if not isinstance(error, Exception):
@@ -65,7 +61,18 @@ def _nothing() -> None:
     """No work."""
 
 
-def _begin_process(parent: int, begin: Callable[[], None]) -> None:
+@contextmanager
+def interrupts_later() -> Iterator[None]:
+    """Fork in this: a process that a Control-C meets before it ignores them would report it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def begin_process(parent: int, begin: Callable[[], None]) -> None:
+    """What a forked process does first, to end no later than `parent`; then `begin`."""
     import ctypes
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process

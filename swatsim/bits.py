@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,12 @@ class BitTensor:
 
     def __hash__(self) -> int:
         return hash((self.shape, self.nonzeros))
+
+    def __reduce__(self) -> tuple[Callable[..., BitTensor], tuple[Any, ...]]:
+        """Pickled, the bits are there once: `packed` may be a part of `words`."""
+        if self.packed is None:
+            return partial(BitTensor, shape=self.shape, packed=None), ()
+        return BitTensor.of_words, (self.shape, self.words)
 
 
 def count_ones(packed: NDArray[np.uint8]) -> int:

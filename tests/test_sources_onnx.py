@@ -14,6 +14,8 @@ from onnx.reference import ReferenceEvaluator  # noqa: E402
 from refused_imports import refused_import  # noqa: E402
 
 import swatsim  # noqa: E402
+from swatsim.apart import may_fork  # noqa: E402
+from swatsim.confined import Limits  # noqa: E402
 from swatsim.sources import Request, import_trace, onnx_model  # noqa: E402
 
 RANDOM = np.random.default_rng(17)
@@ -199,6 +201,101 @@ def test_larger_files_are_not_read(tmp_path, monkeypatch):
     model(tmp_path / "m.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [2, 4]}, {"w": masked(4, 5)})
     monkeypatch.setattr(onnx_model, "_LARGEST_FILE_BYTES", 10)
     assert "m.onnx: got more than 10 bytes, expected " in refused_import(tmp_path / "m.onnx")
+
+
+@pytest.fixture
+def confining(monkeypatch):
+    """Little memory and time; asked when a test begins: tests before it may have left threads of a library."""
+    if not may_fork():
+        pytest.skip("nothing is forked on this system, or beside other threads")
+    monkeypatch.setattr(onnx_model, "_LIMITS", Limits(memory_bytes=128 << 20, seconds=1))
+
+
+PRODUCT = helper.make_node("MatMul", ["x", "w"], ["y"])
+
+
+@pytest.mark.usefixtures("confining")
+def test_shapes_that_double_until_memory_ends(tmp_path):
+    nodes = [helper.make_node("Concat", [f"c{step}"] * 2, [f"c{step + 1}"], axis=0) for step in range(40)]
+    path = tmp_path / "m.onnx"
+    model(path, [*nodes, PRODUCT], {"x": [2, 4]}, {"w": masked(4, 5), "c0": np.array([1])})
+    assert path.stat().st_size < 2000
+    assert refused_import(path) == f"{path}: got what takes more than 128 MiB to read, expected an ONNX model"
+
+
+@pytest.mark.usefixtures("confining")
+def test_a_slice_of_a_shape_that_runs_over(tmp_path):
+    ends = {"from": 2**63 - 1, "to": -(2**63), "axis": 0, "step": -(2**63)}
+    nodes = [helper.make_node("Shape", ["x"], ["shape"]), helper.make_node("Slice", ["shape", *ends], ["z"])]
+    weights = {"w": masked(4, 5), **{name: np.array([value]) for name, value in ends.items()}}
+    model(tmp_path / "m.onnx", [*nodes, PRODUCT], {"x": [2, 4]}, weights)
+    assert "m.onnx: got what takes more than 128 MiB to read, expected an ONNX" in refused_import(tmp_path / "m.onnx")
+
+
+@pytest.mark.usefixtures("confining")
+def test_functions_that_call_each_other_twice(tmp_path):
+    path = tmp_path / "m.onnx"
+    made = model(path, [helper.make_node("F29", ["x"], ["z"], domain="f"), PRODUCT], {"x": [2, 4]}, {"w": masked(4, 5)})
+    versions = [helper.make_opsetid("", 18), helper.make_opsetid("f", 1)]
+    for depth in range(30):
+        called, domain = (f"F{depth - 1}", "f") if depth else ("Relu", "")
+        body = [helper.make_node(called, [one], [other], domain=domain) for one, other in ("at", "tb")]
+        made.functions.append(helper.make_function("f", f"F{depth}", ["a"], ["b"], body, versions))
+    made.opset_import.append(versions[1])
+    onnx.save(made, path)
+    assert refused_import(path) == f"{path}: got what takes more than 1 s to read, expected an ONNX model"
+
+
+def shared_products(path, count):
+    nodes = [helper.make_node("MatMul", [f"t{step}", "fc.weight"], [f"t{step + 1}"]) for step in range(count)]
+    model(path, nodes, {"t0": [2, 4]}, {"fc.weight": masked(4, 4)})
+
+
+def test_a_weight_of_many_layers_is_named_and_read_once(tmp_path, monkeypatch):
+    # In this process: what is looked up is counted.
+    monkeypatch.setattr(onnx_model, "confined", lambda work, *_, **__: work())
+    lookups, reads = [], []
+
+    class Taken(dict):
+        def __contains__(self, name):
+            lookups.append(name)
+            return super().__contains__(name)
+
+    taken = Taken()
+    name, bits = onnx_model._name, onnx_model._bits
+
+    def counted(node, specs, *others):
+        taken.update(dict.fromkeys(specs))
+        return name(node, taken, *others)
+
+    monkeypatch.setattr(onnx_model, "_name", counted)
+    monkeypatch.setattr(onnx_model, "_bits", lambda *given: reads.append(given) or bits(*given))
+    shared_products(tmp_path / "m.onnx", 100)
+    names = [spec.name for spec in import_trace(tmp_path / "m.onnx", name="t").specs]
+    assert names == ["fc", *(f"fc:{use}" for use in range(2, 101))]
+    assert len(lookups) == 100
+    assert len(reads) == 1
+
+
+def test_names_that_others_have_are_passed_over(tmp_path):
+    weights = {"fc:2.weight": masked(4, 4), "fc.weight": masked(4, 4)}
+    used = ["fc.weight", "fc:2.weight", "fc.weight", "fc:2.weight", "fc.weight"]
+    nodes = [helper.make_node("MatMul", [f"t{step}", name], [f"t{step + 1}"]) for step, name in enumerate(used)]
+    model(tmp_path / "m.onnx", nodes, {"t0": [2, 4]}, weights)
+    specs = import_trace(tmp_path / "m.onnx", name="t").specs
+    assert [spec.name for spec in specs] == ["fc", "fc:2", "fc:3", "fc:2:2", "fc:4"]
+
+
+def test_no_layer_is_read_after_the_most(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_model, "MOST_LAYERS", 3)
+    shared_products(tmp_path / "m.onnx", 3)
+    assert len(import_trace(tmp_path / "m.onnx", name="t").specs) == 3
+    # The fifth would be refused for itself.
+    shared_products(tmp_path / "m.onnx", 4)
+    made = onnx.load(tmp_path / "m.onnx")
+    made.graph.node.append(helper.make_node("MatMul", ["unknown", "fc.weight"], ["z"]))
+    onnx.save(made, tmp_path / "m.onnx")
+    assert "m.onnx: got more than 3 layers, expected 1 to 3" in refused_import(tmp_path / "m.onnx")
 
 
 def test_names_that_break_a_line(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 import zipfile
@@ -18,7 +19,9 @@ from torch import nn  # noqa: E402
 from torch.nn.utils import prune  # noqa: E402
 
 import swatsim  # noqa: E402
-from swatsim.sources import Request, import_trace  # noqa: E402
+from swatsim.apart import may_fork  # noqa: E402
+from swatsim.confined import Limits  # noqa: E402
+from swatsim.sources import Request, import_trace, state_dict  # noqa: E402
 from swatsim.torch.networks import build  # noqa: E402
 
 
@@ -84,16 +87,20 @@ def test_a_state_dict_of_plain_weights_needs_a_network(tmp_path):
 
 
 class Bomb:
+    def __init__(self, trace):
+        self.trace = trace
+
     def __reduce__(self):
-        return (print, ("executed",))
+        return (os.mkdir, (self.trace,))
 
 
-def test_no_code_is_run(tmp_path, capsys):
-    torch.save({"fc.weight_mask": Bomb()}, tmp_path / "model.pt")
+def test_no_code_is_run(tmp_path):
+    bomb = Bomb(str(tmp_path / "executed"))
+    torch.save({"fc.weight_mask": bomb}, tmp_path / "model.pt")
     assert "cannot be read with weights_only" in refused(tmp_path / "model.pt")
-    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Bomb()))
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(bomb))
     assert "expected a state_dict, saved with torch.save" in refused(tmp_path / "plain.pt")
-    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "executed").exists()
 
 
 def test_files_of_other_contents(tmp_path):
@@ -130,6 +137,101 @@ def test_tensors_larger_than_their_bytes(tmp_path):
     assert "expected" in refused(path)
     torch.save({"fc.weight_mask": torch.ones(4, 4, device="meta")}, path)
     assert "expected a plain one with values" in refused(path)
+
+
+def test_tensors_of_more_elements_than_are_stored(tmp_path):
+    path = tmp_path / "model.pt"
+    torch.save({"fc.weight_mask": torch.zeros(1).expand(1 << 15, 1 << 15)}, path)
+    expected = (
+        "fc.weight_mask: got 1073741824 elements of which the file has 1, as where a tensor was expanded, expected"
+    )
+    assert expected in refused(path)
+    torch.save({"fc.weight_mask": torch.zeros(9).as_strided((4, 4), (1, 1))}, path)
+    assert "got 16 elements of which the file has 9" in refused(path)
+
+
+def test_views_of_what_is_stored(tmp_path):
+    whole = (torch.rand(12, 10) < 0.5).to(torch.int8)
+    views = {"turned": whole.t(), "part": whole[2:7, 1::2], "tied": whole, "backwards": whole.flip(0)}
+    torch.save({f"{name}.weight_mask": view for name, view in views.items()}, tmp_path / "model.pt")
+    found = weights(import_trace(tmp_path / "model.pt", Request(positions=1), name="t"))
+    assert found.keys() == views.keys()
+    for name, present in found.items():
+        np.testing.assert_array_equal(present, views[name].numpy() != 0)
+
+
+@pytest.mark.parametrize("name", ["float4_e2m1fn_x2", "bits8", "bits1x8"])
+def test_types_that_torch_cannot_compare(tmp_path, name):
+    dtype = getattr(torch, name, None)
+    if dtype is None:
+        pytest.skip("a type that this torch does not have")
+    torch.save({"fc.weight_mask": torch.zeros(2, 2, dtype=torch.uint8).view(dtype)}, tmp_path / "model.pt")
+    message = refused(tmp_path / "model.pt")
+    assert f"fc.weight_mask: got a tensor of torch.{name} (" in message
+    assert message.endswith("), expected a plain one with values")
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage")
+def test_nested_tensors(tmp_path):
+    nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+    torch.save({"fc.weight_mask": torch.eye(4), "other": nested}, tmp_path / "model.pt")
+    assert '"other": got a nested tensor, expected a plain one with values' in refused(tmp_path / "model.pt")
+
+
+@pytest.fixture
+def confining(monkeypatch):
+    """Little time; asked when a test begins: tests before it may have left threads of a library."""
+    if not may_fork():
+        pytest.skip("nothing is forked on this system, or beside other threads")
+    monkeypatch.setattr(state_dict, "_LIMITS", Limits(memory_bytes=512 << 20, seconds=1))
+
+
+def pickled(path, code):
+    """A state_dict's archive with this in it, for the unpickler."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {"data.pkl": code, "version": b"3\n", "byteorder": b"little"}.items():
+            archive.writestr(f"a/{name}", content)
+
+
+@pytest.mark.usefixtures("confining")
+def test_a_key_that_doubles(tmp_path):
+    """A tuple of itself twice, 60 times: its hash has 2^60 steps."""
+    path = tmp_path / "model.pt"
+    doubled = b"".join(b"q" + bytes([step]) + b"h" + bytes([step]) + b"\x86" for step in range(60))
+    pickled(path, b"\x80\x02}K\x01" + doubled + b"K\x01s.")
+    assert f"{path}: got what takes more than 1 s to read, expected a state_dict" in refused(path)
+
+
+@pytest.mark.usefixtures("confining")
+def test_a_key_that_is_deep(tmp_path, monkeypatch):
+    """The hash of a tuple in a tuple, 300,000 times, is no error of Python's but the end of its stack."""
+    monkeypatch.setattr(state_dict, "_LIMITS", Limits(memory_bytes=2 << 30, seconds=30))
+    path = tmp_path / "model.pt"
+    pickled(path, b"\x80\x02})" + b"\x85" * 300_000 + b"K\x01s.")
+    assert f"{path}: got what ends the process that reads it (SIGSEGV), expected a state_dict" in refused(path)
+
+
+@pytest.mark.usefixtures("confining")
+def test_a_buffer_larger_than_memory(tmp_path):
+    pickled(tmp_path / "model.pt", b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\x00\x0c\x85R.")
+    assert "got what takes more than 512 MiB to read, expected a state_dict" in refused(tmp_path / "model.pt")
+
+
+@pytest.mark.usefixtures("confining")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_after_torch_had_threads(tmp_path):
+    """Threads are not forked: a process that waited for them would not end."""
+    mask = (torch.rand(1500, 1500) < 0.5).float()
+    torch.save({"fc.weight_mask": mask}, tmp_path / "model.pt")
+    torch.set_num_threads(2)
+    try:
+        (mask @ mask).sum()
+        assert may_fork()
+        found = weights(import_trace(tmp_path / "model.pt", Request(positions=1), name="t"))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    np.testing.assert_array_equal(found["fc"], mask.numpy() != 0)
 
 
 def test_without_the_extra_the_message_names_it(tmp_path, monkeypatch):

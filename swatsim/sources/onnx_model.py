@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from swatsim.bits import BitTensor
+from swatsim.confined import Limits, confined, limits_for
 from swatsim.errors import TraceError
 from swatsim.files import read_at_most
 from swatsim.layer import LayerSpec
@@ -19,6 +22,7 @@ from swatsim.sources.source import (
     Contents,
     Request,
     check_name,
+    file_bytes,
     one_line,
     open_source,
     optional_module,
@@ -28,6 +32,9 @@ from swatsim.trace.json_values import shown
 
 _EXPECTED = "an ONNX model"
 _LARGEST_FILE_BYTES = 1 << 31  # protobuf's own limit
+# Of 10 s, what starts before and writes after has a part.
+_LIMITS = Limits(memory_bytes=512 << 20, seconds=8)
+_COPIES = 7  # the file, its model, that serialized and parsed by the inference, and back again; a weight's values
 
 
 @register("onnx", suffixes=(".onnx",))
@@ -37,24 +44,36 @@ def read_onnx(path: Path, request: Request) -> Contents:
     The batch is that of the file, or `images` where the file leaves it open.
     """
     onnx = optional_module("onnx")
+    limits = limits_for(file_bytes(path, _EXPECTED), small=_LIMITS, copies=_COPIES)
+    return confined(partial(_contents, onnx, path, request), limits, where=str(path), expected=_EXPECTED)
+
+
+def _contents(onnx: Any, path: Path, request: Request) -> Contents:
     graph = _inferred(onnx, path, request).graph
     stored = dict(_stored(graph))
     shapes = {**dict(_shapes(graph)), **{name: tuple(tensor.dims) for name, tensor in stored.items()}}
     specs: dict[str, LayerSpec] = {}
     weights: dict[str, BitTensor] = {}
+    shared: dict[tuple[str, bool], BitTensor] = {}  # of weights that several layers may have, and their transposes
+    uses: Counter[str] = Counter()
     computed: set[str] = set()  # results that depend on nothing but what the file holds
     behind: set[str] = set()  # results that depend on a layer: a gradient flows to them
     products = 0
     for node in graph.node:
         depends = not behind.isdisjoint(node.input)
         if _is_layer(node, stored):
-            name = _name(node, specs)
+            if len(specs) == MOST_LAYERS:
+                raise TraceError(f"{path}: got more than {MOST_LAYERS} layers, expected 1 to {MOST_LAYERS}")
+            name = _name(node, specs, uses)
             check_name(name, str(path))
             given = _model_node(onnx, node, shapes, f"{path}: {name}")
             specs[name] = layer_spec(given, name=name, needs_input_grad=depends)
             tensor = stored.get(node.input[1])
             if tensor is not None and tensor.data_location != onnx.TensorProto.EXTERNAL:
-                weights[name] = _bits(onnx, tensor, given)
+                key = node.input[1], given.transposed_weight
+                if key not in shared:
+                    shared[key] = _bits(onnx, tensor, given)
+                weights[name] = shared[key]
             depends = True
         if node.op_type in PRODUCTS and not _is_layer(node, stored) and any(each in computed for each in node.input):
             where = f"{path}: {shown(node.name or node.op_type)}"
@@ -64,8 +83,8 @@ def read_onnx(path: Path, request: Request) -> Contents:
         products += node.op_type in PRODUCTS and not _is_layer(node, stored)
         if depends:
             behind.update(node.output)
-    if not 1 <= len(specs) <= MOST_LAYERS:
-        raise TraceError(f"{path}: got {len(specs)} layers, expected 1 to {MOST_LAYERS}")
+    if not specs:
+        raise TraceError(f"{path}: got 0 layers, expected 1 to {MOST_LAYERS}")
     remarks = (f"{products} products without a weight, such as attention's, left out",) if products else ()
     return Contents(specs=tuple(specs.values()), weights=weights, remarks=remarks)
 
@@ -78,8 +97,11 @@ def _inferred(onnx: Any, path: Path, request: Request) -> Any:
         raise TraceError(f"{path}: got more than {_LARGEST_FILE_BYTES} bytes, expected {_EXPECTED}")
     try:
         model = onnx.load_model_from_string(data)
+    except MemoryError:
+        raise
     except Exception as error:  # protobuf's DecodeError, of which onnx does not say where it is
         raise TraceError(f"{path}: got another file ({one_line(error)}), expected {_EXPECTED}") from None
+    del data
     if not all(isinstance(text, str) for text in _texts(model.graph)):
         # Of text that is not UTF-8, protobuf gives the bytes.
         raise TraceError(f"{path}: got a name that is not UTF-8, expected {_EXPECTED}")
@@ -87,6 +109,8 @@ def _inferred(onnx: Any, path: Path, request: Request) -> Any:
     del model.graph.value_info[:]  # inferred anew, for the batch asked for
     try:
         return onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except MemoryError:
+        raise
     except Exception as error:  # InferenceError is not the only one
         raise TraceError(f"{path}: got contradicting shapes ({one_line(error)}), expected {_EXPECTED}") from None
 
@@ -146,14 +170,15 @@ def _is_layer(node: Any, stored: Mapping[str, Any]) -> bool:
     return node.op_type in CONVOLUTIONS or (node.op_type in PRODUCTS and node.input[1] in stored)
 
 
-def _name(node: Any, taken: Mapping[str, Any]) -> str:
+def _name(node: Any, taken: Mapping[str, Any], uses: Counter[str]) -> str:
     """The module's name as PyTorch exports keep it in the weight's, else the node's; a second use is `name:2`."""
     weight = node.input[1]
     name = weight.removesuffix(".weight") if weight.endswith(".weight") else node.name or node.output[0]
-    uses = 1
-    while (found := name if uses == 1 else f"{name}:{uses}") in taken:
-        uses += 1
-    return found
+    while True:
+        uses[name] += 1
+        found = name if uses[name] == 1 else f"{name}:{uses[name]}"
+        if found not in taken:
+            return found
 
 
 def _model_node(onnx: Any, node: Any, shapes: Mapping[str, tuple[int, ...]], where: str) -> ModelNode:

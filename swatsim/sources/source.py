@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -97,6 +98,12 @@ def open_source(path: Path, expected: str) -> io.BufferedReader:
         return path.open("rb")
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise TraceError(f"{path}: got {getattr(error, 'strerror', None) or error}, expected {expected}") from None
+
+
+def file_bytes(path: Path, expected: str) -> int:
+    """How large a file is that `open_source` opens. Raises TraceError."""
+    with open_source(path, expected) as file:
+        return os.fstat(file.fileno()).st_size
 
 
 def check_name(name: str, where: str) -> None:

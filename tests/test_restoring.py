@@ -40,7 +40,7 @@ def saved(tmp_path):
     ("machine", "options"),
     [
         ("dadiannao", {}), ("systolic", {}), ("scnn", {"layers": "first"}),
-        ("sparsetrain", {"passes": ("forward",), "objective": "energy"}),
+        ("sparsetrain", {"passes": ("forward",), "objective": "energy"}), ("cnvlutin", {"sample": 0.5, "seed": 3}),
     ],
 )  # fmt: skip
 def test_a_report_that_is_read_back_gives_the_same_bytes(tmp_path, machine, options):
@@ -48,6 +48,14 @@ def test_a_report_that_is_read_back_gives_the_same_bytes(tmp_path, machine, opti
     (tmp_path / "report.json").write_text(text)
     report = swatsim.load_report(tmp_path / "report.json")
     assert to_json(report) == text
+
+
+def test_of_two_keys_that_no_machine_has_the_first_is_named(saved):
+    path = saved(
+        lambda document: document["architecture"].update(later=1) or document["architecture"]["tile"].update(x=2)
+    )
+    with pytest.raises(SwatsimError, match=r": architecture\.tile\.x: got 2, expected a machine as"):
+        swatsim.load_report(path)
 
 
 def test_a_report_that_is_read_back_is_the_one_that_was_written(saved):

@@ -485,3 +485,20 @@ def test_layers_that_are_left_out_are_not_read(tmp_path):
     path = save(tmp_path / "m.npz", {"a.weight_mask": np.eye(3), **of_two_shapes})
     assert "b: got shapes [3, 4] and [3, 5], expected one for all" in refused(path)
     assert [spec.name for spec in import_trace(path, Request(positions=2, layers="a*"), name="t").specs] == ["a"]
+
+
+@pytest.mark.parametrize(("comment_bytes", "cut_bytes"), [(5, 5), (65535, 0)])
+def test_entries_are_counted_where_a_comment_is_cut_or_as_long_as_can_be(
+    tmp_path, monkeypatch, comment_bytes, cut_bytes
+):
+    path = tmp_path / "m.npz"
+    with zipfile.ZipFile(path, "w") as made:
+        for number in range(11):
+            made.writestr(f"{number}", b"")
+        made.comment = b"c" * comment_bytes
+    path.write_bytes(path.read_bytes()[: path.stat().st_size - cut_bytes])
+    with path.open("rb") as file:
+        assert len(open_archive(file, path, 11).infolist()) == 11
+        monkeypatch.setattr(zipfile, "ZipFile", None)
+        with pytest.raises(SwatsimError, match=r"m\.npz: got 11 entries, expected at most 10$"):
+            open_archive(file, path, 10)

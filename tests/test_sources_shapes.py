@@ -101,6 +101,22 @@ def test_topologies_with_mistakes(tmp_path, text, expected):
     assert expected in refused(tmp_path / "net.csv", text)
 
 
+def test_a_note_behind_the_last_comma_of_a_product_is_not_read(tmp_path):
+    (spec,) = imported(tmp_path / "net.csv", "Layer,M,N,K,\nfc,1,2,3,a note\n").specs
+    assert spec.weight_shape == (2, 3)
+
+
+def test_a_first_line_that_ends_with_a_number_is_no_header(tmp_path):
+    assert "got 2 lines, the first of 4 cells, expected" in refused(tmp_path / "net.csv", "fc,M,N,3\nfc2,1,2,3\n")
+
+
+def test_a_topology_may_have_4_mib(tmp_path):
+    text = "Layer,M,N,K\nfc,1,2,3\n"
+    text += "\n" * ((4 << 20) - len(text))
+    assert len(imported(tmp_path / "net.csv", text).specs) == 1
+    assert "got more than 4194304 bytes" in refused(tmp_path / "more.csv", f"{text}\n")
+
+
 @pytest.mark.parametrize(("layers", "expected"), [(19, None), (20, "got more than 20 lines, expected a topology")])
 def test_a_topology_has_so_many_layers_at_most(tmp_path, monkeypatch, layers, expected):
     monkeypatch.setattr(scalesim, "MOST_LAYERS", 20)

@@ -14,7 +14,6 @@ import click
 
 from swatsim.errors import SwatsimError
 from swatsim.exit_codes import BROKEN_PIPE
-from swatsim.plain_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -148,6 +147,6 @@ def write_out(data: bytes) -> None:
 
 
 def say(line: str) -> None:
-    """Write a line to standard output, whatever its encoding."""
+    """Write a line, or lines, to standard output, whatever its encoding; names in it were made printable before."""
     if sys.stdout is not None:
-        write_out(f"{printable(line)}\n".encode(sys.stdout.encoding or "utf-8", errors="replace"))
+        write_out(f"{line}\n".encode(sys.stdout.encoding or "utf-8", errors="replace"))

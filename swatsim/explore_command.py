@@ -19,6 +19,7 @@ from swatsim.grid_option import (
     machines_option,
     traces_option,
 )
+from swatsim.plain_text import printable
 from swatsim.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def explore(  # noqa: PLR0913, PLR0917  each is an option of the command
 
     write_documents(outputs, render, table)
     if "-" not in by_option.values():
-        say(f"{found.computed} simulations computed now; all are kept in {folder}.")
+        say(f"{found.computed} simulations computed now; all are kept in {printable(folder)}.")
     if not found.front:
         raise SystemExit(INCOMPLETE)
 

@@ -11,6 +11,7 @@ import click
 from swatsim.command_output import check_outputs, refuse_two_printed, say, write_documents
 from swatsim.errors import SwatsimError
 from swatsim.exit_codes import USER_ERROR
+from swatsim.plain_text import printable
 from swatsim.trace_option import densities_of, density_option
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def import_command(  # noqa: PLR0913, PLR0917  each is an option of the command
         made = topology_trace(source, densities_of(source, densities), name=name, request=request)
     save_trace(made, output, overwrite)
     provenance = made.manifest.provenance
-    say(f"Random non-zeros: {provenance['densities']}." if densities else provenance["operands"])
+    said = f"Random non-zeros: {provenance['densities']}." if densities else provenance["operands"]
+    say(printable(said))
 
 
 @trace.command()
@@ -124,7 +126,7 @@ def validate(directories: tuple[str, ...]) -> None:
     refused = 0
     for directory in directories:
         try:
-            say(f"{directory}: {check_trace(load_trace(directory), directory).text}")
+            say(f"{printable(directory)}: {check_trace(load_trace(directory), directory).text}")
         except SwatsimError as error:
             refused += 1
             click.echo(str(error), err=True)
@@ -244,4 +246,4 @@ def save_trace(made: Trace, output: str, overwrite: bool, name: str | None = Non
         for layer in made:
             writer.add(layer)
         writer.set_graph(made.graph)
-    say(f"{output}: {len(made)} layers")
+    say(f"{printable(output)}: {len(made)} layers")

@@ -85,7 +85,7 @@ def test_a_result_larger_than_a_pipe():
 @pytest.mark.usefixtures("forking")
 @pytest.mark.parametrize(
     "take",
-    [lambda: bytearray(80 * MIB), lambda: [bytearray(MIB) for _ in range(1000)], partial(failing, MemoryError())],
+    [lambda: bytearray(2048 * MIB), lambda: [bytearray(MIB) for _ in range(1000)], partial(failing, MemoryError())],
 )
 def test_what_takes_too_much_memory(take):
     assert refused(take) == "a.x: got what takes more than 64 MiB to read, expected a model"
@@ -141,7 +141,15 @@ def test_what_the_process_does_first():
     assert read(lambda: place[0], begin=lambda: place.write(b"\x07")) == 7
 
 
-@pytest.mark.usefixtures("forking")
+@pytest.fixture
+def sigint():
+    """Control-C as a terminal has it: what a script starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("forking", "sigint")
 def test_an_interrupt_ends_the_process():
     """Control-C reaches both; the process ignores it, and is ended."""
     pids = mmap.mmap(-1, 8)

@@ -59,10 +59,15 @@ def test_the_corpus_is_small():
     ],
 )
 def test_the_judge_finds_a_message_that_is_no_line_of_its_kind(message, found):
-    def read():
-        raise SwatsimError(message)
-
     with pytest.raises(FoundError, match=found):
+        check_refusal(message, several_lines=False)
+
+
+def test_the_judge_looks_at_what_is_said():
+    def read():
+        raise SwatsimError("f: wrong")
+
+    with pytest.raises(FoundError, match="without got and expected"):
         accepts(read)
 
 

@@ -66,7 +66,7 @@ def encode(bits: BitTensor, where: str) -> tuple[str, StoredTensor, bytes]:
     if packed is not None and count_ones(packed) == math.prod(shape):
         packed = None
     tensor = StoredTensor(shape=shape, all_ones=packed is None)
-    content = header(tensor) if packed is None else b"".join((header(tensor), packed.data))
+    content = header(tensor) if packed is None else b"".join((header(tensor), np.ascontiguousarray(packed).data))
     return hashlib.sha256(content).hexdigest(), tensor, zstd.compress(content, LEVEL)
 
 

@@ -74,3 +74,12 @@ def pytest_collection_finish():
     # The tests themselves live until the end: neither a collection of garbage nor a forked process looks at them.
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def forking():
+    """Where work is forked; asked when a test begins: tests before it may have left threads of a library."""
+    from swatsim.apart import may_fork
+
+    if not may_fork():
+        pytest.skip("nothing is forked on this system, or beside other threads")

@@ -10,7 +10,6 @@ from multiprocessing import active_children
 
 import pytest
 
-from swatsim.apart import may_fork
 from swatsim.bits import BitTensor
 from swatsim.confined import Limits, confined, limits_for
 from swatsim.errors import SwatsimError, TraceError
@@ -20,10 +19,8 @@ LIMITS = Limits(memory_bytes=64 * MIB, seconds=1)
 
 
 @pytest.fixture
-def forking():
-    """Asked when a test begins: tests before it may have left threads of a library."""
-    if not may_fork():
-        pytest.skip("nothing is forked on this system, or beside other threads")
+def forking(forking):
+    """No process is left."""
     yield
     assert not active_children()
     with pytest.raises(ChildProcessError):

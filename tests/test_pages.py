@@ -21,10 +21,10 @@ from written_documents import TEXTS
 
 from swatsim.charts.colors import COLORS
 from swatsim.errors import SwatsimError
-from swatsim.keys.problems import printable
 from swatsim.pages.markup import element, percent
 from swatsim.pages.page import to_page
 from swatsim.pages.words import seconds_text
+from swatsim.plain_text import printable
 from swatsim.report.document import to_html, to_json
 from swatsim.saved import load_saved
 

@@ -14,7 +14,6 @@ from onnx.reference import ReferenceEvaluator  # noqa: E402
 from refused_imports import refused_import  # noqa: E402
 
 import swatsim  # noqa: E402
-from swatsim.apart import may_fork  # noqa: E402
 from swatsim.confined import Limits  # noqa: E402
 from swatsim.sources import Request, import_trace, onnx_model  # noqa: E402
 
@@ -204,10 +203,8 @@ def test_larger_files_are_not_read(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def confining(monkeypatch):
-    """Little memory and time; asked when a test begins: tests before it may have left threads of a library."""
-    if not may_fork():
-        pytest.skip("nothing is forked on this system, or beside other threads")
+def confining(monkeypatch, forking):
+    """Little memory and time."""
     monkeypatch.setattr(onnx_model, "_LIMITS", Limits(memory_bytes=128 << 20, seconds=1))
 
 

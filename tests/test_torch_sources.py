@@ -179,10 +179,8 @@ def test_nested_tensors(tmp_path):
 
 
 @pytest.fixture
-def confining(monkeypatch):
-    """Little time; asked when a test begins: tests before it may have left threads of a library."""
-    if not may_fork():
-        pytest.skip("nothing is forked on this system, or beside other threads")
+def confining(monkeypatch, forking):
+    """Little time."""
     monkeypatch.setattr(state_dict, "_LIMITS", Limits(memory_bytes=512 << 20, seconds=1))
 
 

@@ -21,8 +21,9 @@ from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, Document, Path,
 from swatsim.errors import ArchitectureError
 from swatsim.keys import constraints
 from swatsim.keys.part import Part
-from swatsim.keys.problems import Position, Problem, message, printable, shown
+from swatsim.keys.problems import Position, Problem, message, shown
 from swatsim.keys.rule import Key
+from swatsim.plain_text import printable
 
 
 def load_architecture(

@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from swatsim.errors import ArchitectureError
-from swatsim.keys.problems import printable
+from swatsim.plain_text import printable
 
 _SUFFIX = ".yaml"
 

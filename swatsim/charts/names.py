@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from swatsim.keys.problems import printable
+from swatsim.plain_text import printable
 
 _SUFFIXES = (".yaml", ".yml")
 

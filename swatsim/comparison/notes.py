@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swatsim.comparison.result import Comparison, Contender
-from swatsim.keys.problems import printable
+from swatsim.plain_text import printable
 
 MEASURED = {
     "cycles": "cycles with memory stalls",

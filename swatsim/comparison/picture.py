@@ -14,7 +14,7 @@ from swatsim.charts.names import short_names
 from swatsim.charts.ticks import ticks
 from swatsim.comparison.notes import MEASURED, normalization_phrase, title
 from swatsim.comparison.result import Comparison, Contender, Entry
-from swatsim.keys.problems import printable
+from swatsim.plain_text import printable
 from swatsim.report.records import OTHER
 
 _WIDTH, _LEFT, _RIGHT = 900, 200, 60

@@ -11,7 +11,7 @@ from rich.text import Text
 from swatsim.charts.names import short_names
 from swatsim.comparison.notes import notes
 from swatsim.comparison.result import CONVOLUTIONS, Comparison
-from swatsim.keys.problems import printable
+from swatsim.plain_text import printable
 from swatsim.quantities import NOTHING, times_text
 from swatsim.report.records import OTHER
 from swatsim.report.table import SYNTHETIC

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from swatsim.differences.checking import Finding
 from swatsim.differences.finding import Change, Differences, Document, Place, Setting
-from swatsim.keys.problems import printable
+from swatsim.plain_text import printable
 from swatsim.quantities import NOTHING
 from swatsim.report.view import WIDTH, View, print_view
 

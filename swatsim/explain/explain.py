@@ -12,9 +12,10 @@ from swatsim.architecture import Architecture
 from swatsim.errors import SwatsimError
 from swatsim.explain.trials import trials_of
 from swatsim.explain.work import work_of
-from swatsim.keys.problems import printable, shown
+from swatsim.keys.problems import shown
 from swatsim.layer import Layer
 from swatsim.passes import PASSES
+from swatsim.plain_text import printable
 from swatsim.report import Report
 from swatsim.report.explanation import Explanation, PassExplanation
 from swatsim.simulation import simulate

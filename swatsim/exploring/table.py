@@ -9,7 +9,7 @@ from swatsim.charts.explorations import unit
 from swatsim.charts.units import amount_text
 from swatsim.exploring.candidates import Tried
 from swatsim.exploring.result import Exploration
-from swatsim.keys.problems import printable
+from swatsim.plain_text import printable
 from swatsim.quantities import NOTHING
 from swatsim.sweeping.grid import ARCH
 from swatsim.sweeping.table import SYNTHETIC

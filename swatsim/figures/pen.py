@@ -9,7 +9,7 @@ from typing import Any
 
 from swatsim.charts.names import short_names
 from swatsim.figures.style import Style, Width
-from swatsim.keys.problems import printable
+from swatsim.plain_text import printable
 
 _LONGEST_NAME = 24
 _CHARACTER = 0.64  # width of a character in heights of text, on average

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from swatsim.plain_text import printable
 
-__all__ = ["LONGEST_SHOWN", "Position", "Problem", "message", "printable", "shown", "words_of"]
-
 LONGEST_SHOWN = 60
 _MOST_LINES = 200
 

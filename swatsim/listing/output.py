@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console, Group
 from rich.text import Text
 
-from swatsim.keys.problems import printable
 from swatsim.listing.kinds import Listing
+from swatsim.plain_text import printable
 from swatsim.quantities import NOTHING
 from swatsim.report.view import WIDTH, View, print_view
 

@@ -9,7 +9,6 @@ from swatsim.charts.model import Bar, BarChart, Group
 from swatsim.charts.names import short_names
 from swatsim.charts.ticks import ticks
 from swatsim.charts.units import amount_text, tick_text
-from swatsim.keys.problems import printable
 from swatsim.pages.figure import (
     AXIS,
     CHARACTER,
@@ -21,6 +20,7 @@ from swatsim.pages.figure import (
     vertical_grid,
 )  # fmt: skip
 from swatsim.pages.markup import element, percent, text
+from swatsim.plain_text import printable
 
 LONGEST_NAME = 22
 _THICK, _THIN, _GAP, _GROUP_GAP, _LEAST_GROUP = 13, 6, 1, 6, 13

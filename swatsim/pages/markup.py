@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from swatsim.keys.problems import printable
+from swatsim.plain_text import printable
 
 
 def text(name: object) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from swatsim.errors import SwatsimError, TraceError
 from swatsim.files import read_at_most
-from swatsim.keys.problems import printable
+from swatsim.plain_text import printable
 from swatsim.saved.dependent_keys import check_dependent_keys, check_point
 from swatsim.saved.json_schema import Check, check_document, compiled, part_of
 from swatsim.saved.schema_files import schema_names, schema_of

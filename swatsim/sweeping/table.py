@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from swatsim.charts.run_rows import outermost_bytes
-from swatsim.keys.problems import printable
+from swatsim.plain_text import printable
 from swatsim.quantities import NOTHING, bytes_text, cycles_text, joules_text, times_text
 from swatsim.report.view import View
 from swatsim.sweeping.result import Sweep

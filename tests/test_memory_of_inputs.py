@@ -16,6 +16,7 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from swatsim.errors import SwatsimError
+from swatsim.saved import load_saved
 from swatsim.sources import Request, import_trace
 from swatsim.topologies import ROLES, topology_trace
 
@@ -24,6 +25,8 @@ def peak():
 
 path, before, said = Path(sys.argv[1]), peak(), ""
 try:
+    if path.suffix == ".json":
+        load_saved(path)
     if path.suffix == ".csv":
         trace = topology_trace(path, dict.fromkeys(ROLES, 0.5), name="t")
     else:
@@ -76,6 +79,13 @@ def topology(path, *lines):
     return path
 
 
+def document(path, **repeated):
+    """Arrays of the same text over and over, of what is no document."""
+    arrays = (f'"{key}": [{",".join([text] * number)}]' for key, (text, number) in repeated.items())
+    path.write_text(f"{{{','.join(arrays)}}}")
+    return path
+
+
 # By name: how the file is made, MiB that it may take, and what is said of it where it is refused.
 INPUTS = {
     "a topology of 2,000,000 lines that name no layer": (
@@ -95,6 +105,15 @@ INPUTS = {
     ),
     "a directory of 600,000 entries that states 1": (
         lambda folder: directory_of(folder / "m.npz", 600_000, 1), 16, "got a directory of 30600000 bytes, expected",
+    ),
+    "a document of 700,000 objects": (
+        lambda folder: document(folder / "d.json", a=("{}", 700_000)), 8, "got 700002 objects and arrays in",
+    ),
+    "a document of 3,000,000 numbers": (
+        lambda folder: document(folder / "d.json", a=("0", 3_000_000)), 8, "got 2999999 commas in 6000008 bytes",
+    ),
+    "a document of as many objects and numbers as are read": (
+        lambda folder: document(folder / "d.json", a=('{"":0}', 499_000), b=("0.1", 1_500_000)), 224, "format: got",
     ),
     "a matrix of 2,000,000 elements as text": (lambda folder: matrix(folder / "m.smtx", 200_000, 10), 40, ""),
 }  # fmt: skip

@@ -21,6 +21,9 @@ from swatsim.version import __version__
 
 # A sweep of ten thousand points has some 200 MB.
 LARGEST_DOCUMENT_BYTES = 1 << 30
+# An object of one byte takes 200 of memory, a number 60. Documents have a value in 25 bytes, an object or array in 800.
+_MOST_VALUES, _VALUE_BYTES = 2_000_000, 8
+_MOST_COLLECTIONS, _COLLECTION_BYTES = 500_000, 64
 # No figure is near it: what is drawn is added up, multiplied and divided, which must stay finite.
 _LARGEST_NUMBER = 1e100
 _COMMANDS = {"report": "run", "comparison": "compare", "sweep": "sweep", "exploration": "explore"}
@@ -45,6 +48,7 @@ def load_saved(path: str | os.PathLike[str], kind: str | None = None) -> Saved:
     """
     where = printable(os.fspath(path))
     data = _content(Path(path), where)
+    _check_expansion(data, where)
     try:
         document = parse_saved(data, where)
     except TraceError as error:  # by whom the same strictness is asked for
@@ -91,6 +95,17 @@ def _content(path: Path, where: str) -> bytes:
             f"{where}: got {max(size, len(data))} bytes, expected at most {LARGEST_DOCUMENT_BYTES} of a document"
         )
     return data
+
+
+def _check_expansion(data: bytes, where: str) -> None:
+    """Refuse what would take many times its size, before anything is made of it."""
+    for got, most, bytes_each, what in (
+        (data.count(b","), _MOST_VALUES, _VALUE_BYTES, "commas"),
+        (data.count(b"{") + data.count(b"["), _MOST_COLLECTIONS, _COLLECTION_BYTES, "objects and arrays"),
+    ):
+        expected = most + len(data) // bytes_each
+        if got > expected:
+            raise SwatsimError(f"{where}: got {got} {what} in {len(data)} bytes, expected at most {expected}")
 
 
 def _kind(document: Any, where: str) -> str:

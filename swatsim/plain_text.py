@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_LONGEST_NAME, _LONGEST_LINE = 400, 2000
+_LONGEST_WORDS, _LONGEST_NAME, _LONGEST_LINE = 300, 400, 2000
 _LONG_NAME = re.compile(rf"\S{{{_LONGEST_NAME + 1},}}")
 
 
@@ -15,6 +15,11 @@ def printable(text: str) -> str:
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
+
+
+def words_of(error: BaseException) -> str:
+    """What another library says, or a server through it, as a part of a message; its type, where it says nothing."""
+    return printable((" ".join(str(error).split()) or type(error).__name__)[:_LONGEST_WORDS])
 
 
 def one_line(text: str) -> str:

@@ -42,11 +42,6 @@ def message(problems: Iterable[Problem]) -> str:
     return "\n".join(lines)
 
 
-def words_of(error: BaseException) -> str:
-    """What another library says, or a server through it, as part of a line that a terminal can show."""
-    return printable(" ".join(str(error).split())[:300])
-
-
 def shown(value: object) -> str:
     """Write a value as it would stand in the file, cut where it is long."""
     text = _written(value)

@@ -14,9 +14,10 @@ import numpy as np
 
 from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
+from swatsim.plain_text import words_of
 from swatsim.sources.archive import open_archive
 from swatsim.sources.arrays import Entry, contents_of, read_bits, transposed
-from swatsim.sources.source import MOST_LAYERS, Contents, Request, check_name, one_line, open_source, register
+from swatsim.sources.source import MOST_LAYERS, Contents, Request, check_name, open_source, register
 from swatsim.trace.json_values import Node, parse_json
 
 _EXPECTED = "a .npz or .safetensors file of masks"
@@ -51,7 +52,7 @@ def read_masks(path: Path, request: Request) -> Contents:
             entries = dict(_npz(file, path) if start == _ZIP_MAGIC else _safetensors(file, path))
             return contents_of(entries, path, request.layers, only_masks=False)
         except _DAMAGED as error:
-            raise TraceError(f"{path}: got a damaged file ({one_line(error)}), expected {_EXPECTED}") from None
+            raise TraceError(f"{path}: got a damaged file ({words_of(error)}), expected {_EXPECTED}") from None
 
 
 def _npz(file: BinaryIO, path: Path) -> Iterator[tuple[str, Entry]]:
@@ -89,7 +90,7 @@ def _array_header(array: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, 
             raise ValueError("a header of another version than 1.0")
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(array)
     except _BAD_HEADER as error:
-        raise TraceError(f"{where}: got a damaged header ({one_line(error)}), expected that of an array") from None
+        raise TraceError(f"{where}: got a damaged header ({words_of(error)}), expected that of an array") from None
     if dtype.kind not in "biuf":
         raise TraceError(f"{where}: got {dtype}, expected numbers or true and false (objects are never unpickled)")
     return shape, fortran, dtype

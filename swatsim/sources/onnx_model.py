@@ -15,6 +15,7 @@ from swatsim.confined import Limits, confined, limits_for
 from swatsim.errors import TraceError
 from swatsim.files import read_at_most
 from swatsim.layer import LayerSpec
+from swatsim.plain_text import words_of
 from swatsim.sources.arrays import check_shape
 from swatsim.sources.onnx_layers import CONVOLUTIONS, PRODUCTS, ModelNode, layer_spec
 from swatsim.sources.source import (
@@ -23,7 +24,6 @@ from swatsim.sources.source import (
     Request,
     check_name,
     file_bytes,
-    one_line,
     open_source,
     optional_module,
     register,
@@ -100,7 +100,7 @@ def _inferred(onnx: Any, path: Path, request: Request) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # protobuf's DecodeError, of which onnx does not say where it is
-        raise TraceError(f"{path}: got another file ({one_line(error)}), expected {_EXPECTED}") from None
+        raise TraceError(f"{path}: got another file ({words_of(error)}), expected {_EXPECTED}") from None
     del data
     if not all(isinstance(text, str) for text in _texts(model.graph)):
         # Of text that is not UTF-8, protobuf gives the bytes.
@@ -112,7 +112,7 @@ def _inferred(onnx: Any, path: Path, request: Request) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # InferenceError is not the only one
-        raise TraceError(f"{path}: got contradicting shapes ({one_line(error)}), expected {_EXPECTED}") from None
+        raise TraceError(f"{path}: got contradicting shapes ({words_of(error)}), expected {_EXPECTED}") from None
 
 
 def _texts(graph: Any) -> Iterator[Any]:
@@ -198,7 +198,7 @@ def _bits(onnx: Any, tensor: Any, node: ModelNode) -> BitTensor:
     try:
         values = onnx.numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError) as error:
-        raise node.refuse(f"a damaged weight ({one_line(error)})", "as many values as its shape has") from None
+        raise node.refuse(f"a damaged weight ({words_of(error)})", "as many values as its shape has") from None
     if values.shape != node.weight_shape or values.dtype.kind in "OSU":
         raise node.refuse(f"a weight of {values.dtype} and shape {values.shape}", "numbers of the weight's shape")
     present = np.asarray(values != 0)

@@ -16,7 +16,8 @@ from pathlib import Path
 from swatsim.errors import TraceError
 from swatsim.files import read_at_most
 from swatsim.layer import LayerSpec
-from swatsim.sources.source import MOST_LAYERS, Contents, Request, one_line, open_source, register
+from swatsim.plain_text import words_of
+from swatsim.sources.source import MOST_LAYERS, Contents, Request, open_source, register
 
 _EXPECTED = "a topology of SCALE-Sim: a header, then a name and 3 (M, N, K), 7 or 8 integers in each line"
 _LARGEST_FILE_BYTES = 4 << 20
@@ -38,7 +39,7 @@ def read_topology(path: Path, request: Request) -> Contents:
     try:
         rows = list(itertools.islice(_rows(data.decode("utf-8-sig")), MOST_LAYERS + 1))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise TraceError(f"{path}: got what is no CSV ({one_line(error)}), expected {_EXPECTED}") from None
+        raise TraceError(f"{path}: got what is no CSV ({words_of(error)}), expected {_EXPECTED}") from None
     if len(rows) > MOST_LAYERS:
         raise TraceError(f"{path}: got more than {MOST_LAYERS} lines, expected {_EXPECTED}")
     if len(rows) < 2 or _INTEGER.fullmatch(rows[0][1][-1]):

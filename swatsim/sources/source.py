@@ -120,10 +120,3 @@ def optional_module(name: str) -> Any:
     except ImportError as error:
         missing = name if isinstance(error, ModuleNotFoundError) and error.name == name else f"{name} ({error})"
         raise SwatsimError(f"import: got no {missing}, expected the extra: pip install 'swatsim[{name}]'") from None
-
-
-def one_line(error: BaseException) -> str:
-    """What another library says of a damaged file, as part of a message of one line."""
-    lines = str(error).strip().splitlines()
-    text = "".join(letter if letter.isprintable() else " " for letter in lines[0]) if lines else ""
-    return (text or type(error).__name__)[:200]

@@ -11,6 +11,7 @@ from typing import Any
 from swatsim.bits import BitTensor
 from swatsim.confined import Limits, confined, limits_for
 from swatsim.errors import TraceError
+from swatsim.plain_text import words_of
 from swatsim.sources.archive import open_archive
 from swatsim.sources.arrays import Entry, contents_of
 from swatsim.sources.source import (
@@ -18,7 +19,6 @@ from swatsim.sources.source import (
     Contents,
     Request,
     file_bytes,
-    one_line,
     open_source,
     optional_module,
     register,
@@ -53,7 +53,7 @@ def _contents(torch: Any, path: Path, request: Request) -> Contents:
     except MemoryError:
         raise
     except Exception as error:  # of a damaged file, torch and pickle raise what they happen to meet
-        got = f"what cannot be read with weights_only ({one_line(error)})"
+        got = f"what cannot be read with weights_only ({words_of(error)})"
         raise TraceError(f"{path}: got {got}, expected {_EXPECTED}") from None
     return contents_of(dict(_entries(loaded, path, torch)), path, request.layers, only_masks=True)
 
@@ -64,7 +64,7 @@ def _check_archive(path: Path) -> None:
         try:
             members = open_archive(file, path, _MOST_PARTS).infolist()
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise TraceError(f"{path}: got another file ({one_line(error)}), expected {_EXPECTED}") from None
+            raise TraceError(f"{path}: got another file ({words_of(error)}), expected {_EXPECTED}") from None
     for member in members:
         if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
             raise TraceError(f"{path}: {member.filename!r}: got a compressed part, expected {_EXPECTED}")
@@ -94,7 +94,7 @@ def _reader(tensor: Any, where: str) -> Any:
         try:
             present = (tensor.detach() != 0).numpy()
         except RuntimeError as error:  # of types that torch stores and cannot compare
-            got = f"a tensor of {tensor.dtype} ({one_line(error)})"
+            got = f"a tensor of {tensor.dtype} ({words_of(error)})"
             raise TraceError(f"{where}: got {got}, {_PLAIN}") from None
         return BitTensor.from_array(present)
 

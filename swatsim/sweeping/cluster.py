@@ -7,7 +7,7 @@ from typing import Any
 
 from swatsim.apart import Progress
 from swatsim.errors import SwatsimError
-from swatsim.keys.problems import words_of
+from swatsim.plain_text import words_of
 from swatsim.sweeping.point import Point, sources_digest
 from swatsim.sweeping.store import Store
 

@@ -12,7 +12,7 @@ from typing import Any
 from swatsim.apart import Progress, work_apart
 from swatsim.errors import TraceError
 from swatsim.files import cache_root, write_file
-from swatsim.keys.problems import words_of
+from swatsim.plain_text import words_of
 from swatsim.trace import plain_files, tensors
 from swatsim.trace.manifest import manifest_digest, parse_manifest
 from swatsim.trace.records import LARGEST_MANIFEST_BYTES, MANIFEST_NAME, TENSORS_NAME, Manifest, StoredTensor

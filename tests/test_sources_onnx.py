@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
@@ -217,7 +218,9 @@ def test_shapes_that_double_until_memory_ends(tmp_path):
     path = tmp_path / "m.onnx"
     model(path, [*nodes, PRODUCT], {"x": [2, 4]}, {"w": masked(4, 5), "c0": np.array([1])})
     assert path.stat().st_size < 2000
-    assert refused_import(path) == f"{path}: got what takes more than 128 MiB to read, expected an ONNX model"
+    # Its libraries do not always say that memory has ended: a stack that cannot grow is a SIGSEGV.
+    got = r"takes more than (128 MiB|1 s) to read|ends the process that reads it \(SIG(SEGV|ABRT)\)"
+    assert re.fullmatch(rf"{re.escape(str(path))}: got what ({got}), expected an ONNX model", refused_import(path))
 
 
 @pytest.mark.usefixtures("confining")

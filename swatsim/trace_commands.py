@@ -90,6 +90,8 @@ def import_command(  # noqa: PLR0913, PLR0917  each is an option of the command
     provenance = made.manifest.provenance
     said = f"Random non-zeros: {provenance['densities']}." if densities else provenance["operands"]
     say(printable(said))
+    if remarks := provenance.get("remarks"):
+        say(printable(f"{remarks[:1].upper()}{remarks[1:]}."))
 
 
 @trace.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -17,7 +18,8 @@ from swatsim.files import read_at_most
 from swatsim.layer import LayerSpec
 from swatsim.plain_text import words_of
 from swatsim.sources.arrays import check_shape
-from swatsim.sources.onnx_layers import CONVOLUTIONS, PRODUCTS, ModelNode, layer_spec
+from swatsim.sources.onnx_layers import ModelNode, layer_spec
+from swatsim.sources.onnx_weights import Weights, with_inner
 from swatsim.sources.source import (
     MOST_LAYERS,
     Contents,
@@ -50,37 +52,35 @@ def read_onnx(path: Path, request: Request) -> Contents:
 
 def _contents(onnx: Any, path: Path, request: Request) -> Contents:
     graph = _inferred(onnx, path, request).graph
-    stored = dict(_stored(graph))
-    shapes = {**dict(_shapes(graph)), **{name: tuple(tensor.dims) for name, tensor in stored.items()}}
+    held = Weights(graph)
+    shapes = dict(_shapes(graph))
     specs: dict[str, LayerSpec] = {}
     weights: dict[str, BitTensor] = {}
-    shared: dict[tuple[str, bool], BitTensor] = {}  # of weights that several layers may have, and their transposes
+    shared: dict[tuple[int, bool], BitTensor] = {}  # of tensors that several layers may have, and their transposes
     uses: Counter[str] = Counter()
-    computed: set[str] = set()  # results that depend on nothing but what the file holds
     behind: set[str] = set()  # results that depend on a layer: a gradient flows to them
     products = 0
     for node in graph.node:
+        held.check(node, str(path))
         depends = not behind.isdisjoint(node.input)
-        if _is_layer(node, stored):
+        if held.is_layer(node):
             if len(specs) == MOST_LAYERS:
                 raise TraceError(f"{path}: got more than {MOST_LAYERS} layers, expected 1 to {MOST_LAYERS}")
             name = _name(node, specs, uses)
             check_name(name, str(path))
+            tensor = held.stored.get(node.input[1])
+            if tensor is not None:
+                shapes[node.input[1]] = tuple(tensor.dims)
             given = _model_node(onnx, node, shapes, f"{path}: {name}")
             specs[name] = layer_spec(given, name=name, needs_input_grad=depends)
-            tensor = stored.get(node.input[1])
             if tensor is not None and tensor.data_location != onnx.TensorProto.EXTERNAL:
-                key = node.input[1], given.transposed_weight
+                key = id(tensor), given.transposed_weight
                 if key not in shared:
                     shared[key] = _bits(onnx, tensor, given)
                 weights[name] = shared[key]
             depends = True
-        if node.op_type in PRODUCTS and not _is_layer(node, stored) and any(each in computed for each in node.input):
-            where = f"{path}: {shown(node.name or node.op_type)}"
-            raise TraceError(f"{where}: got a weight that the model computes, expected its constants folded")
-        if node.input and all(each in stored or each in computed for each in node.input):
-            computed.update(node.output)
-        products += node.op_type in PRODUCTS and not _is_layer(node, stored)
+        products += held.is_other_product(node)
+        held.add(node)
         if depends:
             behind.update(node.output)
     if not specs:
@@ -102,6 +102,7 @@ def _inferred(onnx: Any, path: Path, request: Request) -> Any:
     except Exception as error:  # protobuf's DecodeError, of which onnx does not say where it is
         raise TraceError(f"{path}: got another file ({words_of(error)}), expected {_EXPECTED}") from None
     del data
+    model = _inlined(onnx, model, path)
     if not all(isinstance(text, str) for text in _texts(model.graph)):
         # Of text that is not UTF-8, protobuf gives the bytes.
         raise TraceError(f"{path}: got a name that is not UTF-8, expected {_EXPECTED}")
@@ -115,10 +116,29 @@ def _inferred(onnx: Any, path: Path, request: Request) -> Any:
         raise TraceError(f"{path}: got contradicting shapes ({words_of(error)}), expected {_EXPECTED}") from None
 
 
+def _inlined(onnx: Any, model: Any, path: Path) -> Any:
+    """The model with its own functions where they are called."""
+    if not model.functions:
+        return model
+    try:
+        return importlib.import_module("onnx.inliner").inline_local_functions(model)
+    except MemoryError:
+        raise
+    except Exception as error:  # of a function that calls itself, say
+        raise TraceError(f"{path}: got contradicting functions ({words_of(error)}), expected {_EXPECTED}") from None
+
+
 def _texts(graph: Any) -> Iterator[Any]:
     """All names that are read."""
-    for node in graph.node:
-        yield from (node.name, node.op_type, *node.input, *node.output, *(each.name for each in node.attribute))
+    for node in with_inner(graph.node):
+        yield from (
+            node.name,
+            node.op_type,
+            node.domain,
+            *node.input,
+            *node.output,
+            *(each.name for each in node.attribute),
+        )
     for value in (*graph.input, *graph.output):
         yield from (value.name, *(each.dim_param for each in value.type.tensor_type.shape.dim))
     yield from (tensor.name for tensor in graph.initializer)
@@ -151,23 +171,6 @@ def _shapes(graph: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
         dimensions = value.type.tensor_type.shape.dim
         if all(each.HasField("dim_value") for each in dimensions):
             yield value.name, tuple(each.dim_value for each in dimensions)
-
-
-def _stored(graph: Any) -> Iterator[tuple[str, Any]]:
-    """Tensors in the file by name: initializers, and constants."""
-    for tensor in graph.initializer:
-        yield tensor.name, tensor
-    for node in graph.node:
-        if node.op_type == "Constant":
-            for attribute in node.attribute:
-                if attribute.name == "value" and node.output:
-                    yield node.output[0], attribute.t
-
-
-def _is_layer(node: Any, stored: Mapping[str, Any]) -> bool:
-    if len(node.input) < 2 or not node.output:
-        return False
-    return node.op_type in CONVOLUTIONS or (node.op_type in PRODUCTS and node.input[1] in stored)
 
 
 def _name(node: Any, taken: Mapping[str, Any], uses: Counter[str]) -> str:

@@ -112,6 +112,9 @@ INPUTS = {
     "a document of 3,000,000 numbers": (
         lambda folder: document(folder / "d.json", a=("0", 3_000_000)), 8, "got 2999999 commas in 6000008 bytes",
     ),
+    "a document of one number of 8,000,000 digits": (
+        lambda folder: document(folder / "d.json", a=("9" * 8_000_000, 1)), 48, "got an integer of 8000000 digits,",
+    ),
     "a document of as many objects and numbers as are read": (
         lambda folder: document(folder / "d.json", a=('{"":0}', 499_000), b=("0.1", 1_500_000)), 224, "format: got",
     ),

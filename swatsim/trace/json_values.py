@@ -17,6 +17,10 @@ from swatsim.trace.records import MOST_DIMENSIONS
 
 _CONTROL_IN_LINES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FRACTION = re.compile(r"(?:0|1|0\.[0-9]{1,30}|[0-9]{1,1000}/[1-9][0-9]{0,999})")
+# Possessive: a match keeps nothing to go back to, for megabytes of text.
+_SCALARS = re.compile(
+    r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?(?:Infinity|NaN|[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+)', re.DOTALL
+)
 _LONGEST_SHOWN = 80
 _MOST_DIGITS = 20
 
@@ -70,15 +74,12 @@ def parse_json(data: bytes, where: str, *, largest: float = sys.float_info.max) 
 
 
 def _place(text: str, number: str) -> int:
-    """Where the first such number, or word that stands for one, is outside of strings; what is before it is JSON.
-
-    Possessive: a match keeps nothing to go back to, for megabytes of text.
-    """
-    longer = r"[0-9]|\.[0-9]|[eE][-+]?[0-9]"
-    others = rf"(?!{re.escape(number)}(?!{longer}))-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+"
-    before = re.match(rf'(?:[^"NI0-9-]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"|{others})*+', text, re.DOTALL)
-    assert before is not None  # it may be empty
-    return before.end()
+    """Where the first such number, or word that stands for one, is outside of strings; what is before it is JSON."""
+    return next(
+        found.start()
+        for found in _SCALARS.finditer(text)
+        if found.end() - found.start() == len(number) and text.startswith(number, found.start())
+    )
 
 
 def shown(value: Any) -> str:

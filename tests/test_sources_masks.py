@@ -405,6 +405,45 @@ def test_a_type_of_no_parts(tmp_path):
     assert "damaged header" in refused(npz(tmp_path / "m.npz", [("fc.npy", header)]))
 
 
+def headed(text):
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("{'descr': '|b1', 'fortran_order': False, 'shape': (2, 3)}", (2, 3)),
+        ("{'shape':(2,3,),'fortran_order':True,'descr':'|b1',}\n", (2, 3)),
+        ("{'descr': '|b1', 'fortran_order': False, 'shape': (2L, 3L), }   \n", (2, 3)),
+        ("{'descr': '|b1', 'fortran_order': False, 'shape': (6,)}", None),
+        ("{'descr': '|b1', 'fortran_order': False, 'shape': ()}", None),
+        ("{'descr': '|b1', 'fortran_order': False, 'shape': (True, 6)}", "damaged header (other keys or values)"),
+        ("{'descr': '|b1', 'fortran_order': 0, 'shape': (2, 3)}", "damaged header (other keys or values)"),
+        ("{'descr': '|b1', 'descr': '|b1', 'shape': (2, 3)}", "damaged header ('fortran_order')"),
+        ("{'descr': True, 'fortran_order': False, 'shape': (2, 3)}", "damaged header (data type 'True' not"),
+        ("{'descr': '|b9', 'fortran_order': False, 'shape': (2, 3)}", "damaged header (data type '|b9' not"),
+        ("{'descr': '|b1', 'fortran_order': False, 'shape': (2, 3), 'more': 1}", "damaged header (other"),
+        ("{'descr': '|b1', 'fortran_order': False, 'shape': (2, 3)}" + " " * 1000, "damaged header (of another"),
+    ],
+)
+def test_headers_of_arrays(tmp_path, text, shape):
+    path = npz(tmp_path / "m.npz", [("fc.npy", headed(text) + b"\1\0\0\0\1\1"), ("b.npy", npy((1, 1), data=b"\1"))])
+    if isinstance(shape, str):
+        assert f"'fc.npy': got a {shape}" in refused(path)
+        return
+    layers = {layer.spec.name: layer for layer in import_trace(path, Request(positions=1), name="t")}
+    assert ("fc" in layers) == (shape is not None)
+    if shape is not None:
+        expected = np.array([1, 0, 0, 0, 1, 1]).reshape(shape, order="F" if "True" in text else "C")
+        np.testing.assert_array_equal(layers["fc"].passes["forward"].operands["weight"].bits.to_bool(), expected)
+
+
+def test_a_header_of_more_dimensions_than_numpy_has(tmp_path):
+    """As literals of Python, thousands of these took minutes."""
+    text = f"{{'descr': '|b1', 'fortran_order': False, 'shape': ({'1L, ' * 66}), }}"
+    assert "'fc.npy': got a damaged header (other" in refused(npz(tmp_path / "m.npz", [("fc.npy", headed(text))]))
+
+
 def test_cut_and_changed_archives(tmp_path):
     whole = save(tmp_path / "m.npz", {"fc": RANDOM.random((40, 40))}).read_bytes()
     for cut in (0, 1, 30, len(whole) // 2, len(whole) - 1):

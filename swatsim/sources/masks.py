@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tokenize import TokenError
 from typing import IO, BinaryIO
 
 import numpy as np
@@ -29,10 +29,16 @@ _DAMAGED = (
 )  # fmt: skip
 # Beyond the size of the file itself: what is compressed is expanded, which takes time, before it is known to be zeros.
 _LARGEST_EXPANSION_BYTES = 1 << 31
-# What NumPy meets in a header: it is read as a literal of Python, and then as the description of a type.
-_BAD_HEADER = (
-    ValueError, SyntaxError, TypeError, LookupError, TokenError, RecursionError, MemoryError, EOFError,
-)  # fmt: skip
+_Header = tuple[tuple[int, ...], bool, np.dtype[np.generic]]  # shape, whether in Fortran order, type
+_NPY_MAGIC = b"\x93NUMPY\x01\x00"
+_LONGEST_ARRAY_HEADER = 1024
+_FLAGS = {"True": True, "False": False}
+# Three keys in any order; Python 2 wrote its long integers with an L.
+_INTEGER = "-?+[0-9]{1,19}+L?+ *+"
+_DESCRIPTION = r"[<>|=]?+[biufcOSUVmM][0-9]{0,9}+(?:\[[0-9A-Za-z]{1,9}\])?+"
+_VALUE = rf"'{_DESCRIPTION}'|True|False|\((?: *+{_INTEGER},){{0,64}}+ *+(?:{_INTEGER})?+\)"
+_FIELD = rf" *+'(descr|fortran_order|shape)' *+: *+({_VALUE}) *+"
+_ARRAY_HEADER = re.compile(rf"\{{{_FIELD},{_FIELD},{_FIELD},?+ *+\}} *+\n?+")
 # safetensors' types: how each is read, and which bits say that a value is not zero where NumPy lacks the type.
 _TYPES: dict[str, tuple[str, int | None]] = {
     "BOOL": ("|u1", None), "U8": ("|u1", None), "I8": ("|i1", None), "U16": ("<u2", None), "I16": ("<i2", None),
@@ -83,14 +89,23 @@ def _check_expansion(members: Sequence[zipfile.ZipInfo], file_bytes: int, path: 
                          f"{_LARGEST_EXPANSION_BYTES} more than it has, or no compression (numpy.savez)")  # fmt: skip
 
 
-def _array_header(array: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
+def _array_header(array: IO[bytes], where: str) -> _Header:
+    """Read what stands before an array's elements, by its own rules: NumPy takes it for a literal of Python first."""
+    expected = "that of an array, as NumPy writes it"
+    # NumPy writes version 1.0 unless the header is longer than 64 KiB, which no array of numbers has.
+    start = array.read(len(_NPY_MAGIC) + 2)
+    length = int.from_bytes(start[-2:], "little")
+    if not start.startswith(_NPY_MAGIC) or len(start) != len(_NPY_MAGIC) + 2 or length > _LONGEST_ARRAY_HEADER:
+        raise TraceError(f"{where}: got a damaged header (of another version or length), expected {expected}")
+    found = _ARRAY_HEADER.fullmatch(array.read(length).decode("latin-1"))
+    if found is None:
+        raise TraceError(f"{where}: got a damaged header (other keys or values), expected {expected}")
+    fields = dict(zip(found.groups()[::2], found.groups()[1::2], strict=True))
     try:
-        # NumPy writes version 1.0 unless the header is longer than 64 KiB, which no array of numbers has.
-        if np.lib.format.read_magic(array) != (1, 0):
-            raise ValueError("a header of another version than 1.0")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(array)
-    except _BAD_HEADER as error:
-        raise TraceError(f"{where}: got a damaged header ({words_of(error)}), expected that of an array") from None
+        shape = tuple(map(int, filter(None, re.split("[(), L]+", fields["shape"]))))
+        fortran, dtype = _FLAGS[fields["fortran_order"]], np.dtype(fields["descr"].strip("'"))
+    except (KeyError, ValueError, TypeError) as error:
+        raise TraceError(f"{where}: got a damaged header ({words_of(error)}), expected {expected}") from None
     if dtype.kind not in "biuf":
         raise TraceError(f"{where}: got {dtype}, expected numbers or true and false (objects are never unpickled)")
     return shape, fortran, dtype
@@ -99,7 +114,7 @@ def _array_header(array: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, 
 def _npy_entry(
     archive: zipfile.ZipFile,
     member: zipfile.ZipInfo,
-    header: tuple[tuple[int, ...], bool, np.dtype[np.generic]],
+    header: _Header,
     where: str,
 ) -> Entry:
     shape, fortran, dtype = header

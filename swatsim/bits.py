@@ -110,15 +110,18 @@ class BitTensor:
         if self.packed is None:
             return BitTensor(shape=shape, packed=None)
         first, stop = (end * math.prod(shape[1:]) for end in (chosen.start, chosen.stop))
+        return BitTensor.from_array(self.unpacked(first, stop).reshape(shape))
+
+    def unpacked(self, first: int, stop: int) -> NDArray[np.bool_]:
+        """Whether each of the elements from `first` up to `stop`, in C order, is present."""
+        if self.packed is None:
+            return np.ones(stop - first, dtype=np.bool_)
         present = np.unpackbits(self.packed[first // 8 : -(-stop // 8)], bitorder="little")
-        return BitTensor.from_array(present[first % 8 : first % 8 + stop - first].reshape(shape))
+        return present[first % 8 : first % 8 + stop - first].view(np.bool_)
 
     def to_bool(self) -> NDArray[np.bool_]:
         """Unpack into a new boolean array of `shape`."""
-        if self.packed is None:
-            return np.ones(self.shape, dtype=np.bool_)
-        flat = np.unpackbits(self.packed, count=self.size, bitorder="little")
-        return flat.view(np.bool_).reshape(self.shape)
+        return self.unpacked(0, self.size).reshape(self.shape)
 
     def __eq__(self, other: object) -> bool:
         """Two tensors are equal if the same elements of the same shape are present."""

@@ -20,8 +20,12 @@ from swatsim.bits import BitTensor
 from swatsim.cli import main
 from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
 from swatsim.trace import GraphNode, TraceMetadata, load_trace
-from swatsim.trace.clustering import clustering
+from swatsim.trace import clustering as clusters
 from swatsim.trace.measures import measure_layer
+
+
+def clustering(mask, axis=0):
+    return clusters.clustering(BitTensor.from_array(mask), axis)
 
 
 @pytest.fixture
@@ -211,6 +215,19 @@ def test_clustering_is_one_for_a_random_mask_and_more_for_a_clustered_one():
     # Counts are 10 or 0 of 20 places, all in one of two slices; of a single slice there is nothing to compare.
     assert clustering(halves[3:5]) == pytest.approx(5 / math.sqrt(2.5 * 10 / 19))
     assert math.isnan(clustering(halves[3:5].reshape(1, 20)))
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64, 1 << 22])
+def test_clustering_piece_by_piece(monkeypatch, piece):
+    monkeypatch.setattr(clusters, "_PIECE_ELEMENTS", piece)
+    random = np.random.default_rng(3)
+    for shape in ((2, 5), (3, 4, 5), (2, 3, 5, 7), (40,)):
+        mask = random.random(shape) < 0.4
+        for axis in range(-1, len(shape)):
+            others = tuple(each for each in range(len(shape)) if each != axis % len(shape))
+            counts, density, each = mask.sum(axis=others), mask.mean(), mask.size // mask.shape[axis]
+            chance = each * density * (1 - density) * (mask.size - each) / (mask.size - 1)
+            assert clustering(mask, axis) == pytest.approx(math.sqrt(counts.var() / chance))
 
 
 def test_filters_of_a_transposed_convolution_are_its_second_index():

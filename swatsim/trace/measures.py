@@ -65,13 +65,10 @@ def measure_layer(layer: Layer, file_bytes: int = 0) -> LayerMeasure:
 
 def _clustering(bits: BitTensor, role: str, spec: LayerSpec) -> tuple[float, float]:
     """(by filter, by channel): axes of a weight depend on its kind, of activations on where channels are."""
-    if bits.packed is None:
-        return math.nan, math.nan
-    present = bits.to_bool()
     if role == "weight":
         filters = 1 if spec.transposed else 0
-        return clustering(present, filters), clustering(present, 1 - filters)
-    return math.nan, clustering(present, -1 if spec.kind == "linear" else 1)
+        return clustering(bits, filters), clustering(bits, 1 - filters)
+    return math.nan, clustering(bits, -1 if spec.kind == "linear" else 1)
 
 
 def _needed(layer: Layer) -> dict[str, tuple[int, int]]:

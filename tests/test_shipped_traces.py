@@ -11,6 +11,7 @@ import pytest
 from memory_checks import RESULTS, check_row
 
 import swatsim
+from swatsim.bits import BitTensor
 from swatsim.report.timeline_checks import check_timeline
 from swatsim.trace import load_trace
 
@@ -95,18 +96,17 @@ def test_the_graph_is_a_resnets():
 @pytest.mark.parametrize("name", ["resnet50", "resnet50-90", "resnet50-thin"])
 def test_weights_cluster_by_filter_far_beyond_chance(name):
     ratios = [
-        maturity.clustering(layer.passes["forward"].operands["weight"].bits.to_bool())
-        for layer in load_trace(TRACES / name)
+        maturity.clustering(layer.passes["forward"].operands["weight"].bits) for layer in load_trace(TRACES / name)
     ]
     assert np.nanmedian(ratios) >= 1.5
 
 
 def test_the_measure_of_clustering_is_one_for_random_masks():
     random = np.random.default_rng(1)
-    ratios = [maturity.clustering(random.random((256, 64, 3, 3)) < 0.2) for _ in range(20)]
+    ratios = [maturity.clustering(BitTensor.from_array(random.random((256, 64, 3, 3)) < 0.2)) for _ in range(20)]
     assert 0.97 < np.mean(ratios) < 1.03
     mask = random.random((256, 64)) < 0.2 * random.lognormal(sigma=0.3, size=(256, 1))
-    assert maturity.clustering(mask) > 1.5
+    assert maturity.clustering(BitTensor.from_array(mask)) > 1.5
 
 
 @pytest.mark.parametrize("name", SPARSITY)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swatsim.bits import BitTensor
 from swatsim.layer import Layer
 from swatsim.trace import load_trace
 from swatsim.trace.clustering import clustering
@@ -39,7 +40,9 @@ def model_clustering(model: torch.nn.Module, sparsity: float) -> dict[str, float
     }
     first = next(name for name, module in layers.items() if isinstance(module, torch.nn.Conv2d))
     return {
-        name: clustering(top_k_mask(module.weight, 1 - sparsity)) for name, module in layers.items() if name != first
+        name: clustering(BitTensor.from_array(top_k_mask(module.weight, 1 - sparsity)))
+        for name, module in layers.items()
+        if name != first
     }
 
 
@@ -59,7 +62,7 @@ def measure(layer: Layer) -> list[tuple[float, float]]:
     for _, pass_name, role, axis in MEASURED:
         bits = layer.passes[pass_name].operands[role].bits
         channel = axis if role == "weight" or layer.spec.kind != "linear" else -1
-        measured.append((bits.nonzeros / bits.size, clustering(bits.to_bool(), channel)))
+        measured.append((bits.nonzeros / bits.size, clustering(bits, channel)))
     return measured
 
 

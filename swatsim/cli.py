@@ -284,11 +284,19 @@ def main(arguments: list[str] | None = None) -> Any:
     except MemoryError:
         _refuse("memory: got less than the largest layer needs, expected more, or fewer --workers")
     except OSError as error:  # what the machine lacks where no step expects it: processes, open files, room
-        _refuse(one_line(f"{error.filename or 'system'}: got an error ({error.strerror or error}), expected none"))
+        where = error.filename or ("system" if _has_working_directory() else "working directory")
+        _refuse(one_line(f"{where}: got an error ({error.strerror or error}), expected none"))
     except (click.Abort, KeyboardInterrupt) as end:
         if isinstance(end.__cause__, EOFError):  # which click takes for Control-C, but is a damaged installation
             raise end.__cause__ from None
         sys.exit(INTERRUPTED)
+
+
+def _has_working_directory() -> bool:
+    try:
+        return bool(os.getcwd())  # noqa: PTH109  Path imports more
+    except OSError:
+        return False
 
 
 def _refuse(message: str) -> NoReturn:

@@ -40,12 +40,24 @@ def check_outputs(outputs: Mapping[str, str | None]) -> None:
         reason = None
         if path.is_dir():
             reason = os.strerror(errno.EISDIR)
+        elif _is_standard_output(path):
+            expected = "- or another file"
+            raise SwatsimError(f"{taken[os.path.realpath(path)]}: got {path}, standard output, expected {expected}")
         elif not path.parent.is_dir():
             reason = os.strerror(errno.ENOTDIR if path.parent.exists() else errno.ENOENT)
         elif not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
             reason = os.strerror(errno.EACCES)
         if reason is not None:
             raise SwatsimError(f"{path}: cannot be written: {reason}")
+
+
+def _is_standard_output(path: Path) -> bool:
+    """Whether what is written there would mix with what is printed; nobody reads the null device."""
+    try:
+        there, printed = path.stat(), os.fstat(1)
+        return os.path.samestat(there, printed) and not os.path.samestat(there, Path(os.devnull).stat())
+    except (OSError, ValueError):
+        return False
 
 
 def refuse_two_printed(outputs: Mapping[str, str | None]) -> None:
@@ -61,6 +73,8 @@ def write_document(path: str, data: bytes) -> None:
 
     try:
         write_file(path, data)
+    except BrokenPipeError:  # of a pipe that was named, as of standard output
+        sys.exit(BROKEN_PIPE)
     except OSError as error:
         raise SwatsimError(f"{path}: cannot be written: {error.strerror or error}") from None
 

@@ -16,8 +16,9 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <stdio.h> of Linux
 
 def cache_root() -> Path:
     """The folder of all that is kept from run to run: `swatsim` in SWATSIM_CACHE_DIR, or else in the user's cache."""
-    root = os.environ.get("SWATSIM_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(root) / "swatsim"
+    root = os.environ.get("SWATSIM_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  Path's raises
+    # A user without a home keeps nothing: below the null device there can be no folder.
+    return Path(os.devnull if root.startswith("~") else root) / "swatsim"
 
 
 def is_address(path: str | os.PathLike[str]) -> bool:
@@ -39,20 +40,23 @@ def read_at_most(file: BinaryIO, most_bytes: int) -> bytes:
     return b"".join(pieces)
 
 
-def write_file(path: str | Path, data: bytes, check: Callable[[Path], None] | None = None) -> None:
+def write_file(
+    path: str | Path, data: bytes, check: Callable[[Path], None] | None = None, *, named: bool = True
+) -> None:
     """Replace the file at `path` by `data` in one step, after the data has reached the disk.
 
-    A link is followed. What is not a regular file, such as a pipe or /dev/stdout, is written to as it is.
-
     check : looks at the new file before it has its name, and raises if it should not have it.
+    named : by the user: a link is followed, and what is not a regular file, such as a pipe or /dev/fd/3, is written to
+        as it is. Otherwise a link is replaced.
 
     Raises OSError, or what `check` raises, and then leaves nothing behind and an earlier file untouched.
     """
     given = Path(path)
-    if given.exists() and (not given.is_file() or given.parts[:2] == ("/", "dev")):
-        given.write_bytes(data)  # a directory raises IsADirectoryError here
+    if named and given.exists() and (not given.is_file() or given.parts[:2] == ("/", "dev")):
+        with given.open("ab") as file:  # a directory raises IsADirectoryError here
+            file.write(data)
         return
-    target = Path(os.path.realpath(given))
+    target = Path(os.path.realpath(given)) if named else given
     partial = _sibling(target)
     try:
         with partial.open("xb") as file:
@@ -80,8 +84,8 @@ def whole_directory(path: str | Path, *, overwrite: bool = False) -> Iterator[Pa
     target = Path(os.path.abspath(path))  # noqa: PTH100  unlike resolve(), keeps a link's own name
     _refuse_existing(target, overwrite)
     partial = _sibling(target)
-    partial.mkdir()
     try:
+        partial.mkdir()
         yield partial
         _sync_tree(partial)
         _refuse_existing(target, overwrite)
@@ -114,7 +118,8 @@ def sync_directory(path: Path) -> None:
 
 def _sibling(target: Path) -> Path:
     """Name a file that is hidden, new, and on the same file system as `target`."""
-    return target.with_name(f".{target.name[:200]}.{os.urandom(8).hex()}.partial")
+    name = os.fsdecode(os.fsencode(target.name)[:200])
+    return target.with_name(f".{name}.{os.urandom(8).hex()}.partial")
 
 
 def _refuse_existing(target: Path, overwrite: bool) -> None:

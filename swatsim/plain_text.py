@@ -17,6 +17,11 @@ def printable(text: str) -> str:
     )
 
 
+def encodable(text: str) -> str:
+    """The same with escapes, as in JSON, for what is no text: bytes in a file's name that are not UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def words_of(error: BaseException) -> str:
     """What another library says, or a server through it, as a part of a message; its type, where it says nothing."""
     return printable((" ".join(str(error).split()) or type(error).__name__)[:_LONGEST_WORDS])

@@ -14,7 +14,7 @@ from swatsim.apart import Progress
 from swatsim.architecture import Architecture
 from swatsim.errors import SwatsimError
 from swatsim.hierarchy import hierarchy_of
-from swatsim.kernels.compile import cache_folder, cached_kernels, interpreting, is_cached
+from swatsim.kernels.compile import cache_folder, cached_kernels, interpreting, is_cached, unsaved
 from swatsim.layer import Layer
 from swatsim.simulation import simulate
 from swatsim.stream_plan import plan_stream
@@ -65,7 +65,9 @@ def warm_up(
     with interpreting():
         in_order(lambda task: task[0](task[1]), shared, processes, report(0))
     # What all have left to one another.
-    in_order(_simulate, machines, processes, report(len(shared)))
+    for reason in in_order(_simulate, machines, processes, report(len(shared))):
+        if reason is not None:
+            raise SwatsimError(f"{cache_folder()}: cannot be written: {reason}")
     kernels = cached_kernels()
     return WarmedUp(
         folder=str(cache_folder()), compiled=kernels - before, kernels=kernels, processes=processes,
@@ -73,8 +75,10 @@ def warm_up(
     )  # fmt: skip
 
 
-def _simulate(machine: Architecture) -> None:
+def _simulate(machine: Architecture) -> str | None:
+    """Why a kernel could not be kept, if one could not."""
     simulate(machine, _trace(), workers=1, keep_timeline=True)
+    return unsaved()
 
 
 def _stream(machine: Architecture) -> None:

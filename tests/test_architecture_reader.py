@@ -432,3 +432,10 @@ def test_random_edits_give_lines_with_places(text: str) -> None:
 @given(st.binary(max_size=60))
 def test_random_bytes_give_one_line(content: bytes) -> None:
     assert all(re.fullmatch(r"foo\.yaml:\d+:\d+: .*\S", line) for line in lines_of(content))
+
+
+@pytest.mark.parametrize("sign", ["\x85", "\u2028", "\u2029"])
+def test_line_breaks_of_yaml_1_1_alone(sign):
+    """By YAML 1.2 the second line is a comment up to its end."""
+    (line,) = lines_of(f"name: a\n# comment{sign}tile: 4\n".encode())
+    assert line == f"foo.yaml:2:10: got the line break U+{ord(sign):04X}, expected LF or CR, which YAML 1.2 has alone"

@@ -479,6 +479,19 @@ def test_what_the_machine_lacks_is_said_in_one_line(capsys, monkeypatch):
     assert message == r"a\nb: got an error (Too many open files), expected none"
 
 
+def test_a_working_directory_that_is_gone(capsys, monkeypatch):
+    def lost(*_, **__):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr("swatsim.cli.check_outputs", lost)
+    run = ["run", "--arch", "dadiannao", "--trace", "smallcnn"]
+    assert refused_in_one_line(capsys, *run) == "system: got an error (No such file or directory), expected none"
+    with monkeypatch.context() as patched:
+        patched.setattr("os.getcwd", lost)
+        message = refused_in_one_line(capsys, *run)
+    assert message == "working directory: got an error (No such file or directory), expected none"
+
+
 def test_errors_of_a_file_have_a_line_each_and_others_one():
     assert str(ArchitectureError("a\x07: b\nc\x1b: d")) == "a\\x07: b\nc\\x1b: d"
     assert str(TraceError("a\x07: b\nc")) == "a\\x07: b\\nc"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command_line import PROGRAM, environment, on_terminal, swatsim
 from trace_files import write_trace
 
+ROOT = Path(__file__).parent.parent
 COLOR = re.compile(r"\x1b\[(?:\d+;)*(?:3\d|4\d|9\d|10\d)[;m]")
 
 
@@ -191,3 +194,14 @@ def test_a_run_does_not_import_what_it_does_not_use(arguments):
     imported = set(json.loads(result.stdout.splitlines()[-1]))
     assert "numba" in imported
     assert not imported & {"pandas", "torch", "rich", "matplotlib"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes streams as a shell does")
+@pytest.mark.parametrize("closed", ["<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_files_do_not_take_the_place_of_closed_streams(tmp_path, closed):
+    pytest.importorskip("onnx")
+    model, made = ROOT / "fuzz" / "corpus" / "onnx" / "seed_convolution", tmp_path / "made"
+    shutil.copy(model, tmp_path / "m.onnx")
+    command = f"exec '{PROGRAM}' trace import '{tmp_path}/m.onnx' -o '{made}' --images 1 {closed}"
+    assert subprocess.run(["bash", "-c", command], check=False).returncode == 0
+    assert (made / "manifest.json").is_file()

@@ -65,3 +65,37 @@ def test_programs_end_with_those_alone():
         calls = [node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)]
         given += [ast.unparse(node.args[0]) for node in calls if ast.unparse(node.func) in ("sys.exit", "SystemExit")]
     assert set(given) == {"BROKEN_PIPE", "CHECK_FAILED", "INCOMPLETE", "INTERRUPTED", "USER_ERROR"}
+
+
+def run(trace, *outputs):
+    return ["run", "--arch", "dadiannao", "--trace", trace, *outputs]
+
+
+def test_standard_output_by_another_name(trace, tmp_path):
+    """Written to by its name, a file that standard output goes to would begin anew below what is printed."""
+    log = tmp_path / "log"
+    for name in ("/dev/stdout", log):
+        log.write_text("earlier\n")
+        with log.open("ab") as printed:
+            result = swatsim(*run(trace, "--json", name), capture_output=False, stdout=printed, stderr=subprocess.PIPE)
+        assert (result.returncode, log.read_text()) == (exit_codes.USER_ERROR, "earlier\n")
+        assert result.stderr == f"--json: got {name}, standard output, expected - or another file\n"
+    with Path(os.devnull).open("wb") as null:
+        assert swatsim(*run(trace, "--json", os.devnull), capture_output=False, stdout=null).returncode == 0
+
+
+def test_an_open_file_by_its_number_is_written_at_its_end(trace, tmp_path):
+    log = tmp_path / "log"
+    log.write_bytes(b"earlier\n")
+    with log.open("ab") as file:
+        result = swatsim(*run(trace, "--csv", f"/dev/fd/{file.fileno()}"), pass_fds=[file.fileno()])
+    assert result.returncode == 0
+    assert log.read_bytes() == b"earlier\n" + swatsim(*run(trace, "--csv", "-")).stdout
+
+
+def test_whoever_reads_a_named_pipe_may_leave(trace):
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = swatsim(*run(trace, "--json", f"/dev/fd/{writer}"), pass_fds=[writer])
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (exit_codes.BROKEN_PIPE, "")

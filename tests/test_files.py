@@ -252,3 +252,24 @@ def test_a_file_that_fails_its_check_does_not_get_its_name(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"old"
     write_file(tmp_path / "a", b"new", lambda partial: None)
     assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_names_as_long_as_a_file_system_has(tmp_path):
+    for name in ("汉" * 80 + ".json", "a" * 250 + ".json"):
+        files.write_file(tmp_path / name, b"data")
+        assert (tmp_path / name).read_bytes() == b"data"
+    with files.whole_directory(tmp_path / ("汉" * 80)):
+        pass
+
+
+def test_an_interrupt_before_a_directory_is_filled_leaves_none(tmp_path, monkeypatch):
+    mkdir = Path.mkdir
+
+    def interrupted(path):
+        mkdir(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), files.whole_directory(tmp_path / "a"):
+        pass
+    assert not list(tmp_path.iterdir())

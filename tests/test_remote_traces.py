@@ -336,3 +336,24 @@ def test_a_sweep_of_an_address(server, tmp_path):
 def test_paths_are_no_addresses(tmp_path):
     with pytest.raises(TraceError, match="expected a trace: a directory"):
         load_trace(Path("https:/example"))
+
+
+@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: b"\0" + data[1:]])
+def test_what_is_damaged_after_it_was_fetched_is_fetched_again(server, cache, change):
+    load_trace(server.address)
+    kept = cache / "tensors" / tensor_files(server.folder)[0]
+    kept.write_bytes(change(kept.read_bytes()))
+    server.asked()
+    with pytest.raises(TraceError, match=rf"removed, to be fetched again from {re.escape(server.address)}$"):
+        list(load_trace(server.address))
+    assert same(load_trace(server.address), load_trace(server.folder / "trace"))
+    assert kept.name in server.asked()
+
+
+def test_what_is_fetched_takes_the_place_of_a_link(server, cache, tmp_path):
+    (tmp_path / "other").write_text("precious")
+    (cache / "tensors").mkdir(parents=True)
+    for name in tensor_files(server.folder):
+        (cache / "tensors" / name).symlink_to(tmp_path / "other")
+    assert same(load_trace(server.address), load_trace(server.folder / "trace"))
+    assert (tmp_path / "other").read_text() == "precious"

@@ -110,6 +110,8 @@ def test_another_version_is_refused_and_who_made_it_is_said(written, version):
         (lambda report: report["architecture"].update(memory={}), "architecture.memory: got no level, expected at lea"),
         (lambda report: report["architecture"]["memory"].update({"a b": {}}), 'rows[0]: got no column "a b_read_byte'),
         (lambda report: report.update(rows=[]), "rows: got an array of 0, expected at least 1"),
+        (lambda report: report.update(rows=[report["rows"][2], *report["rows"]], details=[]), 'rows[3]: got "second" "'
+                                                                                            'forward" twice, expect'),
         (lambda report: report["trace"]["provenance"].update({"a b": 1}), 'trace.provenance["a b"]: got 1, expected'),
         (lambda report: report["trace"]["provenance"].update({"a" * 999: 1}), f'trace.provenance["{"a" * 78}…]: got 1'),
         (lambda report: report["trace"].update(digest="a"), 'trace.digest: got "a", expected text that matches ^[0-9a'),
@@ -130,6 +132,7 @@ def test_where_a_report_is_not_as_its_schema_has_it_is_said(written, change, mes
         ("sweep", lambda sweep: sweep["points"][1].update(error=None), "points[1]: totals: got null and no error, "),
         ("sweep", lambda sweep: sweep["points"][0]["totals"][1].pop("dram_write_bytes"), 'points[0]: totals[1]: got no '
                                                                                         'column "dram_write_bytes", '),
+        ("exploration", lambda made: made["objectives"].append(made["objectives"][0]), "objectives: got one twice, "),
         ("exploration", lambda made: [each["values"].clear() for each in made["tried"]], "values: got no edp, expecte"),
     ],
 )  # fmt: skip

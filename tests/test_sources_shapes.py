@@ -87,7 +87,7 @@ def test_dense_cycles_are_dadiannaos(tmp_path):
         ("Layer,M,N,K\nfc,1,2,\u0663\n", "net.csv:2"),
         ("Layer,M,N,K\nfc,0,2,3\n", "expected integers from 1"),
         ("Layer,M,N,K\nfc,1,2,9999999999\n", "expected integers from 1"),
-        ("Layer,M,N,K\nfc,1,2,3\nfc,1,2,3\n", "two layers named 'fc'"),
+        ("Layer,M,N,K\nfc,1,2,3\nfc,1,2,3\n", "got a second layer named 'fc'"),
         ("Layer,M,N,K\ntotal,1,2,3\n", "layer name: got 'total'"),
         ("Layer,M,N,K\n\x1b[2J,1,2,3\n", "control characters"),
         ("Layer,M,N,K,Sparsity\nfc,1,2,3,2:4\n", "got sparsity 2:4, which says how many weights stay and not which"),
@@ -263,3 +263,21 @@ def test_a_file_that_is_too_large_is_not_opened(tmp_path, monkeypatch):
     with pytest.raises(TraceError) as error:
         source.open_source(path, "a matrix")
     assert str(error.value) == f"{path}: got {len(text)} bytes, expected at most {len(text) - 1}"
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("a\u202eb,3,5,4", "expected at most 500 printable ones"), ("a" * 501 + ",3,5,4", "expected at most 500"),
+    ("total,3,5,4", "layer name: got 'total'"), ("fc,1,2,3", "got a second layer named 'fc', expected each once"),
+])  # fmt: skip
+def test_names_of_a_topology_are_refused_where_they_stand(tmp_path, line, message):
+    path = tmp_path / "t.csv"
+    path.write_text(f"Layer,M,N,K\nfc,1,2,3\n\n{line}\n")
+    said = refused_import(path)
+    assert said.startswith(f"{path}:4: ")
+    assert message in said
+
+
+def test_matrices_of_a_folder_whatever_the_case_of_their_names(tmp_path):
+    for name in ("a.smtx", "B.SMTX"):
+        (tmp_path / name).write_text("1, 2, 1\n0 1\n1\n")
+    assert [spec.name for spec in import_trace(tmp_path, Request(positions=1), name="t").specs] == ["B", "a"]

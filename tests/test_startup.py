@@ -220,3 +220,40 @@ def test_a_warm_up_needs_a_cache(setting):
     )
     assert done.returncode == 2
     assert re.fullmatch(r"\S+: compiled kernels are not kept there, expected .*\n", done.stderr)
+
+
+def test_a_user_without_a_home_keeps_nothing():
+    code = """
+    import os
+    os.path.expanduser = lambda path: path
+    from swatsim.files import cache_root
+    from swatsim.kernels.compile import is_cached
+    assert str(cache_root()) == "/dev/null/swatsim"
+    assert not is_cached()
+    """
+    modules_after(code, SWATSIM_CACHE_DIR="", XDG_CACHE_HOME="")
+
+
+@compiles
+def test_a_warm_up_says_what_was_not_kept(tmp_path):
+    code = """
+    import errno
+    from pathlib import Path
+    from swatsim.architecture import load_architecture
+    from swatsim.errors import SwatsimError
+    from swatsim.kernels.cache_files import CacheFiles
+    from swatsim.warmup import warm_up
+
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write, machines = Path.write_bytes, {"systolic": load_architecture("systolic")}
+    Path.write_bytes = lambda path, data: full(path, data) if ".count_ones" in path.name else write(path, data)
+    try:
+        warm_up(machines, workers=1)
+    except SwatsimError as error:
+        assert str(error).endswith(": cannot be written: No space left on device"), error
+    else:
+        raise AssertionError("a full disk was not noticed")
+    """
+    modules_after(code, SWATSIM_CACHE_DIR=str(tmp_path))

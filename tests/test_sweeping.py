@@ -7,12 +7,14 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -310,7 +312,7 @@ def test_a_grid_from_a_file(tmp_path, trace):
     ("arch: x\ntrace: 5\n", "trace: got [5], expected at least one name"),
     ("arch: x\ntrace: [[y]]\n", "trace: got [['y']], expected at least one name"),
     ("arch: x\ntrace: y\nlayers: 5\n", "layers: got 5, expected a pattern of names"),
-    ("arch: x\ntrace: '**y'\n", "**y' (Invalid pattern"),
+    ("arch: x\ntrace: '**y'\n", "got '**y', expected a pattern of directories with * or ?, no **"),
     ('arch: x\n"a\\nb": y\n', "'a\\nb': unknown key"),
 ])  # fmt: skip
 def test_mistakes_of_a_grid_file(tmp_path, text, expected):
@@ -395,6 +397,32 @@ def test_patterns_match_traces(tmp_path):
         matching(f"{tmp_path}/x*")
 
 
+def test_patterns_of_directories_below_others(tmp_path, monkeypatch):
+    for name in ("x/a", "x/b", "y/a"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        small_trace(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert matching("./?/a") == ["x/a", "y/a"]
+    assert matching("x/../[xy]/b*") == ["x/../x/b"]
+    assert matching(f"{tmp_path}/*/*") == [str(tmp_path / name) for name in ("x/a", "x/b", "y/a")]
+
+
+@pytest.mark.parametrize("pattern", ["*/" * 40 + "zz", "*/" * 40])
+def test_links_that_lead_round_are_not_followed_for_ever(tmp_path, monkeypatch, pattern):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        Path(name).symlink_to(".")
+    with pytest.raises(SwatsimError, match=r"expected at most 100000 files and directories to look at$"):
+        matching(pattern)
+
+
+def test_a_grid_names_files_and_no_pipes(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "grid.yaml").write_text("arch: pipe.yaml\ntrace: smallcnn\n")
+    with pytest.raises(SwatsimError, match=r"grid\.yaml: arch: got .*, which is no file, expected"):
+        read_grid(str(tmp_path / "grid.yaml"))
+
+
 # ------------------------------------------------------------------------------------------------------- outputs
 
 
@@ -459,11 +487,11 @@ def test_mistakes_on_the_command_line(capsys, trace, tmp_path, arguments, expect
 def test_a_point_whose_unfinished_file_another_run_removes_is_written_again(tmp_path, monkeypatch, times):
     write, left = store.write_file, [times]
 
-    def removed_at_first(path, data):
+    def removed_at_first(path, data, **how):
         left[0] -= 1
         if left[0] >= 0:
             raise FileNotFoundError(path)
-        write(path, data)
+        write(path, data, **how)
 
     monkeypatch.setattr(store, "write_file", removed_at_first)
     document = {"key": "k", "parameters": {}, "totals": [], "error": None}
@@ -533,3 +561,26 @@ def test_from_python(trace):
     table = found.to_dataframe()
     assert set(table["tile.rows"]) == {2, 4}
     assert "<table" in found._repr_html_()
+
+
+def test_a_point_takes_the_place_of_a_link(tmp_path):
+    """Many may share the folder, and keys can be known before."""
+    (tmp_path / "other").write_text("precious")
+    (tmp_path / "points").mkdir()
+    (tmp_path / "points" / "k.json").symlink_to(tmp_path / "other")
+    Store(tmp_path / "points").write({"key": "k", "parameters": {}, "totals": [], "error": None})
+    assert (tmp_path / "other").read_text() == "precious"
+    assert not (tmp_path / "points" / "k.json").is_symlink()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs names that are no text")
+def test_names_that_are_no_text_are_escaped(capsys, trace, tmp_path):
+    name = tmp_path / os.fsdecode(b"t\xff")
+    shutil.copytree(trace, name)
+    code, output, _ = command(capsys, name, tmp_path / "points", "--csv", "-")
+    assert code == 0
+    assert {row["trace"] for row in csv.DictReader(io.StringIO(output))} == {str(tmp_path / "t\\udcff")}
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    assert command(capsys, name, tmp_path / "points", "--parquet", tmp_path / "s.parquet")[0] == 0
+    assert set(pandas.read_parquet(tmp_path / "s.parquet")["trace"]) == {str(tmp_path / "t\\udcff")}

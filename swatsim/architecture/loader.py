@@ -18,7 +18,7 @@ from swatsim.architecture.overrides import apply_overrides
 from swatsim.architecture.rules import CONTRADICTION, KIND, contradictions
 from swatsim.architecture.shipped import is_bare_name, shipped_file
 from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, Document, Path, dotted, read_yaml
-from swatsim.errors import ArchitectureError
+from swatsim.errors import ArchitectureError, SwatsimError
 from swatsim.keys import constraints
 from swatsim.keys.part import Part
 from swatsim.keys.problems import Position, Problem, message, shown
@@ -55,6 +55,17 @@ def read_file(path_or_name: str | os.PathLike[str]) -> tuple[bytes, str]:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ArchitectureError(printable(f"{name}: cannot be read: {reason}")) from None
     return content, where
+
+
+def check_regular(name: str, where: str) -> None:
+    """Refuse what a document names and is there, but is no file: a pipe would be waited for. Raises SwatsimError."""
+    path = FilePath(name)
+    try:
+        refused = path.exists() and not path.is_file()
+    except (OSError, ValueError):  # which reading it says better
+        return
+    if refused:
+        raise SwatsimError(f"{where}: got {shown(name)}, which is no file, expected that of an architecture")
 
 
 def read_architecture(content: bytes, where: str, overrides: Mapping[str, object] | None = None) -> Architecture:

@@ -32,6 +32,7 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 _INTEGER = re.compile(r"[-+]?[0-9]+(_[0-9]+)*", re.ASCII)
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
+_OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")  # of YAML 1.1; in a comment of 1.2 they end nothing
 _LONGEST_NUMBER = 40  # characters; more digits than any number of an architecture needs
 _LARGEST_EXPONENT = 30
 
@@ -81,6 +82,10 @@ def _read(content: bytes, where: str) -> Document:
         position = _position_of(content[: error.start].decode())
         document.problems.append(Problem(where=where, position=position, text=f"got byte 0x{byte:02x}, expected UTF-8"))
         return document
+    if (found := _OTHER_BREAKS.search(text)) is not None:
+        got = f"got the line break U+{ord(found[0]):04X}, expected LF or CR, which YAML 1.2 has alone"
+        document.problems.append(Problem(where=where, position=_position_of(text[: found.start()]), text=got))
+        return document
     _Builder(document, where).read(text)
     return document
 
@@ -115,7 +120,7 @@ def _number(text: str, exponent: str | None) -> int | float:
 
 
 def _position_of(text_before: str) -> Position:
-    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text_before)
+    lines = re.split("\r\n|[\r\n]", text_before)
     return Position(len(lines), len(lines[-1]) + 1)
 
 

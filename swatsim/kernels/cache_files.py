@@ -22,6 +22,8 @@ class CacheFiles:
     what it reads: a file that was cut ends the program, a changed bit can change a result.
     """
 
+    unsaved: OSError | None = None  # why the last kernel of this process that could not be kept was not
+
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
         self._name = name
@@ -51,6 +53,7 @@ class CacheFiles:
                 partial.unlink()
             if not isinstance(error, OSError):
                 raise
+            CacheFiles.unsaved = error
 
     def flush(self) -> None:
         """Forget all of the kernel."""

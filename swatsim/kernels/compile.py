@@ -65,6 +65,11 @@ def is_cached() -> bool:
     return _CACHE and not getattr(config, "DISABLE_JIT")  # noqa: B009  numba sets its settings by name
 
 
+def unsaved() -> str | None:
+    """Why a kernel that this process compiled was not kept, if one was not."""
+    return None if CacheFiles.unsaved is None else str(CacheFiles.unsaved.strerror)
+
+
 def cached_kernels() -> int:
     """Number of kernels in the cache; one counts once for each type of its arguments."""
     return sum(1 for _ in _FOLDER.glob(f"*{SUFFIX}"))

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from swatsim.plain_text import encodable
 from swatsim.report.report import Report
 
 
@@ -24,4 +25,4 @@ def csv_text(rows: Sequence[Mapping[str, object]], *, synthetic: bool) -> str:
     writer = csv.DictWriter(text, [*rows[0], *source], lineterminator="\n")
     writer.writeheader()
     writer.writerows({**row, **source} for row in rows)
-    return text.getvalue()
+    return encodable(text.getvalue())

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.text import Text
 
+from swatsim.plain_text import printable
 from swatsim.quantities import joules_text
 from swatsim.report.records import Row
 from swatsim.report.report import Report
@@ -48,7 +49,7 @@ def print_table(report: Report, console: Console, show: str = "cycles") -> None:
         below.append(_sample(report.sample))
     if report.synthetic:
         below.append(SYNTHETIC)
-    console.print(Group(*(Text(line) for line in ("", *below))), width=min(WIDTH, console.width))
+    console.print(Group(*(Text(printable(line)) for line in ("", *below))), width=min(WIDTH, console.width))
 
 
 def _sample(sample: Mapping[str, Any]) -> str:

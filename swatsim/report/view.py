@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from swatsim.plain_text import printable
 from swatsim.report.records import Row
 
 WIDTH = 100
@@ -31,6 +32,11 @@ class View:
     totals: tuple[tuple[str, ...], ...]  # lines at the end
     notes: tuple[str, ...] = ()
     wraps: bool = False  # whether the last column takes several lines where it has no room
+
+    def __post_init__(self) -> None:
+        """Names that a file or a trace has may hold what a terminal obeys."""
+        for name in ("lines", "totals"):
+            object.__setattr__(self, name, tuple(tuple(map(printable, cells)) for cells in getattr(self, name)))
 
     def table(self) -> Table:
         """The table, no line longer than WIDTH characters."""

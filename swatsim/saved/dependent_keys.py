@@ -37,8 +37,22 @@ def _check_report(document: Record, where: str) -> None:
         raise SwatsimError(f"{where}: architecture.memory: got no level, expected at least one")
     of_levels = [name for level in levels for name in _of_level(level)]
     stalls = [key for key in rows[0] if key.startswith("stall_") and key.endswith("_cycles")]
+    _check_places(document, where)
     for index, row in enumerate(rows):
         _check_numbers(row, (*of_levels, *stalls), f"{where}: rows[{index}]")
+
+
+def _check_places(document: Record, where: str) -> None:
+    """No row comes twice: of two, one would be compared and the other not."""
+    rows, details = document["rows"], document.get("details", ())
+    totals = [detail["is_total"] for detail in details] if len(details) == len(rows) else [False] * len(rows)
+    seen = set()
+    for index, (row, total) in enumerate(zip(rows, totals, strict=True)):
+        place = row["layer"], row["pass"], total
+        if place in seen:
+            got = f"{shown(row['layer'])} {shown(row['pass'])}"
+            raise SwatsimError(f"{where}: rows[{index}]: got {got} twice, expected each pass of a layer once")
+        seen.add(place)
 
 
 def _of_level(level: str) -> Iterator[str]:
@@ -63,9 +77,12 @@ def _check_sweep(document: Record, where: str) -> None:
 
 
 def _check_exploration(document: Record, where: str) -> None:
+    objectives = document["objectives"]
+    if len(set(objectives)) != len(objectives):
+        raise SwatsimError(f"{where}: objectives: got one twice, expected each once")
     for index, machine in enumerate(document["tried"]):
-        for name in document["objectives"]:
-            if machine["front"] and name not in machine["values"]:
+        for name in objectives if machine["front"] else ():
+            if name not in machine["values"]:
                 raise SwatsimError(f"{where}: tried[{index}].values: got no {name}, expected it of the best machines")
 
 

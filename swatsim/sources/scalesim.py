@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from swatsim.errors import TraceError
+from swatsim.errors import LayerError, TraceError
 from swatsim.files import read_at_most
 from swatsim.layer import LayerSpec
 from swatsim.plain_text import words_of
-from swatsim.sources.source import MOST_LAYERS, Contents, Request, open_source, register
+from swatsim.sources.source import MOST_LAYERS, Contents, Request, check_name, open_source, register
 
 _EXPECTED = "a topology of SCALE-Sim: a header, then a name and 3 (M, N, K), 7 or 8 integers in each line"
 _LARGEST_FILE_BYTES = 4 << 20
@@ -46,7 +46,18 @@ def read_topology(path: Path, request: Request) -> Contents:
         raise TraceError(f"{path}: got {len(rows)} lines, the first of {len(rows[0][1]) if rows else 0} cells, "
                          f"expected {_EXPECTED}")  # fmt: skip
     header = [cell.lower() for cell in rows[0][1]]
-    specs = tuple(_layer(row, header, request, f"{path}:{number}") for number, row in rows[1:])
+    specs: list[LayerSpec] = []
+    names: set[str] = set()
+    for number, row in rows[1:]:
+        where = f"{path}:{number}"
+        check_name(row[0], where)
+        try:
+            specs.append(_layer(row, header, request, where))
+        except LayerError as error:
+            raise TraceError(f"{where}: {error}") from None
+        if specs[-1].name in names:
+            raise TraceError(f"{where}: got a second layer named {specs[-1].name!r}, expected each once")
+        names.add(specs[-1].name)
     remarks = (
         "no padding; a last window that reaches past the ifmap, which SCALE-Sim counts, left out",
         "no gradient for the input of the first layer",

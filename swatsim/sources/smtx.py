@@ -37,7 +37,7 @@ def read_smtx(path: Path, request: Request) -> Contents:
     if not path.is_dir():
         with open_source(path, _EXPECTED) as file:
             return Contents(weights={path.stem: _matrix(file, path, arrays.LARGEST_TOTAL_ELEMENTS)})
-    files = sorted(each for each in path.iterdir() if each.suffix == _SUFFIX)
+    files = sorted(each for each in path.iterdir() if each.suffix.lower() == _SUFFIX)
     if not 1 <= len(files) <= MOST_LAYERS:
         raise TraceError(f"{path}: got {len(files)} {_SUFFIX} files, expected 1 to {MOST_LAYERS}")
     weights: dict[str, BitTensor] = {}

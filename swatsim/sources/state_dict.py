@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,14 +76,17 @@ def _entries(loaded: Any, path: Path, torch: Any) -> Iterator[tuple[str, Entry]]
         found = next((found[key] for key in _INSIDE if isinstance(found.get(key), Mapping)), found)
     if not isinstance(found, Mapping) or not any(isinstance(value, torch.Tensor) for value in found.values()):
         raise TraceError(f"{path}: got {type(loaded).__name__} without tensors, expected {_EXPECTED}")
+    shared: dict[Hashable, BitTensor] = {}
     for name, value in found.items():
         if isinstance(value, torch.Tensor) and isinstance(name, str):
             if value.is_nested:
                 raise TraceError(f"{path}: {shown(name)}: got a nested tensor, {_PLAIN}")
-            yield name, Entry(shape=tuple(value.shape), read=_reader(value, f"{path}: {name}"))
+            yield name, Entry(shape=tuple(value.shape), read=_reader(value, shared, f"{path}: {name}"))
 
 
-def _reader(tensor: Any, where: str) -> Any:
+def _reader(tensor: Any, shared: dict[Hashable, BitTensor], where: str) -> Any:
+    """`shared`: what was read of the same elements under other names, of which a small file may have thousands."""
+
     def read() -> BitTensor:
         if tensor.is_meta or tensor.is_quantized or str(tensor.layout) != "torch.strided":
             raise TraceError(f"{where}: got a {tensor.layout} {tensor.dtype} tensor, {_PLAIN}")
@@ -91,11 +94,20 @@ def _reader(tensor: Any, where: str) -> Any:
         if tensor.numel() > stored:
             got = f"{tensor.numel()} elements of which the file has {stored}, as where a tensor was expanded"
             raise TraceError(f"{where}: got {got}, expected all of them")
+        place = (
+            tensor.untyped_storage().data_ptr(),
+            tensor.storage_offset(),
+            tensor.shape,
+            tensor.stride(),
+            tensor.dtype,
+        )
+        if place in shared:
+            return shared[place]
         try:
             present = (tensor.detach() != 0).numpy()
         except RuntimeError as error:  # of types that torch stores and cannot compare
             got = f"a tensor of {tensor.dtype} ({words_of(error)})"
             raise TraceError(f"{where}: got {got}, {_PLAIN}") from None
-        return BitTensor.from_array(present)
+        return shared.setdefault(place, BitTensor.from_array(present))
 
     return read

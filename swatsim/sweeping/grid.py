@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from swatsim.architecture.loader import check_regular
 from swatsim.architecture.overrides import parse_override, plain
+from swatsim.architecture.shipped import is_bare_name
 from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, dotted, read_yaml
 from swatsim.errors import SwatsimError, TraceError, YamlError
 from swatsim.files import is_address
 from swatsim.keys.problems import message, shown
 from swatsim.mapper import OBJECTIVES
 from swatsim.saved import parse_saved
+from swatsim.trace.records import MANIFEST_NAME
 
 MOST_POINTS = 1_000_000
+_PATTERN_SIGNS = "*?["
+_MOST_ENTRIES = 100_000  # of directories that a pattern looks through, which links may lead round in
 # Keys of a point besides those of its machine.
 ARCH, TRACE, OBJECTIVE, LAYERS = "arch", "trace", "objective", "layers"
 OWN_KEYS = (ARCH, TRACE, OBJECTIVE)
@@ -110,7 +118,7 @@ def read_grid(path: str) -> Grid:
         # Before any of them is taken for a pattern of files.
         _check_names(TRACE, _listed(tree.get(TRACE)))
         return Grid(
-            arch=[_beside(beside, name) for name in _listed(tree.get(ARCH))],
+            arch=[_regular(_beside(beside, name)) for name in _listed(tree.get(ARCH))],
             trace=[name for pattern in _listed(tree.get(TRACE)) for name in matching(_beside(beside, pattern))],
             overrides={key: tuple(_listed(values)) for key, values in overrides.items()},
             objective=tuple(_listed(tree.get(OBJECTIVE, "cycles"))), layers=tree.get(LAYERS, "*"),
@@ -150,15 +158,38 @@ def _beside(folder: Path, name: object) -> str:
     return str(folder / name)
 
 
+def _regular(name: str) -> str:
+    if isinstance(name, str) and not is_bare_name(name):
+        check_regular(name, ARCH)
+    return name
+
+
 def matching(pattern: str) -> list[str]:
     """The traces that a pattern such as traces/* matches; what is no pattern is taken as it is."""
-    if is_address(pattern) or not any(sign in pattern for sign in "*?["):
+    if is_address(pattern) or not any(sign in pattern for sign in _PATTERN_SIGNS):
         return [pattern]
-    root = Path(pattern).anchor or "."
-    try:
-        found = sorted(str(path.parent) for path in Path(root).glob(f"{pattern.removeprefix('/')}/manifest.json"))
-    except (ValueError, NotImplementedError, OSError) as error:
-        raise SwatsimError(f"trace: got {shown(pattern)} ({error}), expected a pattern of directories") from None
+    if "**" in pattern:
+        raise SwatsimError(f"trace: got {shown(pattern)}, expected a pattern of directories with * or ?, no **")
+    looked_at = itertools.count(1)
+
+    def below(folders: list[str], part: str) -> Iterator[str]:
+        for folder in folders:
+            if not any(sign in part for sign in _PATTERN_SIGNS):
+                yield os.path.join(folder, part)  # noqa: PTH118
+                continue
+            with suppress(OSError), os.scandir(folder or ".") as entries:
+                for entry in entries:
+                    if next(looked_at) > _MOST_ENTRIES:
+                        expected = f"at most {_MOST_ENTRIES} files and directories to look at"
+                        raise SwatsimError(f"trace: got {shown(pattern)}, expected {expected}")
+                    if fnmatch.fnmatchcase(entry.name, part):
+                        yield os.path.join(folder, entry.name)  # noqa: PTH118
+
+    path = Path(pattern)
+    folders = [path.anchor]
+    for part in path.parts[bool(path.anchor) :]:
+        folders = list(below(folders, part))
+    found = sorted(folder for folder in folders if Path(folder, MANIFEST_NAME).is_file())
     if not found:
         raise SwatsimError(f"trace: got {shown(pattern)}, which matches no trace: a directory with a manifest.json")
     return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swatsim.errors import SwatsimError
+from swatsim.plain_text import encodable
 from swatsim.saved import schema_id
 from swatsim.version import __version__
 
@@ -83,12 +84,18 @@ class Sweep:
         writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        return text.getvalue()
+        return encodable(text.getvalue())
 
     def to_parquet(self) -> bytes:
         """The rows as Parquet, parameters of several types as text; needs the extra `parquet`."""
         check_parquet()
-        table, data = self.to_dataframe(), io.BytesIO()
+        import pandas
+
+        rows = [
+            {key: encodable(value) if isinstance(value, str) else value for key, value in row.items()}
+            for row in self.rows()
+        ]
+        table, data = pandas.DataFrame(rows), io.BytesIO()
         for key in self.grid:
             if key in table and not _one_type(table[key]):
                 table[key] = [None if value is None else str(value) for value in table[key]]

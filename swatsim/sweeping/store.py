@@ -76,6 +76,6 @@ def _write(path: Path, data: bytes) -> None:
     """Again where a run that begins just now, as another shard, took the unfinished file for one of a killed run."""
     for _ in range(_TRIES):
         with suppress(FileNotFoundError):
-            write_file(path, data)
+            write_file(path, data, named=False)
             return
-    write_file(path, data)
+    write_file(path, data, named=False)

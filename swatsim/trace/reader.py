@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from swatsim.apart import Progress
+from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
 from swatsim.files import is_address
 from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
@@ -73,9 +75,10 @@ class Trace:
 class StoredTrace(Trace):
     """A trace on disk, made by `load_trace`."""
 
-    def __init__(self, directory: Path, manifest: Manifest, data: bytes) -> None:
+    def __init__(self, directory: Path, manifest: Manifest, data: bytes, *, fetched_from: str | None = None) -> None:
         """Hold what was read of the manifest, whose file has `data`; nothing is opened."""
         self._directory = directory
+        self._fetched_from = fetched_from
         self._manifest_bytes = len(data)
         self._tensors = manifest.tensors
         self._stored = manifest.layers
@@ -88,7 +91,7 @@ class StoredTrace(Trace):
     def layer(self, index: int) -> Layer:
         """Read the tensors of one layer, each once; raises TraceError where a file is damaged."""
         stored = self._stored[index]
-        bits = {name: tensors.read(self._path(name), name, self._tensors[name]) for name in sorted(stored.tensors)}
+        bits = {name: self._read(name) for name in sorted(stored.tensors)}
         passes = {
             pass_name: PassOperands(
                 operands={
@@ -100,6 +103,18 @@ class StoredTrace(Trace):
             for pass_name, given in stored.passes.items()
         }
         return Layer(spec=stored.spec, passes=passes)
+
+    def _read(self, digest: str) -> BitTensor:
+        """Read one tensor; of what was fetched, a damaged file is removed."""
+        path = self._path(digest)
+        try:
+            return tensors.read(path, digest, self._tensors[digest])
+        except TraceError as error:
+            if self._fetched_from is None:
+                raise
+            with suppress(OSError):
+                path.unlink()
+            raise TraceError(f"{error}; removed, to be fetched again from {self._fetched_from}") from None
 
     def check_files(self) -> None:
         """Refuse files that are missing or of an impossible size, before any work is done on the others."""
@@ -141,7 +156,7 @@ def load_trace(
     if is_address(path):
         address = os.fspath(path).rstrip("/")
         directory, data = fetched(address, digest, progress)
-        trace = StoredTrace(directory, parse_manifest(data, f"{address}/{MANIFEST_NAME}"), data)
+        trace = StoredTrace(directory, parse_manifest(data, f"{address}/{MANIFEST_NAME}"), data, fetched_from=address)
     else:
         trace = _in_directory(shipped_trace(Path(path)))
     if digest not in (None, trace.digest):

@@ -59,7 +59,7 @@ def _fetch(address: str, to: str, tell: Progress) -> bytes:
                     future.result()
             finally:
                 pool.shutdown(cancel_futures=True)
-        write_file(_manifest_path(folder, manifest_digest(data)), data)
+        write_file(_manifest_path(folder, manifest_digest(data)), data, named=False)
     except OSError as error:
         raise TraceError(f"{folder}: cannot be written: {error.strerror}, expected room for {address}") from None
     return data
@@ -79,7 +79,7 @@ def _fetch_tensor(source: tuple[str, Any, str], folder: Path, name: str, tensor:
         except TraceError as error:
             raise TraceError(str(error).replace(str(partial_file), where)) from None
 
-    write_file(folder / TENSORS_NAME / file_name, data, check)
+    write_file(folder / TENSORS_NAME / file_name, data, check, named=False)
 
 
 def _missing(folder: Path, manifest: Manifest) -> dict[str, StoredTensor]:

@@ -181,6 +181,19 @@ def test_what_cannot_be_read_is_said(tmp_path, monkeypatch, written):
     monkeypatch.setattr(reading, "LARGEST_DOCUMENT_BYTES", 1000)
     size = path.stat().st_size
     assert refusal(path) == f"got {size} bytes, expected at most 1000 of a document"
+    monkeypatch.setattr(reading, "LARGEST_DOCUMENT_BYTES", size)
+    assert load_saved(path).kind == "report"
+
+
+@pytest.mark.parametrize(("sign", "most", "what"), [
+    (b",", 2_285_714, "commas"), (b"{", 507_936, "objects and arrays"), (b"[", 507_936, "objects and arrays"),
+])  # fmt: skip
+def test_how_many_values_a_document_may_have(sign, most, what):
+    """2,000,000 and one for 8 bytes; of objects and arrays 500,000 and one for 64."""
+    reading._check_expansion(sign * most, "d.json")
+    message = f"d.json: got {most + 1} {what} in {most + 1} bytes, expected at most {most}"
+    with pytest.raises(SwatsimError, match=f"^{message}$"):
+        reading._check_expansion(sign * (most + 1), "d.json")
 
 
 def test_a_document_that_is_too_large_is_not_read(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import tracemalloc
 import zipfile
@@ -19,6 +20,7 @@ from swatsim.errors import SwatsimError
 from swatsim.networks import network_shapes
 from swatsim.sources import Request, arrays, import_trace
 from swatsim.sources.archive import open_archive
+from swatsim.sources.source import optional_module
 
 safetensors_numpy = pytest.importorskip("safetensors.numpy", reason="an independent writer of safetensors")
 
@@ -78,7 +80,7 @@ def test_pieces_of_a_large_array_are_put_together(tmp_path):
 def test_types_that_numpy_lacks(tmp_path):
     # bfloat16 1.0 is 0x3f80; -0.0 is 0x8000, which is zero. float8 alike.
     parts = {
-        "b16": ("BF16", [1, 3], struct.pack("<3H", 0x3F80, 0x8000, 0x0000)),
+        "b16": ("BF16", [1, 3], struct.pack("<3H", 0x0001, 0x8000, 0x0000)),
         "f8": ("F8_E5M2", [1, 3], bytes([0x80, 0x01, 0x00])),
     }
     path = tmp_path / "m.safetensors"
@@ -541,3 +543,17 @@ def test_entries_are_counted_where_a_comment_is_cut_or_as_long_as_can_be(
         monkeypatch.setattr(zipfile, "ZipFile", None)
         with pytest.raises(SwatsimError, match=r"m\.npz: got 11 entries, expected at most 10$"):
             open_archive(file, path, 10)
+
+
+@pytest.mark.parametrize(("error", "expected"), [
+    (ModuleNotFoundError("No module named 'onnx'", name="onnx"), "got no onnx, expected"),
+    (ModuleNotFoundError("No module named 'protobuf'", name="protobuf"), "got no onnx (No module named 'protobuf'),"),
+    (ImportError("a symbol is missing", name="onnx"), "got no onnx (a symbol is missing), expected"),
+])  # fmt: skip
+def test_what_an_extra_lacks_is_said(monkeypatch, error, expected):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr("swatsim.sources.source.importlib.import_module", fail)
+    with pytest.raises(SwatsimError, match=re.escape(f"import: {expected}")):
+        optional_module("onnx")

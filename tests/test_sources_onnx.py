@@ -128,6 +128,9 @@ def test_the_batch_is_asked_for(tmp_path):
     model(tmp_path / "m.onnx", [node], {"x": [2, 4]}, {"w": masked(4, 5)})
     assert "got --images 3 for 2 in the file" in refused_import(tmp_path / "m.onnx", Request(images=3))
     assert import_trace(tmp_path / "m.onnx", Request(images=2), name="t").specs[0].input_shape == (2, 4)
+    # The outputs' other dimensions stay as they are.
+    model(tmp_path / "m.onnx", [node], {"x": ["batch", 4]}, {"w": masked(4, 5)}, ["batch", 5])
+    assert import_trace(tmp_path / "m.onnx", Request(images=3), name="t").specs[0].output_shape == (3, 5)
 
 
 def test_weights_are_stored_and_not_computed(tmp_path):

@@ -584,3 +584,12 @@ def test_names_that_are_no_text_are_escaped(capsys, trace, tmp_path):
     pytest.importorskip("pyarrow")
     assert command(capsys, name, tmp_path / "points", "--parquet", tmp_path / "s.parquet")[0] == 0
     assert set(pandas.read_parquet(tmp_path / "s.parquet")["trace"]) == {str(tmp_path / "t\\udcff")}
+
+
+def test_a_grid_file_is_not_cut_where_it_is_too_long(tmp_path):
+    path = tmp_path / "grid.yaml"
+    for size, expected in ((1_000_000, "arch: got"), (1_000_001, "got 1000001 bytes, expected at most 1000000")):
+        text = "arch: []\ntrace: smallcnn\n#"
+        path.write_text(text + "x" * (size - len(text)))
+        with pytest.raises(SwatsimError, match=expected):
+            read_grid(str(path))

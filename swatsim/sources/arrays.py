@@ -45,10 +45,11 @@ def read_bits(
 ) -> BitTensor:
     """Read an array in C order from where `file` stands; no more than a piece of it is in memory unpacked.
 
+    shape : one that `check_shape` accepts.
+
     `significant`: the bits of an integer that say whether the value is zero (not a sign); None: all, as numbers.
     Raises TraceError where the file ends too early.
     """
-    check_shape(shape, where)
     count = math.prod(shape)
     packed = np.empty(-(-count // 8), dtype=np.uint8)
     for start in range(0, count, _CHUNK_ELEMENTS):

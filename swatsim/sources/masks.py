@@ -53,7 +53,6 @@ def read_masks(path: Path, request: Request) -> Contents:
     """Read every array of two dimensions or more; a non-zero element is one that is there."""
     with open_source(path, _EXPECTED) as file:
         start = file.read(len(_ZIP_MAGIC))
-        file.seek(0)
         try:
             entries = dict(_npz(file, path) if start == _ZIP_MAGIC else _safetensors(file, path))
             return contents_of(entries, path, request.layers, only_masks=False)

@@ -193,7 +193,7 @@ def test_a_topology_is_written_as_it_is_drawn(topology, tmp_path, capsys):
     arguments = ("trace", "import", topology, *options, "--layers", "Conv*", "-o", tmp_path / "net")
     code, out, err = in_process(capsys, *arguments)
     assert (code, err) == (0, "")
-    assert out.endswith("Random non-zeros: input 0.25, weight 0.25, output_grad 1, as stated.\n")
+    assert "\nRandom non-zeros: input 0.25, weight 0.25, output_grad 1, as stated.\nNo padding; a last window " in out
     written, drawn = swatsim.load_trace(tmp_path / "net"), open_trace(str(topology), ["0.25", "output_grad=1"])
     assert list(written) == [layer for layer in drawn if layer.spec.name.startswith("Conv")]
     assert written.manifest.provenance == drawn.manifest.provenance

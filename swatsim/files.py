@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -11,14 +12,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 _CHUNK_BYTES = 1 << 20
+_USERS_CACHE = "~/.cache"
+_OPEN_FILE = re.compile(r"/dev/(?:fd/[0-9]+|stdin|stdout|stderr)|/proc/(?:self|thread-self|[0-9]+)/fd/[0-9]+")
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <stdio.h> of Linux
 
 
 def cache_root() -> Path:
     """The folder of all that is kept from run to run: `swatsim` in SWATSIM_CACHE_DIR, or else in the user's cache."""
-    root = os.environ.get("SWATSIM_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  Path's raises
+    given = os.environ.get("SWATSIM_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+    root = os.path.expanduser(given or _USERS_CACHE)  # noqa: PTH111  Path's raises
     # A user without a home keeps nothing: below the null device there can be no folder.
-    return Path(os.devnull if root.startswith("~") else root) / "swatsim"
+    return Path(os.devnull if root == _USERS_CACHE else root) / "swatsim"
 
 
 def is_address(path: str | os.PathLike[str]) -> bool:
@@ -52,7 +56,7 @@ def write_file(
     Raises OSError, or what `check` raises, and then leaves nothing behind and an earlier file untouched.
     """
     given = Path(path)
-    if named and given.exists() and (not given.is_file() or given.parts[:2] == ("/", "dev")):
+    if named and given.exists() and (not given.is_file() or _OPEN_FILE.fullmatch(os.path.abspath(given))):  # noqa: PTH100  as it is named
         with given.open("ab") as file:  # a directory raises IsADirectoryError here
             file.write(data)
         return
@@ -118,7 +122,7 @@ def sync_directory(path: Path) -> None:
 
 def _sibling(target: Path) -> Path:
     """Name a file that is hidden, new, and on the same file system as `target`."""
-    name = os.fsdecode(os.fsencode(target.name)[:200])
+    name = os.fsencode(target.name)[:200].decode(errors="ignore")
     return target.with_name(f".{name}.{os.urandom(8).hex()}.partial")
 
 

@@ -14,7 +14,7 @@ from swatsim.apart import Progress
 from swatsim.architecture import Architecture
 from swatsim.errors import SwatsimError
 from swatsim.hierarchy import hierarchy_of
-from swatsim.kernels.compile import cache_folder, cached_kernels, interpreting, is_cached, unsaved
+from swatsim.kernels.compile import cache_folder, cached_kernels, forget_unsaved, interpreting, is_cached, unsaved
 from swatsim.layer import Layer
 from swatsim.simulation import simulate
 from swatsim.stream_plan import plan_stream
@@ -52,6 +52,7 @@ def warm_up(
     if not is_cached():
         expected = "a folder that can be written to, and no NUMBA_DISABLE_JIT"
         raise SwatsimError(f"{cache_folder()}: compiled kernels are not kept there, expected {expected}")
+    forget_unsaved()
     began, before, processes = time.perf_counter(), cached_kernels(), thread_count(workers)
     machines = list(architectures.values())
     # Who begins with what is only streamed comes to the kernels in another order.

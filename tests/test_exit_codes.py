@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,11 @@ def test_whoever_reads_a_named_pipe_may_leave(trace):
     result = swatsim(*run(trace, "--json", f"/dev/fd/{writer}"), pass_fds=[writer])
     os.close(writer)
     assert (result.returncode, result.stderr) == (exit_codes.BROKEN_PIPE, "")
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="needs /dev/shm")
+def test_files_in_memory_are_replaced_as_others(trace):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        for _ in range(2):
+            assert swatsim(*run(trace, "--csv", Path(folder, "r.csv"))).returncode == 0
+        assert Path(folder, "r.csv").read_bytes() == swatsim(*run(trace, "--csv", "-")).stdout

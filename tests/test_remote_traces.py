@@ -19,7 +19,7 @@ from trace_files import write_trace
 
 from swatsim import apart, load_architecture, load_trace, simulate
 from swatsim.errors import TraceError
-from swatsim.trace import remote
+from swatsim.trace import plain_files, remote
 from swatsim.trace.manifest import manifest_digest
 
 pytest.importorskip("fsspec")
@@ -348,6 +348,24 @@ def test_what_is_damaged_after_it_was_fetched_is_fetched_again(server, cache, ch
         list(load_trace(server.address))
     assert same(load_trace(server.address), load_trace(server.folder / "trace"))
     assert kept.name in server.asked()
+
+
+def test_what_cannot_be_read_just_now_is_kept(server, cache, monkeypatch):
+    trace = load_trace(server.address)
+
+    def fail(*_):
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(plain_files.os, "open", fail)
+        with pytest.raises(TraceError, match=r"got an error \(Too many open files\), expected a tensor file$"):
+            list(trace)
+    assert same(trace, load_trace(server.folder / "trace"))
+    kept = cache / "tensors" / tensor_files(server.folder)[0]
+    kept.write_bytes(kept.read_bytes()[:-1])
+    monkeypatch.setattr(Path, "unlink", fail)
+    with pytest.raises(TraceError, match=r"got a truncated zstd frame, expected \d+ bytes$"):
+        list(trace)
 
 
 def test_what_is_fetched_takes_the_place_of_a_link(server, cache, tmp_path):

@@ -421,6 +421,10 @@ def headed(text):
         ("{'shape':(2,3,),'fortran_order':True,'descr':'|b1',}\n", (2, 3)),
         ("{'descr': '|b1', 'fortran_order': False, 'shape': (2L, 3L), }   \n", (2, 3)),
         ("{'descr': '|b1', 'fortran_order': False, 'shape': (6,)}", None),
+        (" {\"descr\": \"bool\", 'fortran_order': False,\n'shape': ( 2 , 3 ) }\t\r\n", (2, 3)),
+        ("{'descr': '?', 'fortran_order': False, 'shape': (2, 3)}" + " " * 4000, (2, 3)),
+        ("{'descr': '|b1', 'fortran_order': False, 'shape': (6)}", "damaged header (a shape that is a number)"),
+        ("{'descr': '|b1', 'fortran_order': False, 'shape': (02, 3)}", "damaged header (other keys or values)"),
         ("{'descr': '|b1', 'fortran_order': False, 'shape': ()}", None),
         ("{'descr': '|b1', 'fortran_order': False, 'shape': (True, 6)}", "damaged header (other keys or values)"),
         ("{'descr': '|b1', 'fortran_order': 0, 'shape': (2, 3)}", "damaged header (other keys or values)"),
@@ -428,7 +432,7 @@ def headed(text):
         ("{'descr': True, 'fortran_order': False, 'shape': (2, 3)}", "damaged header (data type 'True' not"),
         ("{'descr': '|b9', 'fortran_order': False, 'shape': (2, 3)}", "damaged header (data type '|b9' not"),
         ("{'descr': '|b1', 'fortran_order': False, 'shape': (2, 3), 'more': 1}", "damaged header (other"),
-        ("{'descr': '|b1', 'fortran_order': False, 'shape': (2, 3)}" + " " * 1000, "damaged header (of another"),
+        ("{'descr': '|b1', 'fortran_order': False, 'shape': (2, 3)}" + " " * 5000, "damaged header (of another"),
     ],
 )
 def test_headers_of_arrays(tmp_path, text, shape):

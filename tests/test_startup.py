@@ -230,6 +230,8 @@ def test_a_user_without_a_home_keeps_nothing():
     from swatsim.kernels.compile import is_cached
     assert str(cache_root()) == "/dev/null/swatsim"
     assert not is_cached()
+    os.environ["SWATSIM_CACHE_DIR"] = "~none/cache"
+    assert str(cache_root()) == "~none/cache/swatsim"
     """
     modules_after(code, SWATSIM_CACHE_DIR="", XDG_CACHE_HOME="")
 
@@ -247,6 +249,7 @@ def test_a_warm_up_says_what_was_not_kept(tmp_path):
     def full(path, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    CacheFiles.unsaved = OSError(errno.EIO, "of an earlier one")
     write, machines = Path.write_bytes, {"systolic": load_architecture("systolic")}
     Path.write_bytes = lambda path, data: full(path, data) if ".count_ones" in path.name else write(path, data)
     try:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -414,6 +415,38 @@ def test_links_that_lead_round_are_not_followed_for_ever(tmp_path, monkeypatch, 
         Path(name).symlink_to(".")
     with pytest.raises(SwatsimError, match=r"expected at most 100000 files and directories to look at$"):
         matching(pattern)
+
+
+@pytest.mark.parametrize(("pattern", "expected"), [
+    ("a\0/*", "which matches no trace"), ("*/" + "a" * 300, "which matches no trace"),
+    ("*/" + "a/" * 500, "of at most 1000 characters"), ("x" * 999 + "**", "no **, of at most 1000 characters"),
+])  # fmt: skip
+def test_patterns_that_no_directory_has(tmp_path, monkeypatch, pattern, expected):
+    monkeypatch.chdir(tmp_path)
+    small_trace(tmp_path / "a")
+    with pytest.raises(SwatsimError, match=re.escape(expected)):
+        matching(pattern)
+    with pytest.raises(SwatsimError, match=r"layers: got .*, expected a pattern of names"):
+        Grid(arch=["dadiannao"], trace=["a"], layers="[" * 1001)
+
+
+def test_a_directory_that_may_not_be_read_is_passed_over(tmp_path, monkeypatch):
+    small_trace(tmp_path / "a")
+    is_file = Path.is_file
+
+    def refuse(path):
+        if path.parent.name == "b":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    (tmp_path / "b").mkdir()
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert matching(f"{tmp_path}/*") == [str(tmp_path / "a")]
+
+
+def test_a_pipe_in_the_folder_of_points_is_no_point(tmp_path):
+    os.mkfifo(tmp_path / "k.json")
+    assert Store(tmp_path).read("k") is None
 
 
 def test_a_grid_names_files_and_no_pipes(tmp_path):

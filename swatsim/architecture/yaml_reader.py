@@ -32,7 +32,7 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 _INTEGER = re.compile(r"[-+]?[0-9]+(_[0-9]+)*", re.ASCII)
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
-_OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")  # of YAML 1.1; in a comment of 1.2 they end nothing
+_OTHER_BREAKS = re.compile("[\x85\u2028\u2029]")  # of YAML 1.1, not of 1.2
 _LONGEST_NUMBER = 40  # characters; more digits than any number of an architecture needs
 _LARGEST_EXPONENT = 30
 
@@ -83,7 +83,10 @@ def _read(content: bytes, where: str) -> Document:
         document.problems.append(Problem(where=where, position=position, text=f"got byte 0x{byte:02x}, expected UTF-8"))
         return document
     if (found := _OTHER_BREAKS.search(text)) is not None:
-        got = f"got the line break U+{ord(found[0]):04X}, expected LF or CR, which YAML 1.2 has alone"
+        got = (
+            f"got the character U+{ord(found[0]):04X}, which some readers take for a line break, expected none, or "
+            f'"\\u{ord(found[0]):04x}" in a string'
+        )
         document.problems.append(Problem(where=where, position=_position_of(text[: found.start()]), text=got))
         return document
     _Builder(document, where).read(text)

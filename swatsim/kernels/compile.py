@@ -70,6 +70,11 @@ def unsaved() -> str | None:
     return None if CacheFiles.unsaved is None else str(CacheFiles.unsaved.strerror)
 
 
+def forget_unsaved() -> None:
+    """Ask `unsaved` for what comes from now on."""
+    CacheFiles.unsaved = None
+
+
 def cached_kernels() -> int:
     """Number of kernels in the cache; one counts once for each type of its arguments."""
     return sum(1 for _ in _FOLDER.glob(f"*{SUFFIX}"))

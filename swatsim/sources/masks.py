@@ -31,14 +31,15 @@ _DAMAGED = (
 _LARGEST_EXPANSION_BYTES = 1 << 31
 _Header = tuple[tuple[int, ...], bool, np.dtype[np.generic]]  # shape, whether in Fortran order, type
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"
-_LONGEST_ARRAY_HEADER = 1024
+_LONGEST_ARRAY_HEADER = 4096
 _FLAGS = {"True": True, "False": False}
 # Three keys in any order; Python 2 wrote its long integers with an L.
-_INTEGER = "-?+[0-9]{1,19}+L?+ *+"
-_DESCRIPTION = r"[<>|=]?+[biufcOSUVmM][0-9]{0,9}+(?:\[[0-9A-Za-z]{1,9}\])?+"
-_VALUE = rf"'{_DESCRIPTION}'|True|False|\((?: *+{_INTEGER},){{0,64}}+ *+(?:{_INTEGER})?+\)"
-_FIELD = rf" *+'(descr|fortran_order|shape)' *+: *+({_VALUE}) *+"
-_ARRAY_HEADER = re.compile(rf"\{{{_FIELD},{_FIELD},{_FIELD},?+ *+\}} *+\n?+")
+_SPACE = r"[ \t\r\n]*+"
+_INTEGER = rf"-?+(?:0|[1-9][0-9]{{0,18}}+)L?+{_SPACE}"
+_TYPE = r"[<>|=]?+[A-Za-z?][0-9A-Za-z]{0,15}+(?:\[[0-9A-Za-z]{1,9}\])?+"
+_VALUE = rf"""'{_TYPE}'|"{_TYPE}"|True|False|\({_SPACE}(?:{_INTEGER},{_SPACE}){{0,64}}+(?:{_INTEGER})?+\)"""
+_FIELD = rf"""{_SPACE}['"](descr|fortran_order|shape)['"]{_SPACE}:{_SPACE}({_VALUE}){_SPACE}"""
+_ARRAY_HEADER = re.compile(rf"{_SPACE}\{{{_FIELD},{_FIELD},{_FIELD},?+{_SPACE}\}}{_SPACE}")
 # safetensors' types: how each is read, and which bits say that a value is not zero where NumPy lacks the type.
 _TYPES: dict[str, tuple[str, int | None]] = {
     "BOOL": ("|u1", None), "U8": ("|u1", None), "I8": ("|i1", None), "U16": ("<u2", None), "I16": ("<i2", None),
@@ -101,8 +102,10 @@ def _array_header(array: IO[bytes], where: str) -> _Header:
         raise TraceError(f"{where}: got a damaged header (other keys or values), expected {expected}")
     fields = dict(zip(found.groups()[::2], found.groups()[1::2], strict=True))
     try:
-        shape = tuple(map(int, filter(None, re.split("[(), L]+", fields["shape"]))))
-        fortran, dtype = _FLAGS[fields["fortran_order"]], np.dtype(fields["descr"].strip("'"))
+        shape = tuple(map(int, filter(None, re.split(r"[(),\sL]+", fields["shape"]))))
+        fortran, dtype = _FLAGS[fields["fortran_order"]], np.dtype(fields["descr"].strip("'\""))
+        if len(shape) == 1 and "," not in fields["shape"]:
+            raise ValueError("a shape that is a number")
     except (KeyError, ValueError, TypeError) as error:
         raise TraceError(f"{where}: got a damaged header ({words_of(error)}), expected {expected}") from None
     if dtype.kind not in "biuf":

@@ -52,17 +52,16 @@ def read_onnx(path: Path, request: Request) -> Contents:
 
 def _contents(onnx: Any, path: Path, request: Request) -> Contents:
     graph = _inferred(onnx, path, request).graph
-    held = Weights(graph)
     shapes = dict(_shapes(graph))
+    held = Weights(graph, dict(shapes), str(path))
+    shapes |= {name: tuple(tensor.dims) for name, tensor in held.stored.items()}
     specs: dict[str, LayerSpec] = {}
     weights: dict[str, BitTensor] = {}
     shared: dict[tuple[int, bool], BitTensor] = {}  # of tensors that several layers may have, and their transposes
     uses: Counter[str] = Counter()
-    behind: set[str] = set()  # results that depend on a layer: a gradient flows to them
     products = 0
     for node in graph.node:
-        held.check(node, str(path))
-        depends = not behind.isdisjoint(node.input)
+        held.check(node)
         if held.is_layer(node):
             if len(specs) == MOST_LAYERS:
                 raise TraceError(f"{path}: got more than {MOST_LAYERS} layers, expected 1 to {MOST_LAYERS}")
@@ -72,20 +71,17 @@ def _contents(onnx: Any, path: Path, request: Request) -> Contents:
             if tensor is not None:
                 shapes[node.input[1]] = tuple(tensor.dims)
             given = _model_node(onnx, node, shapes, f"{path}: {name}")
-            specs[name] = layer_spec(given, name=name, needs_input_grad=depends)
+            specs[name] = layer_spec(given, name=name, needs_input_grad=held.is_behind_a_layer(node))
             if tensor is not None and tensor.data_location != onnx.TensorProto.EXTERNAL:
                 key = id(tensor), given.transposed_weight
                 if key not in shared:
                     shared[key] = _bits(onnx, tensor, given)
                 weights[name] = shared[key]
-            depends = True
         products += held.is_other_product(node)
         held.add(node)
-        if depends:
-            behind.update(node.output)
     if not specs:
         raise TraceError(f"{path}: got 0 layers, expected 1 to {MOST_LAYERS}")
-    remarks = (f"{products} products without a weight, such as attention's, left out",) if products else ()
+    remarks = (f"{products} products of results, such as attention's, left out",) if products else ()
     return Contents(specs=tuple(specs.values()), weights=weights, remarks=remarks)
 
 
@@ -121,11 +117,15 @@ def _inlined(onnx: Any, model: Any, path: Path) -> Any:
     if not model.functions:
         return model
     try:
-        return importlib.import_module("onnx.inliner").inline_local_functions(model)
+        inlined = importlib.import_module("onnx.inliner").inline_local_functions(model, convert_version=True)
     except MemoryError:
         raise
     except Exception as error:  # of a function that calls itself, say
         raise TraceError(f"{path}: got contradicting functions ({words_of(error)}), expected {_EXPECTED}") from None
+    if inlined.functions:
+        got = f"function {shown(inlined.functions[0].name)} that is not inlined"
+        raise TraceError(f"{path}: got {got}, expected one of the model's own version of ONNX")
+    return inlined
 
 
 def _texts(graph: Any) -> Iterator[Any]:

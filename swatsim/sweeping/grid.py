@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,7 +26,8 @@ from swatsim.saved import parse_saved
 from swatsim.trace.records import MANIFEST_NAME
 
 MOST_POINTS = 1_000_000
-_PATTERN_SIGNS = "*?["
+_PATTERN = re.compile(r"[*?\[]")
+_LONGEST_PATTERN = 1000
 _MOST_ENTRIES = 100_000  # of directories that a pattern looks through, which links may lead round in
 # Keys of a point besides those of its machine.
 ARCH, TRACE, OBJECTIVE, LAYERS = "arch", "trace", "objective", "layers"
@@ -50,7 +52,7 @@ class Grid:
         for name in OWN_KEYS:
             values = getattr(self, name)
             _check_names(name, values)
-        if not isinstance(self.layers, str):
+        if not isinstance(self.layers, str) or len(self.layers) > _LONGEST_PATTERN:
             raise SwatsimError(f"{LAYERS}: got {shown(self.layers)}, expected a pattern of names")
         for objective in self.objective:
             if objective not in OBJECTIVES:
@@ -166,33 +168,46 @@ def _regular(name: str) -> str:
 
 def matching(pattern: str) -> list[str]:
     """The traces that a pattern such as traces/* matches; what is no pattern is taken as it is."""
-    if is_address(pattern) or not any(sign in pattern for sign in _PATTERN_SIGNS):
+    if is_address(pattern) or _PATTERN.search(pattern) is None:
         return [pattern]
-    if "**" in pattern:
-        raise SwatsimError(f"trace: got {shown(pattern)}, expected a pattern of directories with * or ?, no **")
+    if "**" in pattern or len(pattern) > _LONGEST_PATTERN:
+        expected = f"a pattern of directories with * or ?, no **, of at most {_LONGEST_PATTERN} characters"
+        raise SwatsimError(f"trace: got {shown(pattern)}, expected {expected}")
     looked_at = itertools.count(1)
 
-    def below(folders: list[str], part: str) -> Iterator[str]:
+    def entries(folders: list[str], part: str) -> Iterator[str]:
+        matches = re.compile(fnmatch.translate(part)).match
         for folder in folders:
-            if not any(sign in part for sign in _PATTERN_SIGNS):
-                yield os.path.join(folder, part)  # noqa: PTH118
-                continue
-            with suppress(OSError), os.scandir(folder or ".") as entries:
-                for entry in entries:
+            with suppress(OSError, ValueError), os.scandir(folder or ".") as found:
+                for entry in found:
                     if next(looked_at) > _MOST_ENTRIES:
                         expected = f"at most {_MOST_ENTRIES} files and directories to look at"
                         raise SwatsimError(f"trace: got {shown(pattern)}, expected {expected}")
-                    if fnmatch.fnmatchcase(entry.name, part):
-                        yield os.path.join(folder, entry.name)  # noqa: PTH118
+                    if matches(entry.name):
+                        yield os.path.join(folder, entry.name)  # noqa: PTH118  many
 
     path = Path(pattern)
     folders = [path.anchor]
-    for part in path.parts[bool(path.anchor) :]:
-        folders = list(below(folders, part))
-    found = sorted(folder for folder in folders if Path(folder, MANIFEST_NAME).is_file())
+    for wild, parts in itertools.groupby(
+        path.parts[bool(path.anchor) :], lambda part: _PATTERN.search(part) is not None
+    ):
+        if wild:
+            for part in parts:
+                folders = list(entries(folders, part))
+        else:
+            literal = os.path.join(*parts)  # noqa: PTH118
+            folders = [os.path.join(folder, literal) for folder in folders]  # noqa: PTH118
+    found = sorted(filter(_is_trace, folders))
     if not found:
         raise SwatsimError(f"trace: got {shown(pattern)}, which matches no trace: a directory with a manifest.json")
     return found
+
+
+def _is_trace(folder: str) -> bool:
+    try:
+        return Path(folder, MANIFEST_NAME).is_file()
+    except (OSError, ValueError):  # it may be another user's
+        return False
 
 
 def parse_axis(text: str) -> tuple[str, tuple[object, ...]]:

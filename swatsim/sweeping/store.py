@@ -10,9 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from swatsim.errors import SwatsimError
+from swatsim.errors import SwatsimError, TraceError
 from swatsim.files import read_at_most, remove_partial_files, write_file
 from swatsim.saved import point_of_sweep
+from swatsim.trace import plain_files
 
 LARGEST_POINT_BYTES = 1 << 24
 _DIGEST = "sha256"
@@ -41,9 +42,9 @@ class Store:
         Damaged is what is no point by the schema of a sweep, or not the one that was written.
         """
         try:
-            with self._file(key).open("rb") as file:
+            with plain_files.open_file(self._file(key), "a point") as file:
                 data = read_at_most(file, LARGEST_POINT_BYTES + 1)
-        except OSError:
+        except (OSError, TraceError):
             return None
         try:
             found = point_of_sweep(data, "point") if len(data) <= LARGEST_POINT_BYTES else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from swatsim.apart import Progress
@@ -109,11 +108,13 @@ class StoredTrace(Trace):
         path = self._path(digest)
         try:
             return tensors.read(path, digest, self._tensors[digest])
-        except TraceError as error:
+        except tensors.DamagedError as error:
             if self._fetched_from is None:
                 raise
-            with suppress(OSError):
+            try:
                 path.unlink()
+            except OSError:
+                raise error from None
             raise TraceError(f"{error}; removed, to be fetched again from {self._fetched_from}") from None
 
     def check_files(self) -> None:

@@ -33,6 +33,10 @@ _EXPECTED = "a tensor file"
 _WORD_BYTES = 8
 
 
+class DamagedError(TraceError):
+    """A file has other content than it should have, whoever reads it and whenever."""
+
+
 def file_name(digest: str) -> str:
     """Name of a tensor's file; `digest` must be known to be 64 hexadecimal digits."""
     return f"{digest}{SUFFIX}"
@@ -89,10 +93,10 @@ def read(path: Path, digest: str, tensor: StoredTensor) -> BitTensor:
     content = _decompress(path, len(expected_header) + packed_bytes(tensor), tensor)
     got_digest = hashlib.sha256(content.data).hexdigest()
     if got_digest != digest:
-        raise TraceError(f"{path}: content: got SHA-256 {got_digest}, expected that of the file's name")
+        raise DamagedError(f"{path}: content: got SHA-256 {got_digest}, expected that of the file's name")
     got_header = content[: len(expected_header)].tobytes()
     if got_header != expected_header:
-        raise TraceError(f"{path}: header: got {got_header!r}, expected {expected_header!r}")
+        raise DamagedError(f"{path}: header: got {got_header!r}, expected {expected_header!r}")
     if tensor.all_ones:
         return BitTensor(shape=tensor.shape, packed=None)
     _checked(content[len(expected_header) :], tensor.shape, str(path))
@@ -100,7 +104,7 @@ def read(path: Path, digest: str, tensor: StoredTensor) -> BitTensor:
     assert content.base is not None
     bits = BitTensor.of_words(tensor.shape, content.base[len(expected_header) :].view(np.uint64))
     if bits.nonzeros == bits.size:
-        raise TraceError(f'{path}: bits: got ones only, expected fill "ones" for such a tensor')
+        raise DamagedError(f'{path}: bits: got ones only, expected fill "ones" for such a tensor')
     return bits
 
 
@@ -120,24 +124,24 @@ def _decompress(path: Path, expected_bytes: int, tensor: StoredTensor) -> NDArra
                 if decompressor.needs_input:
                     chunk = file.read(_CHUNK_BYTES)
                     if not chunk:
-                        raise TraceError(f"{path}: got a truncated zstd frame, expected {expected_bytes} bytes")
+                        raise DamagedError(f"{path}: got a truncated zstd frame, expected {expected_bytes} bytes")
                 piece = decompressor.decompress(chunk, max_length=min(_CHUNK_BYTES, expected_bytes - filled + 1))
                 chunk = b""
                 if filled + len(piece) > expected_bytes:
-                    raise TraceError(f"{path}: got more content than {expected_bytes} bytes, expected no more")
+                    raise DamagedError(f"{path}: got more content than {expected_bytes} bytes, expected no more")
                 content[filled : filled + len(piece)] = np.frombuffer(piece, dtype=np.uint8)
                 filled += len(piece)
             trailing = len(decompressor.unused_data) + len(file.read(1))
     except zstd.ZstdError as error:
-        raise TraceError(f"{path}: got a damaged zstd frame ({error}), expected {expected_bytes} bytes") from None
+        raise DamagedError(f"{path}: got a damaged zstd frame ({error}), expected {expected_bytes} bytes") from None
     except MemoryError:
         raise TraceError(f"{path}: got too little memory, expected room for {expected_bytes} bytes") from None
     except OSError as error:
         raise TraceError(f"{path}: got an error ({error.strerror}), expected {_EXPECTED}") from None
     if filled != expected_bytes:
-        raise TraceError(f"{path}: got {filled} bytes of content, expected {expected_bytes}")
+        raise DamagedError(f"{path}: got {filled} bytes of content, expected {expected_bytes}")
     if trailing:
-        raise TraceError(f"{path}: got bytes after the zstd frame, expected none")
+        raise DamagedError(f"{path}: got bytes after the zstd frame, expected none")
     return content
 
 
@@ -145,7 +149,9 @@ def _check_size(path: Path, got_bytes: int, tensor: StoredTensor) -> None:
     lowest, highest = _possible_bytes(tensor)
     if not lowest <= got_bytes <= highest:
         shape = list(tensor.shape)
-        raise TraceError(f"{path}: got {got_bytes} bytes, expected {lowest} to {highest} for a tensor of shape {shape}")
+        raise DamagedError(
+            f"{path}: got {got_bytes} bytes, expected {lowest} to {highest} for a tensor of shape {shape}"
+        )
 
 
 def _possible_bytes(tensor: StoredTensor) -> tuple[int, int]:
@@ -161,8 +167,8 @@ def _checked(packed: NDArray[np.uint8], shape: tuple[int, ...], where: str) -> N
     expected = -(-elements // 8)
     if packed.dtype != np.uint8 or packed.shape != (expected,):
         got = f"{packed.dtype} of shape {packed.shape}"
-        raise TraceError(f"{where}: bits: got {got}, expected {expected} bytes for a tensor of shape {list(shape)}")
+        raise DamagedError(f"{where}: bits: got {got}, expected {expected} bytes for a tensor of shape {list(shape)}")
     used_in_last = elements % 8
     if used_in_last and packed[-1] >> used_in_last:
-        raise TraceError(f"{where}: bits: got ones after the last of {elements} elements, expected zeros")
+        raise DamagedError(f"{where}: bits: got ones after the last of {elements} elements, expected zeros")
     return packed

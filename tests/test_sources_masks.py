@@ -423,6 +423,7 @@ def headed(text):
         ("{'descr': '|b1', 'fortran_order': False, 'shape': (6,)}", None),
         (" {\"descr\": \"bool\", 'fortran_order': False,\n'shape': ( 2 , 3 ) }\t\r\n", (2, 3)),
         ("{'descr': '?', 'fortran_order': False, 'shape': (2, 3)}" + " " * 4000, (2, 3)),
+        ("{'descr\": '|b1', 'fortran_order': False, 'shape': (2, 3)}", "damaged header (other keys or values)"),
         ("{'descr': '|b1', 'fortran_order': False, 'shape': (6)}", "damaged header (a shape that is a number)"),
         ("{'descr': '|b1', 'fortran_order': False, 'shape': (02, 3)}", "damaged header (other keys or values)"),
         ("{'descr': '|b1', 'fortran_order': False, 'shape': ()}", None),

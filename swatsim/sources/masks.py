@@ -38,7 +38,8 @@ _SPACE = r"[ \t\r\n]*+"
 _INTEGER = rf"-?+(?:0|[1-9][0-9]{{0,18}}+)L?+{_SPACE}"
 _TYPE = r"[<>|=]?+[A-Za-z?][0-9A-Za-z]{0,15}+(?:\[[0-9A-Za-z]{1,9}\])?+"
 _VALUE = rf"""'{_TYPE}'|"{_TYPE}"|True|False|\({_SPACE}(?:{_INTEGER},{_SPACE}){{0,64}}+(?:{_INTEGER})?+\)"""
-_FIELD = rf"""{_SPACE}['"](descr|fortran_order|shape)['"]{_SPACE}:{_SPACE}({_VALUE}){_SPACE}"""
+_KEY = "(?:descr|fortran_order|shape)"
+_FIELD = rf"""{_SPACE}('{_KEY}'|"{_KEY}"){_SPACE}:{_SPACE}({_VALUE}){_SPACE}"""
 _ARRAY_HEADER = re.compile(rf"{_SPACE}\{{{_FIELD},{_FIELD},{_FIELD},?+{_SPACE}\}}{_SPACE}")
 # safetensors' types: how each is read, and which bits say that a value is not zero where NumPy lacks the type.
 _TYPES: dict[str, tuple[str, int | None]] = {
@@ -100,7 +101,7 @@ def _array_header(array: IO[bytes], where: str) -> _Header:
     found = _ARRAY_HEADER.fullmatch(array.read(length).decode("latin-1"))
     if found is None:
         raise TraceError(f"{where}: got a damaged header (other keys or values), expected {expected}")
-    fields = dict(zip(found.groups()[::2], found.groups()[1::2], strict=True))
+    fields = dict(zip((key[1:-1] for key in found.groups()[::2]), found.groups()[1::2], strict=True))
     try:
         shape = tuple(map(int, filter(None, re.split(r"[(),\sL]+", fields["shape"]))))
         fortran, dtype = _FLAGS[fields["fortran_order"]], np.dtype(fields["descr"].strip("'\""))

@@ -179,6 +179,13 @@ OTHERS = [
     (helper.make_node("Einsum", ["x", "v1"], ["y"], equation="ij,j->i"), f'"Einsum": got Einsum, {WEIGHTED}'),
     (helper.make_node("Attention", ["x", "x", "x", "w"], ["y"]), None),
     (helper.make_node("Attention", ["x", "w", "x"], ["y"]), f'"Attention": got Attention, {WEIGHTED}'),
+    (helper.make_node("LinearAttention", ["x", "w", "x"], ["y"]), f"got LinearAttention, {WEIGHTED}"),
+    (helper.make_node("MatMulInteger", ["x", "w"], ["y"]), f"got MatMulInteger, {WEIGHTED}"),
+    (
+        helper.make_node("QLinearMatMul", ["x", "half", "half", "w", *["half"] * 4], ["y"]),
+        f"got QLinearMatMul, {WEIGHTED}",
+    ),
+    (helper.make_node("Conv", ["x", "negative"], ["y"]), computed("Conv")),
     (helper.make_node("MatMul", ["v1", "x"], ["y"]), '"MatMul": got a stored first factor, expected only a second one'),
     (helper.make_node("MatMul", ["x", "q2"], ["y"]), SECOND),
     (helper.make_node("Gemm", ["x", "q2"], ["y"]), SECOND),
@@ -216,6 +223,7 @@ def test_what_multiplies_weights_and_is_no_layer(tmp_path, node, expected):
         helper.make_node("Constant", [], ["c0"], sparse_value=SPARSE),
         helper.make_node("Constant", [], ["half"], value_float=0.5),
         helper.make_node("Identity", ["p"], ["given"]),
+        helper.make_node("Neg", ["p"], ["negative"]),
         helper.make_node("ArgMax", ["x"], ["which"], keepdims=0),
         helper.make_node("Gather", ["experts", "which"], ["expert"]),
         helper.make_node("If", ["c"], ["branch"], then_branch=CHOICES[0], else_branch=CHOICES[1]),
@@ -384,6 +392,21 @@ def test_larger_files_are_not_read(tmp_path, monkeypatch):
 def confining(monkeypatch, forking):
     """Little memory and time."""
     monkeypatch.setattr(onnx_model, "_LIMITS", Limits(memory_bytes=128 << 20, seconds=1))
+
+
+@pytest.mark.usefixtures("confining")
+def test_functions_whose_inlining_takes_too_much(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError
+
+    import onnx.inliner
+
+    monkeypatch.setattr(onnx.inliner, "inline_local_functions", fail)
+    made = model(tmp_path / "m.onnx", [PRODUCT], {"x": [2, 4]}, {"w": masked(4, 5)})
+    body = [helper.make_node("Relu", ["a"], ["b"])]
+    made.functions.append(helper.make_function("f", "F", ["a"], ["b"], body, [helper.make_opsetid("", 18)]))
+    onnx.save(made, tmp_path / "m.onnx")
+    assert refused_for("takes more than 128 MiB to read", tmp_path / "m.onnx")
 
 
 PRODUCT = helper.make_node("MatMul", ["x", "w"], ["y"])

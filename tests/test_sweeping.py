@@ -419,7 +419,8 @@ def test_links_that_lead_round_are_not_followed_for_ever(tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize(("pattern", "expected"), [
     ("a\0/*", "which matches no trace"), ("*/" + "a" * 300, "which matches no trace"),
-    ("*/" + "a/" * 500, "of at most 1000 characters"), ("x" * 999 + "**", "no **, of at most 1000 characters"),
+    ("*/" + "a/" * 500, "of at most 1000 characters"), ("x" * 998 + "**", "no **, of at most 1000 characters"),
+    ("x" * 999 + "*", "which matches no trace"), ("x" * 1000 + "*", "of at most 1000 characters"),
 ])  # fmt: skip
 def test_patterns_that_no_directory_has(tmp_path, monkeypatch, pattern, expected):
     monkeypatch.chdir(tmp_path)

@@ -180,6 +180,7 @@ OTHERS = [
     (helper.make_node("Attention", ["x", "x", "x", "w"], ["y"]), None),
     (helper.make_node("Attention", ["x", "w", "x"], ["y"]), f'"Attention": got Attention, {WEIGHTED}'),
     (helper.make_node("LinearAttention", ["x", "w", "x"], ["y"]), f"got LinearAttention, {WEIGHTED}"),
+    (helper.make_node("LinearAttention", ["x", "x", "w"], ["y"]), f"got LinearAttention, {WEIGHTED}"),
     (helper.make_node("MatMulInteger", ["x", "w"], ["y"]), f"got MatMulInteger, {WEIGHTED}"),
     (
         helper.make_node("QLinearMatMul", ["x", "half", "half", "w", *["half"] * 4], ["y"]),
@@ -323,7 +324,15 @@ def test_layers_in_functions_of_the_model(tmp_path):
     made.functions[0].opset_import[0].version = 17
     onnx.save(made, path)
     assert "m.onnx: got " in refused_import(path)  # of another version, with weights from outside
-    made.functions[0].node[0].CopyFrom(helper.make_node("F", ["a", "v"], ["b"], domain="f"))
+    # With weights of its own it can be brought to the model's version.
+    constant = helper.make_node("Constant", [], ["v"], value=numpy_helper.from_array(weight))
+    body = [constant, helper.make_node("MatMul", ["a", "v"], ["b"])]
+    made.functions[0].CopyFrom(helper.make_function("f", "F", ["a"], ["b"], body, made.functions[0].opset_import))
+    made.graph.node[0].CopyFrom(helper.make_node("F", ["x"], ["y"], domain="f"))
+    onnx.save(made, path)
+    (layer,) = import_trace(path, name="t")
+    np.testing.assert_array_equal(weight_of(layer), weight.T != 0)
+    made.functions[0].node[1].CopyFrom(helper.make_node("F", ["a"], ["b"], domain="f"))
     onnx.save(made, path)
     assert "m.onnx: got " in refused_import(path)
 

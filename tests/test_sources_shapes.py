@@ -281,3 +281,8 @@ def test_matrices_of_a_folder_whatever_the_case_of_their_names(tmp_path):
     for name in ("a.smtx", "B.SMTX"):
         (tmp_path / name).write_text("1, 2, 1\n0 1\n1\n")
     assert [spec.name for spec in import_trace(tmp_path, Request(positions=1), name="t").specs] == ["B", "a"]
+
+
+def test_a_second_layer_of_any_name(tmp_path):
+    (tmp_path / "t.csv").write_text("Layer,M,N,K\na,1,2,3\nb,1,2,3\nb,1,2,3\n")
+    assert "t.csv:4: got a second layer named 'b', expected each once" in refused_import(tmp_path / "t.csv")

@@ -333,7 +333,7 @@ def test_the_record_of_64_bits_is_read_wherever_it_may_be(tmp_path):
 
 @pytest.mark.parametrize("data", [
     b"", b"PK\5\6", b"PK\5\6" + bytes(17), bytes(100), b"PK\6\7" + bytes(16) + b"PK\5\6",
-    bytes(70_000) + b"PK\5\6" + bytes(17),
+    bytes(70_000) + b"PK\5\6" + bytes(17), bytes(70_000) + b"PK\5\6" + bytes(5),
 ])  # fmt: skip
 def test_what_is_no_archive_is_left_to_zipfile(tmp_path, data):
     path = tmp_path / "m.zip"

@@ -116,6 +116,10 @@ def test_a_stream_named_total_is_no_total(saved):
             r"architecture\.tile\.rows: got 70000, expected a machine as swatsim 0\.1\.0 has them \(an integer",
         ),
         (
+            lambda report: report["architecture"]["datapath"].update(kind="\ud800"),
+            r"architecture\.datapath: got .*, expected a machine as .* \(Input tag '\\ud800' found",
+        ),
+        (
             lambda report: report["architecture"].update({"a\nb": 1}),
             r"architecture\.'a\\nb': got 1, expected a machine",
         ),

@@ -20,6 +20,7 @@ from swatsim.datapaths import datapaths
 from swatsim.keys.constraints import Integer, Items, Number, Text
 from swatsim.keys.machine import DatapathKeys, Mapping, Tile
 from swatsim.keys.part import Part
+from swatsim.plain_text import printable
 
 _PICOJOULES = Number(low=0, high=1_000_000)
 _PICOJOULES_EDGE = Number(low=0, high=1_000_000, null="mac_pj")
@@ -44,7 +45,8 @@ def _family_of(value: object) -> DatapathKeys:
         raise PydanticKnownError("union_tag_not_found", {"discriminator": "'kind'"})
     found = datapaths().get(value["kind"]) if isinstance(value["kind"], str) else None
     if found is None:
-        tags = {"discriminator": "'kind'", "tag": str(value["kind"]), "expected_tags": ", ".join(datapaths())}
+        tag = printable(str(value["kind"]))  # of JSON it may have half a character, which pydantic refuses itself
+        tags = {"discriminator": "'kind'", "tag": tag, "expected_tags": ", ".join(datapaths())}
         raise PydanticKnownError("union_tag_invalid", tags)
     return found.Keys.model_validate(value)
 

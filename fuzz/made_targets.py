@@ -10,6 +10,7 @@ import json
 import random
 import zipfile
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def _damage(document: Any, draw: random.Random) -> None:
             case 4:
                 place[key] = place[draw.choice(keys)]
             case _:
-                place[key] = draw.choice(_SCALARS)
+                # A copy: what is changed in it later is not for the inputs after this one.
+                place[key] = deepcopy(draw.choice(_SCALARS))
         return
 
 

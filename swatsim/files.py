@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 _CHUNK_BYTES = 1 << 20
 _USERS_CACHE = "~/.cache"
-_OPEN_FILE = re.compile(r"/dev/(?:fd/[0-9]+|stdin|stdout|stderr)|/proc/(?:self|thread-self|[0-9]+)/fd/[0-9]+")
+_OPEN_FILE = r"/dev/(?:fd/[0-9]+|stdin|stdout|stderr)|/proc/(?:self|thread-self|[0-9]+)/fd/[0-9]+"
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # <fcntl.h>, <stdio.h> of Linux
 
 
@@ -56,7 +56,8 @@ def write_file(
     Raises OSError, or what `check` raises, and then leaves nothing behind and an earlier file untouched.
     """
     given = Path(path)
-    if named and given.exists() and (not given.is_file() or _OPEN_FILE.fullmatch(os.path.abspath(given))):  # noqa: PTH100  as it is named
+    as_named = os.path.abspath(given)  # noqa: PTH100  unlike resolve(), keeps /dev/fd/3
+    if named and given.exists() and (not given.is_file() or re.fullmatch(_OPEN_FILE, as_named)):
         with given.open("ab") as file:  # a directory raises IsADirectoryError here
             file.write(data)
         return

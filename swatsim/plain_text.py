@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _LONGEST_WORDS, _LONGEST_NAME, _LONGEST_LINE = 300, 400, 2000
-_LONG_NAME = re.compile(rf"\S{{{_LONGEST_NAME + 1},}}")
+_LONG_NAME = rf"\S{{{_LONGEST_NAME + 1},}}"
 
 
 def printable(text: str) -> str:
@@ -29,7 +29,7 @@ def words_of(error: BaseException) -> str:
 
 def one_line(text: str) -> str:
     """The same of a whole message, whose long names lack their middle, and which is cut where it is long in all."""
-    named = _LONG_NAME.sub(lambda match: _shortened(match.group(), _LONGEST_NAME), printable(text))
+    named = re.sub(_LONG_NAME, lambda match: _shortened(match.group(), _LONGEST_NAME), printable(text))
     return _shortened(named, _LONGEST_LINE)
 
 

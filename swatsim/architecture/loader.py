@@ -58,10 +58,13 @@ def read_file(path_or_name: str | os.PathLike[str]) -> tuple[bytes, str]:
 
 
 def check_regular(name: str, where: str) -> None:
-    """Refuse what a document names and is there, but is no file: a pipe would be waited for. Raises SwatsimError."""
+    """Refuse what a document names and is there, but is no file: a pipe would be waited for. Raises SwatsimError.
+
+    A bare name is that of a shipped one, and may be.
+    """
     path = FilePath(name)
     try:
-        refused = path.exists() and not path.is_file()
+        refused = not is_bare_name(name) and path.exists() and not path.is_file()
     except (OSError, ValueError):  # which reading it says better
         return
     if refused:

@@ -11,7 +11,6 @@ from pathlib import PurePath
 from swatsim.apart import Progress
 from swatsim.architecture import Architecture, load_architecture, parse_override
 from swatsim.architecture.loader import check_regular
-from swatsim.architecture.shipped import is_bare_name
 from swatsim.differences.finding import Change, Differences, Document, Place, differences
 from swatsim.errors import SwatsimError
 from swatsim.files import is_address
@@ -124,7 +123,7 @@ def _machine(document: Document, where: str, arch: str | None, overrides: Sequen
     # Overrides of the command belong to its own machine.
     texts = overrides or (given.get("--set", ()) if arch is None else ())
     if name is not None:
-        if arch is None and not is_bare_name(name):
+        if arch is None:
             check_regular(name, f"{where}: command: --arch")
         return load_architecture(name, dict(map(parse_override, texts)))
     if texts:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from swatsim.report.columns import Value
+from swatsim.saved import places_of
 
 Document: TypeAlias = Mapping[str, Any]
 # Where what was simulated is said; the rest is what was found.
@@ -103,12 +104,7 @@ def differences(before: Document, after: Document) -> Differences:
 
 
 def _by_place(document: Document) -> dict[Place, Mapping[str, Value]]:
-    """The rows of a report; in one without details, a row named total is one."""
-    rows, details = document["rows"], document.get("details", ())
-    told = [detail["is_total"] for detail in details]
-    if len(told) != len(rows):
-        told = [row["layer"] == "total" for row in rows]
-    return {Place(row["layer"], row["pass"], total): row for row, total in zip(rows, told, strict=True)}
+    return {Place(*place): row for place, row in zip(places_of(document), document["rows"], strict=True)}
 
 
 def _settings(before: Document, after: Document) -> Iterator[Setting]:

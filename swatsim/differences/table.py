@@ -95,7 +95,7 @@ def _print_changes(console: Console, heading: str, changes: Sequence[Change]) ->
     headings = ("layer", "pass", "column", "A", "B", "B/A")
     lines = [
         (
-            printable(change.place.layer), change.place.pass_name, change.column,
+            change.place.layer, change.place.pass_name, change.column,
             *(_cut(_value_text(value), _LONGEST_VALUE) for value in (change.before, change.after)),
             ratio_text(change.ratio),
         )

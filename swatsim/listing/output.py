@@ -64,7 +64,7 @@ def print_overview(listings: Iterable[Listing], console: Console) -> None:
 def _cell(value: object) -> str:
     if value is None or value == "":
         return NOTHING
-    return f"{value:,}" if isinstance(value, int) else printable(str(value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _say(console: Console, lines: Sequence[str]) -> None:

@@ -42,15 +42,21 @@ def _check_report(document: Record, where: str) -> None:
         _check_numbers(row, (*of_levels, *stalls), f"{where}: rows[{index}]")
 
 
+def places_of(document: Record) -> list[tuple[str, str, bool]]:
+    """Layer, pass, and whether it is a total, of each row; in a report without details, a row named total is one."""
+    rows, details = document["rows"], document.get("details", ())
+    totals = [detail["is_total"] for detail in details]
+    if len(totals) != len(rows):
+        totals = [row["layer"] == "total" for row in rows]
+    return [(row["layer"], row["pass"], total) for row, total in zip(rows, totals, strict=True)]
+
+
 def _check_places(document: Record, where: str) -> None:
     """No row comes twice: of two, one would be compared and the other not."""
-    rows, details = document["rows"], document.get("details", ())
-    totals = [detail["is_total"] for detail in details] if len(details) == len(rows) else [False] * len(rows)
     seen = set()
-    for index, (row, total) in enumerate(zip(rows, totals, strict=True)):
-        place = row["layer"], row["pass"], total
+    for index, place in enumerate(places_of(document)):
         if place in seen:
-            got = f"{shown(row['layer'])} {shown(row['pass'])}"
+            got = f"{shown(place[0])} {shown(place[1])}"
             raise SwatsimError(f"{where}: rows[{index}]: got {got} twice, expected each pass of a layer once")
         seen.add(place)
 

@@ -16,7 +16,6 @@ from typing import Any
 
 from swatsim.architecture.loader import check_regular
 from swatsim.architecture.overrides import parse_override, plain
-from swatsim.architecture.shipped import is_bare_name
 from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, dotted, read_yaml
 from swatsim.errors import SwatsimError, TraceError, YamlError
 from swatsim.files import is_address
@@ -161,7 +160,7 @@ def _beside(folder: Path, name: object) -> str:
 
 
 def _regular(name: str) -> str:
-    if isinstance(name, str) and not is_bare_name(name):
+    if isinstance(name, str):  # the grid refuses what is no text
         check_regular(name, ARCH)
     return name
 

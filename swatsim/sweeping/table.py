@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from swatsim.charts.run_rows import outermost_bytes
-from swatsim.plain_text import printable
 from swatsim.quantities import NOTHING, bytes_text, cycles_text, joules_text, times_text
 from swatsim.report.view import View
 from swatsim.sweeping.result import Sweep
@@ -23,7 +22,7 @@ STEP, PASSES = "step", ("forward", "backward")
 def sweep_view(sweep: Sweep) -> View:
     """The keys that vary, and the total of a step, or of what was simulated of it."""
     keys = sweep.varied or ("arch",)
-    lines = [(*(printable(str(point["parameters"][key])) for key in keys), *_cells(point)) for point in sweep.points]
+    lines = [(*(str(point["parameters"][key]) for key in keys), *_cells(point)) for point in sweep.points]
     return View(
         headings=(*keys, *_MEASURES, _NOTE), left=frozenset((*keys, _NOTE)), lines=tuple(lines), totals=(),
         notes=(SYNTHETIC,) if sweep.synthetic else (),
@@ -47,7 +46,7 @@ def print_sweep(sweep: Sweep, console: Console) -> None:
 
 def _cells(point: Mapping[str, Any]) -> tuple[str, ...]:
     if point["totals"] is None:
-        return NOTHING, NOTHING, NOTHING, NOTHING, printable(point["error"])
+        return NOTHING, NOTHING, NOTHING, NOTHING, str(point["error"])
     if not point["totals"]:
         return NOTHING, NOTHING, NOTHING, NOTHING, "nothing was simulated as a whole"
     total = next((each for each in point["totals"] if each["pass"] == STEP), point["totals"][-1])

@@ -10,8 +10,8 @@ from swatsim.exit_codes import INTERRUPTED
 
 def main() -> None:
     """Run the command line; Control-C while it is imported ends it as quietly as later."""
-    _open_standard_streams()
     try:
+        _open_standard_streams()
         from swatsim.cli import main as command_line
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -168,7 +168,6 @@ def test_the_table():
     assert "between layers" not in view.notes[0]
     alone = footprint_view(report_rows.report([report_rows.row()], footprint=footprint(layers, [], machine())))
     assert "does not say what is kept between layers" in alone.notes[0]
-    view.table()
 
 
 def test_a_report_without_one_is_refused():

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import pytest
 import report_rows
 from report_rows import machine, row
+from rich.cells import cell_len
 from rich.console import Console
 
 from swatsim.area import Area
 from swatsim.moves import Move
 from swatsim.report.step_views import area_view, other_view
 from swatsim.report.table import VIEWS, print_table
-from swatsim.report.view import WIDTH, View
+from swatsim.report.view import WIDTH, View, print_view
 from swatsim.report.views import (
     cycles_view,
     energy_view,
@@ -157,9 +159,32 @@ def test_a_machine_of_many_levels_still_fits(show):
         assert "rest" in lines[0].split()
 
 
+def test_columns_are_as_wide_as_a_terminal_shows_them():
+    lines = (("層一", "畳み込み " * 9), ("a", "[b]é"), ("b", ""), ("x" * 40, "1"))
+    view = View(headings=("name", "what"), left=frozenset({"what"}), lines=lines, totals=(("sum", "z"),), wraps=True)
+    text = io.StringIO()
+    print_view(Console(file=text, width=30), dataclasses.replace(view, headings=("name" + "-" * 56, "what")))
+    shown = text.getvalue().splitlines()
+    assert {cell_len(line) for line in shown} == {WIDTH}
+    assert [line.split() for line in shown] == [
+        ["name" + "-" * 56, "what"], ["層一", *["畳み込み"] * 4], ["畳み込み"] * 4, ["畳み込み"],
+        ["a", "[b]é"], ["b"], ["x" * 40, "1"], ["sum", "z"],
+    ]  # fmt: skip
+    assert shown[1].index("層一") == 56 and shown[2].index("畳") == 61
+
+
+def test_a_cell_that_is_cut_fills_its_column():
+    view = View(headings=("name", "n"), left=frozenset(("name",)), lines=(("層" * 60, "7" * 20), ("b", "8")), totals=())
+    text = io.StringIO()
+    print_view(Console(file=text, width=WIDTH), view)
+    _, cut, other = text.getvalue().splitlines()
+    assert cut == "層" * 39 + "…" + " " + "7" * 20
+    assert cell_len(cut) == cell_len(other) == WIDTH
+
+
 def test_only_the_first_column_gives_way():
     view = View(headings=("name", "number"), left=frozenset({"name"}), lines=(("x" * 200, "1" * 60),), totals=())
     text = io.StringIO()
-    Console(file=text, width=WIDTH).print(view.table())
+    print_view(Console(file=text, width=WIDTH), view)
     line = text.getvalue().splitlines()[1]
     assert line.split() == ["x" * 38 + "…", "1" * 60]

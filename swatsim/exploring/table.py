@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from swatsim.charts.explorations import unit
 from swatsim.charts.units import amount_text
@@ -33,7 +34,8 @@ def print_exploration(found: Exploration, console: Console) -> None:
         values = [
             amount_text(tried.values[name], unit(name)) if name in tried.values else NOTHING for name in space.measures
         ]
-        table.add_row(*given, *values, _note(tried))
+        # As text: a machine's name is not markup, whatever brackets it has.
+        table.add_row(*map(Text, (*given, *values, _note(tried))))
     console.print(table)
     console.print()
     for line in _words(found):

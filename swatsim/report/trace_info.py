@@ -12,7 +12,7 @@ from rich.text import Text
 
 from swatsim.passes import OPERANDS
 from swatsim.report.delimited import csv_text
-from swatsim.report.view import WIDTH, View
+from swatsim.report.view import WIDTH, View, print_view
 from swatsim.trace.json_values import fraction_text
 from swatsim.trace.measures import LayerMeasure, OperandMeasure
 from swatsim.trace.reader import StoredTrace
@@ -33,9 +33,9 @@ def print_info(trace: StoredTrace, layers: Sequence[LayerMeasure], console: Cons
     """Print how the trace was made, its layers, and the operands of each pass."""
     width = min(WIDTH, console.width)
     console.print(Group(*(Text(line) for line in (*_facts(trace), ""))), width=width)
-    console.print(layers_view(trace, layers).table(), width=WIDTH, crop=False)
+    print_view(console, layers_view(trace, layers))
     console.print("", width=width)
-    console.print(operands_view(layers).table(), width=WIDTH, crop=False)
+    print_view(console, operands_view(layers))
     console.print(Group(*(Text(line) for line in ("", *NOTES))), width=width)
 
 

@@ -130,4 +130,5 @@ def _shares(total: int, blocks: int) -> IntArray:
     numbers = np.arange(blocks + 1, dtype=np.int64)
     # total · number // blocks, without a product that could be too large.
     whole, rest = divmod(total, max(blocks, 1))
-    return np.diff(whole * numbers + rest * numbers // max(blocks, 1))
+    edges = whole * numbers + rest * numbers // max(blocks, 1)
+    return np.asarray(edges[1:] - edges[:-1])

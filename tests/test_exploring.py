@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -193,6 +194,19 @@ def test_a_table_says_what_it_leaves_out(trace, points, tmp_path, monkeypatch):
     text = printed(found)
     assert f"{len(found.front) - 1} more machines that no other is better than: --json and --csv have them." in text
     assert "Measures are geometric means over the traces; budgets hold for each of them." in text
+
+
+def test_names_are_shown_as_they_are(trace, points, tmp_path):
+    machine = swatsim.load_architecture("dadiannao").model_dump(mode="json")
+    machine["name"] = "a:car:[red]"
+    names = [str(tmp_path / name) for name in ("[bold]a.yaml", "b:car:.yaml", ":car:[red].yaml")]
+    for name in names:
+        machine["area"]["multiplier_mm2"] = None if name == names[2] else 1
+        Path(name).write_text(yaml.safe_dump(machine, sort_keys=False))
+    shown = printed(swatsim.explore(names, trace, objective="area_mm2", folder=points, workers=1))
+    assert all(name in shown for name in names)
+    alone = printed(swatsim.explore(names[2], trace, objective="area_mm2", folder=points, workers=1))
+    assert "Refused, such as: area_mm2: got a:car:[red]," in alone
 
 
 def test_the_best_machine_is_a_file(trace, points, tmp_path, capsys):

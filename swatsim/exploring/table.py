@@ -39,7 +39,7 @@ def print_exploration(found: Exploration, console: Console) -> None:
     console.print(table)
     console.print()
     for line in _words(found):
-        console.print(line, highlight=False, markup=False)
+        console.print(Text(line))
 
 
 def _note(tried: Tried) -> str:

@@ -29,7 +29,13 @@ def may_fork() -> bool:
 
     A child has no other threads, and what they held stays locked in it; macOS's libraries do not survive a fork.
     """
-    return sys.platform == "linux" and threading.active_count() == 1
+    return sys.platform == "linux" and threading.active_count() == 1 and not _is_daemon()
+
+
+def _is_daemon() -> bool:
+    """Whether this is a process of `multiprocessing.Pool`, which lets none of its own have children."""
+    module = sys.modules.get("multiprocessing.process")
+    return module is not None and bool(module.current_process().daemon)
 
 
 @contextmanager

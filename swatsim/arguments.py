@@ -31,6 +31,14 @@ def integer(value: Any, where: str) -> int:
     raise LayerError(f"{where}: got {value!r}, expected an integer")
 
 
+def exact_integers(value: Any, where: str, count: int | None = None) -> tuple[int, ...]:
+    """A tuple or list of integers, so many if that is said."""
+    if not isinstance(value, (tuple, list)) or count not in (None, len(value)):
+        expected = "a tuple of integers" if count is None else f"a tuple of {count} integers"
+        raise LayerError(f"{where}: got {value!r}, expected {expected}")
+    return tuple(integer(part, where) for part in value)
+
+
 def pair(value: Any, where: str, *, one_dimensional: bool) -> tuple[int, int]:
     """One integer or two, for height and width; one dimension has (1, s)."""
     values = _integers(value, where)
@@ -89,11 +97,15 @@ def by_operand(given: Any, name: str, passes: tuple[str, ...]) -> Mapping[str, M
     """Check a mapping pass -> operand -> anything against the passes that a layer makes."""
     if given is None:
         return {}
+    if not isinstance(given, Mapping):
+        raise LayerError(f"{name}: got {given!r}, expected operands by pass, as in {{'forward': {{'weight': ...}}}}")
     for pass_name in given:
         if pass_name not in PASSES:
             raise LayerError(f"{name}: got pass {pass_name!r}, expected one of {', '.join(PASSES)}")
         if pass_name not in passes:
             raise LayerError(f"{name}: got {pass_name}, expected none of it where needs_input_grad is false")
+        if not isinstance(given[pass_name], Mapping):
+            raise LayerError(f"{name}: {pass_name}: got {given[pass_name]!r}, expected operands by role")
         for role in given[pass_name]:
             if role not in OPERANDS[pass_name]:
                 expected = " and ".join(OPERANDS[pass_name])
@@ -103,6 +115,6 @@ def by_operand(given: Any, name: str, passes: tuple[str, ...]) -> Mapping[str, M
 
 
 def _integers(value: Any, where: str) -> tuple[int, ...]:
-    if isinstance(value, (list, tuple, np.ndarray)):
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1):
         return tuple(integer(part, where) for part in value)
     return (integer(value, where),)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from swatsim.arguments import exact_integers
 from swatsim.errors import LayerError
 
 WORD_BITS = 64
@@ -30,15 +31,25 @@ class BitTensor:
     `packed` is in C order of `shape`, the first element in the lowest bit of the first byte,
     with zero bits after the last element; `None` stands for a tensor of all ones.
 
-    Raises LayerError if there are more or fewer bytes than the shape needs.
+    Raises LayerError if these are not the bytes that the shape needs.
     """
 
     shape: tuple[int, ...]
     packed: NDArray[np.uint8] | None
 
     def __post_init__(self) -> None:
-        if self.packed is not None and self.packed.size != -(-self.size // 8):
-            raise LayerError(f"bits of {self.shape}: got {self.packed.size} bytes, expected {-(-self.size // 8)}")
+        object.__setattr__(self, "shape", exact_integers(self.shape, "shape of bits"))
+        packed = self.packed
+        if packed is None:
+            return
+        if not (isinstance(packed, np.ndarray) and packed.dtype == np.uint8 and packed.ndim == 1):
+            raise LayerError(f"bits of {self.shape}: got {type(packed).__name__}, expected a flat array of uint8")
+        if packed.size != -(-self.size // 8):
+            raise LayerError(f"bits of {self.shape}: got {packed.size} bytes, expected {-(-self.size // 8)}")
+        if self.size % 8 and packed[-1] >> self.size % 8:
+            raise LayerError(f"bits of {self.shape}: got ones after the last element, expected zeros")
+        if not packed.flags.c_contiguous:
+            object.__setattr__(self, "packed", np.ascontiguousarray(packed))
 
     @staticmethod
     def from_array(array: Any) -> BitTensor:

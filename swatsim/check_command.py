@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from swatsim.command_output import check_outputs, refuse_two_printed, write_documents
-from swatsim.errors import SwatsimError
 from swatsim.exit_codes import CHECK_FAILED
+from swatsim.given import share
 from swatsim.progress import progress_bar
 from swatsim.trace_option import density_option, open_trace
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
     from rich.console import Console
 
 
@@ -63,7 +60,7 @@ def check(  # noqa: PLR0913, PLR0917  each is an option of the command
     for option, value in again.items():
         if new is not None and value is not None:
             raise click.UsageError(f"--report and {option}: a report that is there is not made again")
-    allowed = parse_tolerance(tolerance)
+    allowed = share(tolerance, "--tolerance")
     check_outputs({"--json": json_file, "--csv": csv_file})
     from swatsim.differences import check as check_documents
     from swatsim.differences import document_of, rerun, trace_of
@@ -95,12 +92,3 @@ def check(  # noqa: PLR0913, PLR0917  each is an option of the command
     write_documents({"json": json_file, "csv": csv_file}, render, table)
     if not found.passed:
         sys.exit(CHECK_FAILED)
-
-
-def parse_tolerance(text: str) -> Fraction:
-    """A share such as 0 or 0.01, exactly; raises SwatsimError."""
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,30})?", text, re.ASCII):
-        raise SwatsimError(f"--tolerance: got {text!r}, expected a share such as 0.01, which is one percent")
-    from fractions import Fraction
-
-    return Fraction(text)

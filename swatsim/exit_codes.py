@@ -27,6 +27,8 @@ _TAIL = """
 With 2, 130 and 141 nothing is left half written: a file or folder that was asked for is there whole, as it was before,
 or absent. The same holds where the process is killed (128 and the signal's number, as shells say it); files of such a
 process that never came to be stay beside the target, under hidden names that end in `.partial`, and may be deleted.
+A Control-C that comes when all is written and Python is ending ends the process by its signal, which shells call 130
+too.
 No other code is used.
 """
 

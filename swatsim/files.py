@@ -123,7 +123,7 @@ def sync_directory(path: Path) -> None:
 
 def _sibling(target: Path) -> Path:
     """Name a file that is hidden, new, and on the same file system as `target`."""
-    name = os.fsencode(target.name)[:200].decode(errors="ignore")
+    name = os.fsencode(target.name)[:200].decode(sys.getfilesystemencoding(), errors="ignore")
     return target.with_name(f".{name}.{os.urandom(8).hex()}.partial")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from swatsim.arguments import budget, by_operand, integer, numbers, pair, sides
+from swatsim.arguments import budget, by_operand, exact_integers, integer, numbers, pair, sides
 from swatsim.bits import BitTensor
 from swatsim.errors import LayerError
 from swatsim.passes import OPERANDS, PASSES, RESULTS
@@ -81,6 +81,15 @@ class LayerSpec:
     needs_input_grad: bool = True
 
     def __post_init__(self) -> None:
+        """Small integers of NumPy would overflow where these are multiplied: all become Python's own."""
+        _check_names(self)
+        for field, count in (
+            ("input_shape", None), ("weight_shape", None), ("output_shape", None),
+            ("stride", 2), ("padding", 4), ("dilation", 2),
+        ):  # fmt: skip
+            values = exact_integers(getattr(self, field), f"{self.name}: {field}", count)
+            object.__setattr__(self, field, values)
+        object.__setattr__(self, "groups", integer(self.groups, f"{self.name}: groups"))
         _check_numbers(self)
         if self.kind == "linear":
             _check_linear(self)
@@ -199,7 +208,7 @@ class Layer:
         }
         if kind is None:
             kind = {2: "linear", 3: "conv1d", 4: "conv2d"}.get(defaults["weight"].ndim, "unknown")
-        one_dimensional = kind.endswith("1d")
+        one_dimensional = str(kind).endswith("1d")
         spec = LayerSpec(
             name=name, kind=kind,
             input_shape=defaults["input"].shape, weight_shape=defaults["weight"].shape,
@@ -237,12 +246,17 @@ def _check_shape(spec: LayerSpec, where: str, got: tuple[int, ...], role: str) -
         raise LayerError(f"{spec.name}: {where}: got shape {got}, expected {expected}")
 
 
-def _check_numbers(spec: LayerSpec) -> None:
+def _check_names(spec: LayerSpec) -> None:
     if not isinstance(spec.name, str) or spec.name in ("", "total") or CONTROL.search(spec.name):
         expected = "a name without control characters, and not 'total'"
         raise LayerError(f"layer name: got {spec.name!r}, expected {expected}")
     if spec.kind not in KINDS:
         raise LayerError(f"{spec.name}: kind: got {spec.kind!r}, expected one of {', '.join(KINDS)}")
+    if not isinstance(spec.needs_input_grad, bool):
+        raise LayerError(f"{spec.name}: needs_input_grad: got {spec.needs_input_grad!r}, expected True or False")
+
+
+def _check_numbers(spec: LayerSpec) -> None:
     for field in ("input_shape", "weight_shape", "output_shape", "stride", "dilation"):
         for number in getattr(spec, field):
             if not 1 <= number < LARGEST_DIMENSION:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 _LONGEST_WORDS, _LONGEST_NAME, _LONGEST_LINE = 300, 400, 2000
 _LONG_NAME = rf"\S{{{_LONGEST_NAME + 1},}}"
@@ -20,6 +22,11 @@ def printable(text: str) -> str:
 def encodable(text: str) -> str:
     """The same with escapes, as in JSON, for what is no text: bytes in a file's name that are not UTF-8."""
     return text.encode(errors="backslashreplace").decode()
+
+
+def encodable_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a table whose texts are all such."""
+    return [{key: encodable(value) if isinstance(value, str) else value for key, value in row.items()} for row in rows]
 
 
 def words_of(error: BaseException) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -72,6 +71,7 @@ class _Checker:
         __tracebackhide__ = True
         from swatsim.differences import check, document_of, rerun, trace_of
         from swatsim.differences.table import print_finding
+        from swatsim.given import share
         from swatsim.saved import load_saved
         from swatsim.trace_option import open_trace
 
@@ -84,7 +84,7 @@ class _Checker:
             after = document_of(rerun(before, where, opened, arch=self._machine(arch), overrides=texts, workers=1))
         else:
             after = self._document(report)
-        found = check(before, after, Fraction(str(tolerance)), columns)
+        found = check(before, after, share(str(tolerance), "tolerance"), columns)
         if not found.passed:
             from rich.console import Console
 

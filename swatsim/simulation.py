@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -92,7 +92,7 @@ def simulate(  # noqa: PLR0913  each is a keyword of its own
     if not isinstance(layers, str):
         raise SwatsimError(f"layers: got {layers!r}, expected a pattern of layer names")
     options = Options(
-        layers=layers, passes=_passes(passes), objective=_objective(objective), formats=_formats(formats or {}),
+        layers=layers, passes=_passes(passes), objective=_objective(objective), formats=_formats(formats),
         keep_timeline=keep_timeline, sampling=_sampling(sample, seed),
     )  # fmt: skip
     threads = thread_count(workers)
@@ -132,6 +132,8 @@ def _read(trace: Trace, index: int) -> Layer:
 
 
 def _passes(passes: Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(passes, Iterable):
+        raise SwatsimError(f"passes: got {passes!r}, expected some of {', '.join(PASSES)}")
     found = (passes,) if isinstance(passes, str) else tuple(passes)
     unknown = [str(name) for name in found if name not in PASSES]
     if unknown or not found:
@@ -140,16 +142,20 @@ def _passes(passes: Sequence[str]) -> tuple[str, ...]:
 
 
 def _objective(objective: str) -> str:
-    if objective not in OBJECTIVES:
+    if not isinstance(objective, str) or objective not in OBJECTIVES:
         raise SwatsimError(f"objective: got {objective!r}, expected one of {', '.join(OBJECTIVES)}")
     return objective
 
 
-def _formats(formats: Mapping[str, str]) -> dict[str, str]:
+def _formats(formats: Mapping[str, str] | None) -> dict[str, str]:
+    if formats is None:
+        return {}
+    if not isinstance(formats, Mapping):
+        raise SwatsimError(f"formats: got {formats!r}, expected formats by tensor, as in {{'weight': 'bitmap'}}")
     for tensor, name in formats.items():
         if tensor not in TENSORS:
             raise SwatsimError(f"format: got {tensor!r}, expected one of {', '.join(TENSORS)}")
-        if name not in FORMATS:
+        if not isinstance(name, str) or name not in FORMATS:
             raise SwatsimError(f"format of {tensor}: got {name!r}, expected one of {', '.join(FORMATS)}")
     return dict(formats)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import compileall
 import errno
+import hashlib
 import json
+import pickle
 import shutil
 import subprocess
 import sys
+import textwrap
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -177,6 +181,13 @@ def test_the_file_of_another_kernel_is_not_taken_for_it(kept):
     assert one.load("int64") is None
 
 
+@pytest.mark.parametrize("data", [b"", b"garbage", pickle.dumps(3), pickle.dumps((1, 2, 3)), pickle.dumps(("b", 2))])
+def test_a_whole_file_of_something_else_is_absent(kept, data):
+    one, _, _ = kept
+    one._file("int64").write_bytes(hashlib.sha256(data).digest() + data)
+    assert one.load("int64") is None
+
+
 @pytest.mark.parametrize("fault", ["full", "gone"])
 def test_a_kernel_that_cannot_be_kept_is_no_error(kept, tmp_path, monkeypatch, fault):
     one, _, before = kept
@@ -222,6 +233,42 @@ def test_damaged_kernels_are_compiled_anew(tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     assert (compiled_by(tmp_path), compiled_by(tmp_path)) == (1, 0)
+
+
+@compiles
+def test_kernels_that_may_only_be_read_are_read(tmp_path):
+    """As where an administrator, or an image, has warmed them."""
+    no_writing = "import os; may = os.access; os.access = lambda path, mode: not mode & os.W_OK and may(path, mode)\n"
+    no_writing += "from swatsim.kernels.compile import is_cached; assert not is_cached()\n"
+    assert (compiled_by(tmp_path), compiled_by(tmp_path, no_writing)) == (1, 0)
+
+
+@pytest.mark.parametrize("kind", ["zip", "bytecode"])
+def test_nothing_is_kept_where_nobody_could_say_of_what(tmp_path, kind):
+    """The next version would find what this one has compiled and simulated."""
+    copied = shutil.copytree(
+        Path(package.__file__).parent, tmp_path / "there" / "swatsim", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    place = tmp_path / "there"
+    if kind == "zip":
+        place = Path(shutil.make_archive(str(tmp_path / "swatsim"), "zip", place))
+    else:
+        compileall.compile_dir(copied, quiet=2, legacy=True)
+        for source in copied.rglob("*.py"):
+            source.unlink()
+    code = """
+    from swatsim.kernels import compile
+    from swatsim.sweeping.point import sources_digest
+    assert not compile.__file__.endswith("kernels/compile.py") or ".zip" in compile.__file__, compile.__file__
+    assert not compile.is_cached() and not compile.cached_kernels()
+    print(sources_digest())
+    """
+    given = {"capture_output": True, "text": True, "cwd": tmp_path}
+    given["env"] = environment(SWATSIM_CACHE_DIR=str(tmp_path / "cache"), PYTHONPATH=str(place))
+    found = [
+        subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, **given).stdout for _ in range(2)
+    ]
+    assert found[0] != found[1]
 
 
 @compiles

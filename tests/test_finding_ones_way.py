@@ -28,6 +28,7 @@ from swatsim.listing import KINDS, listed
 from swatsim.listing.traces import traces_below
 from swatsim.networks import network_names
 from swatsim.schemes import scheme_names
+from swatsim.trace import shipped
 
 # --------------------------------------------------------------------------------------------------------------- lists
 
@@ -105,6 +106,21 @@ def test_a_table_of_traces_says_what_is_wrong_with_one(capsys, traces):
     code, out, _ = in_process(capsys, "list", "traces", "empty")
     assert code == 0
     assert out.startswith("No traces are here.\n")
+
+
+def test_traces_that_come_with_an_installation_are_listed(capsys, traces, monkeypatch, tmp_path):
+    installed = tmp_path / "package" / "data" / "traces" / "tiny"
+    small_trace(installed)
+    monkeypatch.setattr(shipped, "_PACKAGE", tmp_path / "package")
+    code, out, _ = in_process(capsys, "list", "traces", "--json", "-")
+    assert code == 0
+    assert [row["path"] for row in json.loads(out)["traces"]].count(str(installed)) == 1
+    code, out, _ = in_process(capsys, "list", "traces", "tiny", "--json", "-")
+    assert code == 0
+    assert [row["path"] for row in json.loads(out)["traces"]] == [str(installed)]
+    code, _, err = in_process(capsys, "list", "traces", "y" * 5000)
+    assert code == 2
+    assert "got no folder, expected one to look for traces in" in err
 
 
 def test_the_overview_has_every_name(capsys, traces):

@@ -172,6 +172,47 @@ def test_memory_and_files(server):
         memory.rm("/kept", recursive=True)
 
 
+@pytest.mark.parametrize(("address", "said"), [
+    ("reference://x::{0}/evil.json", "got a chain of addresses, expected a single one of abfs"),
+    ("simplecache::{0}", "got a chain of addresses, expected a single one of abfs"),
+    ("filecache::{0}", "got a chain of addresses"),
+    ("zip://a::{0}/a.zip", "got a chain of addresses"),
+    ("reference://{0}", "got an address of 'reference', expected a single one of abfs"),
+    ("blockcache://a", "got an address of 'blockcache'"),
+    ("github://org:repository@/trace", "got an address of 'github'"),
+    ("local:///trace", "got an address of 'local'"),
+    ("HTTP://localhost/trace", "got an address of 'HTTP'"),
+    ("file://elsewhere/trace", "got a file of elsewhere, expected one of this computer"),
+])  # fmt: skip
+def test_nothing_is_asked_but_the_address_itself(server, tmp_path, monkeypatch, address, said):
+    """Fsspec would fetch what a file says that it fetched, the environment in it, and keep it without a bound."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    whole = address.format(server.address)
+    with pytest.raises(TraceError) as failure:
+        load_trace(whole)
+    assert str(failure.value).startswith(f"{whole}: {said}")
+    assert server.asked() == []
+    assert not (tmp_path / "temporary").exists()
+
+
+def test_an_address_of_a_file_is_read_like_a_path(server, tmp_path, cache):
+    source = server.folder / "trace"
+    spaced = tmp_path / "with ü and space"
+    shutil.copytree(source, spaced)
+    assert same(load_trace(spaced.as_uri()), load_trace(source))
+    assert same(load_trace(f"file://localhost{spaced}"), load_trace(source))
+    assert not cache.exists()
+    manifest = spaced / "manifest.json"
+    manifest.rename(spaced / "other.json")
+    manifest.symlink_to("other.json")
+    with pytest.raises(TraceError, match="got a symbolic link"):
+        load_trace(spaced.as_uri())
+    manifest.unlink()
+    os.mkfifo(manifest)
+    with pytest.raises(TraceError, match="got something else"):
+        load_trace(spaced.as_uri())
+
+
 def damage_first(folder, change):
     path = folder / "trace" / "tensors" / tensor_files(folder)[0]
     path.write_bytes(change(path.read_bytes()))
@@ -214,7 +255,7 @@ def test_another_tensors_bytes_are_not_kept(server, cache):
 @pytest.mark.parametrize(("address", "message"), [
     ("{}/missing", "got nothing there, expected a trace that can be fetched"),
     ("http://127.0.0.1:9/trace", "got Client"),
-    ("nosuch://host/trace", "got ValueError"),
+    ("nosuch://host/trace", "got an address of 'nosuch', expected a single one of abfs"),
     ("s3://bucket/trace", "got an address and no module for it"),
     ("s3://bucket/trace", "expected what fetches from there, such as the extra: pip install 'swatsim[remote]'"),
 ])  # fmt: skip

@@ -19,6 +19,7 @@ from swatsim.architecture.rules import CONTRADICTION, KIND, contradictions
 from swatsim.architecture.shipped import is_bare_name, shipped_file
 from swatsim.architecture.yaml_reader import LARGEST_FILE_BYTES, Document, Path, dotted, read_yaml
 from swatsim.errors import ArchitectureError, SwatsimError
+from swatsim.given import path_text
 from swatsim.keys import constraints
 from swatsim.keys.part import Part
 from swatsim.keys.problems import Position, Problem, message, shown
@@ -35,6 +36,9 @@ def load_architecture(
 
     Raises ArchitectureError with one line for each error.
     """
+    path_text(path_or_name, "architecture")
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise ArchitectureError(f"overrides: got {shown(overrides)}, expected keys and their values")
     return read_architecture(*read_file(path_or_name), overrides)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from swatsim.apart import Progress
@@ -89,8 +89,10 @@ def _named(architectures: Machines) -> dict[str, Architecture]:
         pairs = [(str(name), machine) for name, machine in architectures.items()]
     elif isinstance(architectures, Architecture | str | os.PathLike):
         pairs = [(_name(architectures), architectures)]
-    else:
+    elif isinstance(architectures, Iterable):
         pairs = [(_name(machine), machine) for machine in architectures]
+    else:
+        raise SwatsimError(f"architectures: got {architectures!r}, expected one or several")
     if not pairs:
         raise SwatsimError("architectures: got none, expected at least one")
     found: dict[str, Architecture] = {}

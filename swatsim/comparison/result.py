@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from swatsim.comparison.normalization import Scale
+from swatsim.plain_text import encodable_rows
 from swatsim.report.records import OTHER, TOTALS, Row
 from swatsim.report.report import Report
 
@@ -119,7 +120,7 @@ class Comparison:
         """All entries as a table: a row per machine and pass, with the columns of docs/comparison.md."""
         import pandas
 
-        return pandas.DataFrame(self.records)
+        return pandas.DataFrame(encodable_rows(self.records))
 
     def to_dataframe(self) -> pandas.DataFrame:
         """The same as `rows`."""

@@ -46,8 +46,10 @@ def check(
 ) -> Finding:
     """Compare columns of the rows of two reports, each to within a share of its earlier value.
 
-    Raises SwatsimError for a column that the earlier report does not have.
+    Raises SwatsimError for no column, and for one that the earlier report does not have.
     """
+    if not columns:
+        raise SwatsimError("column: got none, expected at least one")
     known = before["rows"][0]
     for name in columns:
         if name not in known:

@@ -39,6 +39,8 @@ class Space:
     @staticmethod
     def of(grid: Grid, objectives: Sequence[str], budgets: Mapping[str, float]) -> Space:
         """The machines of a sweep's grid, whose one objective is what mappings are chosen by."""
+        if not isinstance(budgets, Mapping):
+            raise SwatsimError(f"budget: got {shown(budgets)}, expected measures and the most that they may be")
         if len(grid.objective) != 1:
             raise SwatsimError(f"mapping: got {', '.join(grid.objective)}, expected one")
         axes = {key: values for key, values in grid.axes.items() if key not in (TRACE, OBJECTIVE)}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from swatsim.errors import SwatsimError
 from swatsim.exploring.candidates import Space, Tried, front
+from swatsim.plain_text import encodable_rows
 from swatsim.report.delimited import csv_text
 from swatsim.saved import schema_id
 from swatsim.sweeping.machines import Machines
@@ -82,7 +83,7 @@ class Exploration:
         """The rows as a table."""
         import pandas
 
-        return pandas.DataFrame(self.rows())
+        return pandas.DataFrame(encodable_rows(self.rows()))
 
     def to_csv(self) -> str:
         """The rows as CSV."""

@@ -6,7 +6,7 @@ import itertools
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 
 from swatsim.apart import Progress
@@ -14,7 +14,7 @@ from swatsim.errors import SwatsimError
 from swatsim.exploring.candidates import Choice, Space, Tried, after_simulating, before_simulating
 from swatsim.exploring.optimizing import AT_ONCE, Optimizer, imported
 from swatsim.exploring.result import Exploration
-from swatsim.sweeping.grid import ARCH, Grid, as_names
+from swatsim.sweeping.grid import ARCH, Grid, Name, as_names
 from swatsim.sweeping.machines import Machines
 from swatsim.sweeping.point import plan_point
 from swatsim.sweeping.running import check_layers, compute_points, open_traces
@@ -29,11 +29,11 @@ _MOST_REPEATS = 20
 
 
 def explore(  # noqa: PLR0913  each is a keyword of its own
-    arch: str | Sequence[str],
-    trace: str | Sequence[str],
+    arch: Name | Iterable[Name],
+    trace: Name | Iterable[Name],
     *,
-    overrides: Mapping[str, Sequence[object]] | None = None,
-    objective: str | Sequence[str] = "edp",
+    overrides: Mapping[str, Iterable[object]] | None = None,
+    objective: str | Iterable[str] = "edp",
     budget: Mapping[str, float] | None = None,
     trials: int = 100,
     seed: int = 0,
@@ -61,9 +61,10 @@ def explore(  # noqa: PLR0913  each is a keyword of its own
     Raises SwatsimError.
     """
     grid = Grid(
-        arch=as_names(arch), trace=as_names(trace), overrides=overrides or {}, objective=(mapping,), layers=layers
-    )
-    space = Space.of(grid, as_names(objective), budget or {})
+        arch=as_names(arch), trace=as_names(trace),
+        overrides={} if overrides is None else overrides, objective=(mapping,), layers=layers,
+    )  # fmt: skip
+    space = Space.of(grid, as_names(objective), {} if budget is None else budget)
     return search(space, folder, trials=trials, seed=seed, workers=workers, progress=progress)
 
 

@@ -37,7 +37,10 @@ class CacheFiles:
         digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         if hashlib.sha256(data).digest() != digest:
             return None
-        found_key, found = pickle.loads(data)
+        try:
+            found_key, found = pickle.loads(data)
+        except Exception:  # a whole file of something else
+            return None
         return found if found_key == key else None
 
     def save(self, key: Any, value: Any) -> None:

@@ -33,6 +33,9 @@ except ImportError:  # pragma: no cover  Windows, where each process compiles fo
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+_SOURCES = tuple(sorted(Path(__file__).parent.glob("*.py")))
+
+
 def cache_folder() -> Path:
     """Folder of the compiled kernels, named by all that decides what they compile to.
 
@@ -40,7 +43,7 @@ def cache_folder() -> Path:
     calls, or another bounds-check setting, would be answered with stale machine code.
     """
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in _SOURCES:
         digest.update(source.read_bytes())
     settings = [numba.__version__, llvmlite.__version__, platform.python_version()]
     settings += [str(getattr(config, name)) for name in ("BOUNDSCHECK", "OPT", "CPU_NAME", "CPU_FEATURES")]
@@ -57,12 +60,14 @@ def _is_writable(folder: Path) -> bool:
 
 
 _FOLDER = cache_folder()
-_CACHE = _is_writable(_FOLDER)
+# What a zip file or bytecode alone would be compiled to is not kept: nobody could say later of what it was made.
+_KEEPS = bool(_SOURCES) and _is_writable(_FOLDER)
+_READS = _KEEPS or (bool(_SOURCES) and os.access(_FOLDER, os.R_OK | os.X_OK))
 
 
 def is_cached() -> bool:
     """Whether kernels that are compiled now will be there for the next program."""
-    return _CACHE and not getattr(config, "DISABLE_JIT")  # noqa: B009  numba sets its settings by name
+    return _KEEPS and not getattr(config, "DISABLE_JIT")  # noqa: B009  numba sets its settings by name
 
 
 def unsaved() -> str | None:
@@ -279,7 +284,7 @@ def _compiled(function: Function, *, counted: bool) -> Function:
     # Nothing calls kernels from C.
     options: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "_nrt": counted}
     compiled: Any = numba.njit(**options)(function)
-    if is_cached():
+    if _READS and not getattr(config, "DISABLE_JIT"):  # noqa: B009  numba sets its settings by name
         make_cache: Any = _Cache
         compiled._cache = make_cache(function)
         compile_signature = compiled.compile

@@ -12,6 +12,7 @@ from swatsim.trace.json_values import fraction_text
 from swatsim.trace.manifest import manifest_digest, parse_manifest
 from swatsim.trace.plain_files import open_file
 from swatsim.trace.records import LARGEST_MANIFEST_BYTES, MANIFEST_NAME, TENSORS_NAME, is_synthetic
+from swatsim.trace.shipped import installed_traces, shipped_trace
 
 # Where traces are looked for if nobody says where: the folder of a checkout, else all that is here.
 USUAL_FOLDER = "traces"
@@ -22,13 +23,17 @@ _MOST_FOLDERS = 10_000
 def found_traces(folders: Sequence[str]) -> list[Path]:
     """Traces at or below these folders, in the order of their names; without any, where traces usually are.
 
+    Those that come with an installed swatsim are there too, and each is found by its name.
+
     Raises SwatsimError for a folder that is none.
     """
     given = folders or [USUAL_FOLDER if Path(USUAL_FOLDER).is_dir() else "."]
-    for folder in given:
-        if not Path(folder).is_dir():
+    places = [str(shipped_trace(Path(folder))) for folder in given]
+    for folder in places:
+        if not os.path.isdir(folder):  # noqa: PTH112  Path's raises where a name is too long
             raise SwatsimError(f"{folder}: got no folder, expected one to look for traces in")
-    return [path for folder in given for path in traces_below(folder)]
+    found = [path for folder in places for path in traces_below(folder)]
+    return found if folders else [*found, *installed_traces()]
 
 
 def traces_below(folder: str, deepest: int = _DEEPEST) -> Iterator[Path]:

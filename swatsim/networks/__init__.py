@@ -24,7 +24,7 @@ def network_shapes(name: str, *, images: int = 1, classes: int | None = None) ->
 
     Raises SwatsimError for an unknown name, or for what is not an integer from 1.
     """
-    if name not in NETWORKS:
+    if not isinstance(name, str) or name not in NETWORKS:
         raise SwatsimError(f"network: got {name!r}, expected one of {', '.join(network_names())}")
     definition = NETWORKS[name]
     outputs = definition.classes if classes is None else classes

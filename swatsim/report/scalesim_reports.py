@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from swatsim.errors import SwatsimError
 from swatsim.moves import Move
 from swatsim.passes import PASSES
 
@@ -77,9 +78,10 @@ class _Access:
 def scalesim_files(report: Report) -> dict[str, bytes]:
     """The files by path: LAYERS.csv, and three reports in a folder for each pass that was simulated.
 
-    The report must have its timeline. Streaming work, which SCALE-Sim does not know, is left out.
+    Streaming work, which SCALE-Sim does not know, is left out. Raises SwatsimError for a report without its timeline.
     """
-    assert report.timeline is not None
+    if report.timeline is None:
+        raise SwatsimError("timeline: got a report without one, expected one of simulate(..., keep_timeline=True)")
     placed = {(each.layer, each.pass_name): each for each in report.timeline}
     layers = {name: number for number, name in enumerate(dict.fromkeys(row.layer for row in report.layer_records))}
     value_bytes = int(report.architecture["datapath"]["value_bytes"])

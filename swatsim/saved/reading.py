@@ -12,6 +12,7 @@ from typing import Any
 
 from swatsim.errors import SwatsimError, TraceError
 from swatsim.files import read_at_most
+from swatsim.given import path_text
 from swatsim.plain_text import printable
 from swatsim.saved.dependent_keys import check_dependent_keys, check_point
 from swatsim.saved.json_schema import Check, check_document, compiled, part_of
@@ -46,7 +47,7 @@ def load_saved(path: str | os.PathLike[str], kind: str | None = None) -> Saved:
     Raises SwatsimError: it cannot be read, is no JSON (keys that come twice and NaN are none), is of another format or
     version, or is not built as its schema says.
     """
-    where = printable(os.fspath(path))
+    where = printable(path_text(path, "path"))
     data = _content(Path(path), where)
     _check_expansion(data, where)
     try:

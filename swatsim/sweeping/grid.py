@@ -24,6 +24,7 @@ from swatsim.mapper import OBJECTIVES
 from swatsim.saved import parse_saved
 from swatsim.trace.records import MANIFEST_NAME
 
+Name = str | os.PathLike[str]
 MOST_POINTS = 1_000_000
 _PATTERN = re.compile(r"[*?\[]")
 _LONGEST_PATTERN = 1000
@@ -43,14 +44,19 @@ class Grid:
 
     arch: Sequence[str]
     trace: Sequence[str]
-    overrides: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    overrides: Mapping[str, Iterable[object]] = field(default_factory=dict)
     objective: Sequence[str] = ("cycles",)
     layers: str = "*"
 
     def __post_init__(self) -> None:
+        """What can be read once only, or changes later, is read here."""
         for name in OWN_KEYS:
-            values = getattr(self, name)
+            values = tuple(getattr(self, name))
             _check_names(name, values)
+            object.__setattr__(self, name, values)
+        if not isinstance(self.overrides, Mapping):
+            raise SwatsimError(f"set: got {shown(self.overrides)}, expected keys of the architecture, with values")
+        object.__setattr__(self, "overrides", {key: _values(key, given) for key, given in self.overrides.items()})
         if not isinstance(self.layers, str) or len(self.layers) > _LONGEST_PATTERN:
             raise SwatsimError(f"{LAYERS}: got {shown(self.layers)}, expected a pattern of names")
         for objective in self.objective:
@@ -128,6 +134,12 @@ def read_grid(path: str) -> Grid:
         raise SwatsimError(f"{path}: {error}") from None
 
 
+def _values(key: object, given: object) -> tuple[object, ...]:
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise SwatsimError(f"{key}: got {shown(given)}, expected a list of values")
+    return tuple(given)
+
+
 def _written(key: str, value: object) -> str:
     """As a kept point has it; raises SwatsimError where that could not be read again."""
     try:
@@ -143,9 +155,10 @@ def _check_names(key: str, values: Sequence[object]) -> None:
         raise SwatsimError(f"{key}: got {shown(list(values))}, expected at least one name")
 
 
-def as_names(value: str | Iterable[str]) -> list[str]:
-    """One name, or several."""
-    return [value] if isinstance(value, str) else list(value)
+def as_names(value: Name | Iterable[Name]) -> list[str]:
+    """One name or path, or several."""
+    several = [value] if isinstance(value, str | os.PathLike) or not isinstance(value, Iterable) else value
+    return [os.fspath(each) if isinstance(each, os.PathLike) else each for each in several]
 
 
 def _listed(value: object) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,10 +23,16 @@ from swatsim.version import __version__
 
 @cache
 def sources_digest() -> str:
-    """SHA-256 of swatsim's own sources: a change of any of them makes all points anew."""
+    """SHA-256 of swatsim's own sources: a change of any of them makes all points anew.
+
+    Where there are none, as in a zip file, no two programs have the same.
+    """
     package = Path(__file__).parents[1]
     digest = hashlib.sha256(__version__.encode())
-    for source in sorted(package.rglob("*.py")):
+    sources = sorted(package.rglob("*.py"))
+    if not sources:
+        digest.update(os.urandom(32))
+    for source in sources:
         digest.update(f"{source.relative_to(package)}\0".encode() + source.read_bytes())
     return digest.hexdigest()
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swatsim.errors import SwatsimError
-from swatsim.plain_text import encodable
+from swatsim.plain_text import encodable, encodable_rows
+from swatsim.report.columns import DESCRIBED
 from swatsim.saved import schema_id
 from swatsim.version import __version__
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "swatsim-sweep", 1
 _MOST_SHOWN = 60
+_REPORT_COLUMNS = frozenset(column.name for column in DESCRIBED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ class Sweep:
         """
         found, marked = [], self.synthetic
         for point in self.points:
-            given = {key: flat(value) for key, value in point["parameters"].items()}
+            given = {column_of(key): flat(value) for key, value in point["parameters"].items()}
             source = {"trace_source": "synthetic" if _synthetic(point) else None} if marked else {}
             head = {"key": point["key"], **given, "error": point["error"]}
             found += [{**head, **total, **source} for total in ([{}] if point["totals"] is None else point["totals"])]
@@ -63,7 +65,7 @@ class Sweep:
         """The rows as a table."""
         import pandas
 
-        return pandas.DataFrame(self.rows())
+        return pandas.DataFrame(encodable_rows(self.rows()))
 
     def to_json(self) -> str:
         """The document that `swatsim report` and `plot` read; the same sweep gives the same bytes."""
@@ -91,12 +93,8 @@ class Sweep:
         check_parquet()
         import pandas
 
-        rows = [
-            {key: encodable(value) if isinstance(value, str) else value for key, value in row.items()}
-            for row in self.rows()
-        ]
-        table, data = pandas.DataFrame(rows), io.BytesIO()
-        for key in self.grid:
+        table, data = pandas.DataFrame(encodable_rows(self.rows())), io.BytesIO()
+        for key in map(column_of, self.grid):
             if key in table and not _one_type(table[key]):
                 table[key] = [None if value is None else str(value) for value in table[key]]
         table.to_parquet(data, index=False)
@@ -118,6 +116,11 @@ class Sweep:
         more = len(view.lines) - _MOST_SHOWN
         cut = (f"And {more:,} more points: to_dataframe() has all of them.",) if more > 0 else ()
         return view_html(f"Sweep of {len(self.points):,} points", view, view.lines[:_MOST_SHOWN], (*cut, *view.notes))
+
+
+def column_of(key: str) -> str:
+    """The column of a parameter: a key of an architecture may be called like a column of reports."""
+    return f"set.{key}" if key in _REPORT_COLUMNS else key
 
 
 def _synthetic(point: Mapping[str, Any]) -> bool:

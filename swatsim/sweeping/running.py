@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +15,7 @@ from swatsim.apart import Progress
 from swatsim.errors import SwatsimError
 from swatsim.files import is_address
 from swatsim.keys.problems import shown
-from swatsim.sweeping.grid import Grid, as_names
+from swatsim.sweeping.grid import Grid, Name, as_names
 from swatsim.sweeping.machines import Machines, machine_of
 from swatsim.sweeping.point import Point, plan_point
 from swatsim.sweeping.result import Sweep
@@ -28,11 +28,11 @@ Shard = tuple[int, int]  # its number, from 1, and how many there are
 
 
 def sweep(  # noqa: PLR0913  each is a keyword of its own
-    arch: str | Sequence[str],
-    trace: str | Sequence[str],
+    arch: Name | Iterable[Name],
+    trace: Name | Iterable[Name],
     *,
-    overrides: Mapping[str, Sequence[object]] | None = None,
-    objective: str | Sequence[str] = "cycles",
+    overrides: Mapping[str, Iterable[object]] | None = None,
+    objective: str | Iterable[str] = "cycles",
     layers: str = "*",
     folder: str | os.PathLike[str] | None = None,
     shard: Shard | None = None,
@@ -56,7 +56,7 @@ def sweep(  # noqa: PLR0913  each is a keyword of its own
     grid = Grid(
         arch=as_names(arch),
         trace=as_names(trace),
-        overrides=overrides or {},
+        overrides={} if overrides is None else overrides,
         objective=as_names(objective),
         layers=layers,
     )
@@ -142,7 +142,11 @@ def share_of(grid: Grid, shard: Shard | None) -> list[int]:
     Shares are equal to one point, machines in an order that mixes long and short ones. What decides is what the grid
     says: two names of one machine may be in two shares. Raises SwatsimError where there is no such share.
     """
-    number, count = shard or (1, 1)
+    if shard is None:
+        shard = (1, 1)
+    if not (isinstance(shard, tuple | list) and len(shard) == 2 and all(type(part) is int for part in shard)):
+        raise SwatsimError(f"shard: got {shown(shard)}, expected i and n")
+    number, count = shard
     if not 1 <= number <= count:
         raise SwatsimError(f"shard: got {number}/{count}, expected i/n with i from 1 to n")
     machines = [hashlib.sha256(machine_of(parameters).encode()).digest() for parameters in grid.points()]

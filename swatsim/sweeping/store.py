@@ -12,6 +12,8 @@ from typing import Any
 
 from swatsim.errors import SwatsimError, TraceError
 from swatsim.files import read_at_most, remove_partial_files, write_file
+from swatsim.given import path_text
+from swatsim.keys.problems import shown
 from swatsim.saved import point_of_sweep
 from swatsim.trace import plain_files
 
@@ -24,12 +26,16 @@ class Store:
     """A folder of points."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
+        if not path_text(folder, "folder"):
+            raise SwatsimError("folder: got an empty name, expected a folder")
         self.folder = Path(folder)
 
     def make(self) -> None:
         """Make the folder, and rid it of what killed runs left of points; raises SwatsimError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+        except UnicodeEncodeError:
+            raise SwatsimError(f"folder: got {shown(str(self.folder))}, expected a path") from None
         except OSError as error:
             raise self._unwritable(error) from None
         if not os.access(self.folder, os.W_OK):

@@ -25,6 +25,8 @@ def build(network: str | NetworkShapes, *, classes: int | None = None) -> nn.Mod
     """
     if isinstance(network, str):
         return GraphModule(network_shapes(network, classes=classes))
+    if not isinstance(network, NetworkShapes):
+        raise SwatsimError(f"network: got {network!r}, expected a name or shapes")
     if classes is not None:
         raise SwatsimError(f"classes: got {classes} beside the shapes of {network.name}, expected them in the shapes")
     return GraphModule(network)

@@ -49,6 +49,9 @@ def sparsify(  # noqa: PLR0913  the settings that most schemes share, by name
     ------
     SwatsimError : an unknown scheme, setting or budget, or a model that is already sparse or has no layers.
     """
+    for what, given, kind in (("model", model, nn.Module), ("optimizer", optimizer, torch.optim.Optimizer)):
+        if not isinstance(given, kind):
+            raise SwatsimError(f"{what}: got {type(given).__name__}, expected torch's {kind.__name__}")
     if isinstance(scheme, str):
         chosen = scheme_named(scheme, sparsity=sparsity, period=period, budget=budget, **settings)
     elif (sparsity, period, budget) != (None, None, None) or settings:

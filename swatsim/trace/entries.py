@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from swatsim.arguments import exact_number
 from swatsim.errors import LayerError, TraceError
 from swatsim.layer import KINDS, LARGEST_DIMENSION, LayerSpec
 from swatsim.passes import OPERANDS, RESULTS
@@ -52,6 +53,13 @@ def read_metadata(members: Mapping[str, Node]) -> TraceMetadata:
         optimizer=members["optimizer"].text(LONGEST_NAME),
         provenance={key: node.text(lines=True) for key, node in facts.items()},
     )
+
+
+def checked_metadata(metadata: TraceMetadata, where: str) -> TraceMetadata:
+    """Check by the rules of the manifest what was given in Python. Raises TraceError."""
+    if not isinstance(metadata, TraceMetadata):
+        raise TraceError(f"{where}: got {shown(metadata)}, expected how the trace was made: a TraceMetadata")
+    return read_metadata({key: Node(value, where, key) for key, value in metadata_json(metadata).items()})
 
 
 def metadata_json(metadata: TraceMetadata) -> dict[str, Any]:
@@ -143,6 +151,14 @@ def read_graph(node: Node, layers: Sequence[LayerSpec]) -> tuple[GraphNode, ...]
     return tuple(found.values())
 
 
+def checked_graph(nodes: Sequence[GraphNode], layers: Sequence[LayerSpec], where: str) -> tuple[GraphNode, ...]:
+    """Check by the rules of the manifest what was given in Python. Raises TraceError."""
+    for node in nodes:
+        if not isinstance(node, GraphNode):
+            raise TraceError(f"{where}: graph: got {shown(node)}, expected a GraphNode")
+    return read_graph(Node(list(map(node_json, nodes)), where, "graph"), layers)
+
+
 def node_json(node: GraphNode) -> dict[str, Any]:
     """Give the manifest's record of a node of the graph."""
     return {"name": node.name, "op": node.op, "inputs": list(node.inputs), "shape": _integers_json(node.shape)}
@@ -199,7 +215,10 @@ def _optional_fraction(node: Node) -> Fraction | None:
 
 
 def _fraction_json(value: Fraction | None) -> str | None:
-    return None if value is None else fraction_text(Fraction(str(value)))
+    if value is None:
+        return None
+    exact = exact_number(value)
+    return str(value) if exact is None else fraction_text(exact)  # what is none is refused where it is read
 
 
 def _integers_json(values: Sequence[int]) -> list[int]:

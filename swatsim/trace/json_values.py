@@ -88,6 +88,8 @@ def shown(value: Any) -> str:
         text = json.dumps(value)
     except RecursionError:
         text = "a value nested too deep"
+    except (TypeError, ValueError):  # of Python's own
+        text = repr(value)
     return _short(text)
 
 

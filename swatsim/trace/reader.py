@@ -10,8 +10,11 @@ from swatsim.apart import Progress
 from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
 from swatsim.files import is_address
+from swatsim.given import path_text
 from swatsim.layer import Layer, LayerSpec, Operand, PassOperands
 from swatsim.trace import plain_files, tensors
+from swatsim.trace.entries import checked_graph, checked_metadata
+from swatsim.trace.json_values import shown
 from swatsim.trace.manifest import manifest_digest, parse_manifest
 from swatsim.trace.records import (
     LARGEST_MANIFEST_BYTES,
@@ -21,7 +24,7 @@ from swatsim.trace.records import (
     Manifest,
     TraceMetadata,
 )
-from swatsim.trace.remote import fetched
+from swatsim.trace.remote import fetched, local_path
 from swatsim.trace.shipped import shipped_trace
 
 
@@ -45,11 +48,13 @@ class Trace:
         manifest: TraceMetadata | None = None,
         graph: Sequence[GraphNode] = (),
     ) -> None:
-        """Make a trace of layers in memory; raises TraceError where there are none or two share a name."""
+        """Make a trace of layers in memory; raises TraceError where it breaks a rule of those on disk."""
         self._layers = tuple(layers)
-        self.manifest = manifest or TraceMetadata(name=name)
-        self.name = name
-        self.graph = tuple(graph)
+        for layer in self._layers:
+            if not isinstance(layer, Layer):
+                raise TraceError(f"layers: got {shown(layer)}, expected a Layer each")
+        self.name = checked_metadata(TraceMetadata(name=name), "trace").name
+        self.manifest = checked_metadata(TraceMetadata(name=name) if manifest is None else manifest, name)
         self.specs = tuple(layer.spec for layer in self._layers)
         if not self.specs:
             raise TraceError(f"{name}: got no layers, expected at least one")
@@ -58,6 +63,7 @@ class Trace:
             if spec.name in names:
                 raise TraceError(f"{name}: got two layers named {spec.name!r}, expected different names")
             names.add(spec.name)
+        self.graph = checked_graph(graph, self.specs, name)
 
     def __len__(self) -> int:
         return len(self.specs)
@@ -154,14 +160,18 @@ def load_trace(
 
     Raises TraceError with one line: where, got, expected.
     """
-    if is_address(path):
-        address = os.fspath(path).rstrip("/")
+    text = path_text(path, "trace")
+    local = local_path(text)
+    if local is not None:
+        trace = _in_directory(local)
+    elif is_address(text):
+        address = text.rstrip("/")
         directory, data = fetched(address, digest, progress)
         trace = StoredTrace(directory, parse_manifest(data, f"{address}/{MANIFEST_NAME}"), data, fetched_from=address)
     else:
-        trace = _in_directory(shipped_trace(Path(path)))
+        trace = _in_directory(shipped_trace(Path(text)))
     if digest not in (None, trace.digest):
-        raise TraceError(f"{os.fspath(path)}: got a trace of digest {trace.digest}, expected {digest}")
+        raise TraceError(f"{text}: got a trace of digest {trace.digest}, expected {digest}")
     return trace
 
 

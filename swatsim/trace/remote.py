@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from swatsim.apart import Progress, work_apart
 from swatsim.errors import TraceError
@@ -21,6 +22,13 @@ from swatsim.trace.records import LARGEST_MANIFEST_BYTES, MANIFEST_NAME, TENSORS
 _AT_ONCE = 8
 _CHUNK_BYTES = 1 << 20
 _NOT_FOUND = 404
+# What reads from where the address says, and what it is asked for. Fsspec knows others, which read an address inside of
+# an address, unpack without bounds, or fetch what a file says that they fetched.
+PROTOCOLS = (
+    "abfs", "abfss", "az", "ftp", "gcs", "gs", "hdfs", "hf", "http", "https", "memory", "oci", "oss", "s3", "s3a",
+    "sftp", "smb", "ssh", "webhdfs",
+)  # fmt: skip
+_FILE = "file://"
 
 
 def fetched(address: str, digest: str | None, progress: Progress | None) -> tuple[Path, bytes]:
@@ -35,6 +43,21 @@ def fetched(address: str, digest: str | None, progress: Progress | None) -> tupl
     if kept is not None and not _missing(folder, parse_manifest(kept, address)):
         return folder, kept
     return folder, work_apart(partial(_fetch, address, str(folder)), address, progress)
+
+
+def local_path(address: str) -> Path | None:
+    """The directory of an address such as file:///traces/resnet50, which is read as any other; None of others.
+
+    Raises TraceError where it is one of another computer.
+    """
+    if not address.startswith(_FILE):
+        return None
+    host, _, path = address.removeprefix(_FILE).partition("/")
+    if host not in ("", "localhost"):
+        raise TraceError(
+            f"{address}: got a file of {host}, expected one of this computer, as in file:///traces/resnet50"
+        )
+    return Path("/" + unquote(path))
 
 
 def _fetch(address: str, to: str, tell: Progress) -> bytes:
@@ -107,7 +130,11 @@ def _kept_manifest(folder: Path, digest: str) -> bytes | None:
 
 
 def _file_system(address: str) -> tuple[Any, str]:
-    """Fsspec's file system, and the path in it."""
+    """Fsspec's file system, and the path in it. Raises TraceError for what is fetched from elsewhere."""
+    protocol = address.partition("://")[0]
+    if protocol not in PROTOCOLS or "::" in address:
+        got = "a chain of addresses" if "::" in address else f"an address of {protocol!r}"
+        raise TraceError(f"{address}: got {got}, expected a single one of {', '.join(PROTOCOLS)} or file")
     try:
         import fsspec
     except ImportError:

@@ -11,10 +11,11 @@ from types import TracebackType
 from swatsim import files
 from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
+from swatsim.given import path_text
 from swatsim.layer import Layer
 from swatsim.passes import OPERANDS
 from swatsim.trace import tensors
-from swatsim.trace.entries import layer_json, metadata_json, read_layer, read_metadata
+from swatsim.trace.entries import checked_metadata, layer_json, read_layer
 from swatsim.trace.json_values import Node, shown
 from swatsim.trace.manifest import format_manifest, parse_manifest
 from swatsim.trace.plain_files import check_replaceable
@@ -44,8 +45,8 @@ class TraceWriter:
 
     def __init__(self, path: str | os.PathLike[str], *, metadata: TraceMetadata, overwrite: bool = False) -> None:
         """Check the metadata at once, so that a long run does not fail at its end."""
-        self.path = Path(path)
-        self._metadata = _checked_metadata(metadata, str(self.path))
+        self.path = Path(path_text(path, "trace"))
+        self._metadata = checked_metadata(metadata, str(self.path))
         self._overwrite = overwrite
         self._graph: tuple[GraphNode, ...] = ()
         self._layers: dict[str, StoredLayer] = {}
@@ -60,7 +61,7 @@ class TraceWriter:
                 check_replaceable(self.path)
             self._block = files.whole_directory(self.path, overwrite=self._overwrite)
             self._partial = self._block.__enter__()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise _cannot_write(self.path, error) from None
         return self
 
@@ -142,12 +143,7 @@ class TraceWriter:
             raise _cannot_write(self.path, error) from None
 
 
-def _checked_metadata(metadata: TraceMetadata, where: str) -> TraceMetadata:
-    members = {key: Node(value, where, key) for key, value in metadata_json(metadata).items()}
-    return read_metadata(members)
-
-
-def _cannot_write(path: Path, error: OSError) -> TraceError:
+def _cannot_write(path: Path, error: OSError | UnicodeError) -> TraceError:
     if isinstance(error, FileExistsError):
         return TraceError(f"{path}: got a path that exists, expected a new one to write the trace to")
-    return TraceError(f"{path}: the trace cannot be written: {error.strerror}")
+    return TraceError(f"{path}: the trace cannot be written: {getattr(error, 'strerror', None) or error}")

@@ -118,7 +118,7 @@ def _bytes_of(parts: Sequence[HeldSide], formats: tuple[str, ...], present: NDAr
         line_sums=sums, tied=tied, start=start,
         intervals=parts[0].intervals if alone else np.concatenate([part.intervals for part in parts]),
         interval_of_vector=np.array([part.interval_of_vector for part in parts]),
-        of_interval=parts[0].side.touched_by.vectors,
+        of_interval=parts[0].side.touched_by.vectors, stretches=parts[0].side.touched_by.stretches,
     )  # fmt: skip
 
 
@@ -139,21 +139,22 @@ class TouchedLines(NamedTuple):
 
     touched: NDArray[np.bool_]  # [group · line]: whether a vector touches it
     interval_of_vector: IntArray  # [group · vector // vectors that touch the same lines]
-    intervals: IntArray  # [interval, 2]: first line, and the one after the last
+    intervals: IntArray  # [interval · stretch, 2]: first line, and the one after the last
 
 
 @bounded_cache
 def _touched_lines(by: TouchedBy, groups: int, lines: int) -> TouchedLines:
-    shift = np.arange(groups)[:, None] * lines
-    real = np.broadcast_to(by.first <= by.last, (groups, by.first.size)).reshape(-1)
-    first, stop = (by.first + shift).reshape(-1), (by.last + shift).reshape(-1) + 1
+    shift = np.arange(groups)[:, None, None] * lines
+    of_vector = [np.atleast_2d(edge).T + shift for edge in (by.first, by.last)]
+    first, stop = (edge.reshape(-1, by.stretches) for edge in (of_vector[0], of_vector[1] + 1))
+    real = first < stop
     edges = np.bincount(first[real], minlength=groups * lines + 1) - np.bincount(
         stop[real], minlength=groups * lines + 1
     )
     touched = np.cumsum(edges)[:-1] > 0
     number = np.concatenate(([0], np.cumsum(touched)))
     start, end = number[np.where(real, first, 0)], number[np.where(real, stop, 0)]
-    changes = np.ones(start.size, dtype=np.bool_)
-    changes[1:] = (np.diff(start) != 0) | (np.diff(end) != 0)
-    intervals = np.stack([start[changes], end[changes]], axis=1)
+    changes = np.ones(len(start), dtype=np.bool_)
+    changes[1:] = ((np.diff(start, axis=0) != 0) | (np.diff(end, axis=0) != 0)).any(axis=1)
+    intervals = np.stack([start[changes], end[changes]], axis=2).reshape(-1, 2)
     return TouchedLines(touched, np.cumsum(changes) - 1, intervals)

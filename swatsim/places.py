@@ -211,14 +211,21 @@ def _window_places(
     place = [(window[axis] + border[2 * axis] + lowest[axis]) * strides[2 + axis] for axis in (0, 1)]
     group = np.arange(groups)[:, None] * (channels // groups)
     tap_y, tap_x = (grid.reshape(-1, 1) for grid in np.meshgrid(*windows.starts, indexing="ij"))
-    starts, size = windows.starts[outer], sizes[outer]
+    size = sizes[outer]
+    # Taps whose lines follow one another are one stretch.
+    taps = np.unique(windows.starts[outer])
+    ends = np.flatnonzero(np.diff(taps, append=taps[-1] + 2) > 1)
+    low, high = taps[np.append(0, ends[:-1] + 1)], taps[ends]
+    first = [(image * size + np.maximum(window[outer] + tap, 0)).reshape(-1) for tap in low]
+    last = [(image * size + np.minimum(window[outer] + tap, size - 1)).reshape(-1) for tap in high]
+    alone = len(ends) == 1
     lines = (image * strides[0] + place[outer]).reshape(-1, 1)
     return Places(
         base=(group[:, :, None] + lines + place[inner]).reshape(groups, -1),
         offset=(tap_y - lowest[0]) * strides[2] + (tap_x - lowest[1]) * strides[3] + np.arange(channels // groups),
         touched_by=TouchedBy(
-            first=(image * size + np.maximum(window[outer] + starts.min(), 0)).reshape(-1),
-            last=(image * size + np.minimum(window[outer] + starts.max(), size - 1)).reshape(-1),
+            first=first[0] if alone else np.stack(first),
+            last=last[0] if alone else np.stack(last),
             vectors=windows.counts[inner],
         ),
     )

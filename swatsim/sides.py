@@ -132,11 +132,19 @@ class Lines:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TouchedBy:
-    """The lines of a group that its vectors touch; so many consecutive `vectors` touch the same ones."""
+    """The lines of a group that its vectors touch; so many consecutive `vectors` touch the same ones.
+
+    Where dilation leaves lines out, a vector touches several stretches of lines: first and last have a leading axis.
+    """
 
     first: IntArray  # [vector // vectors]: first line that the vector touches
     last: IntArray  # [vector // vectors]: last one; before the first where it touches only padding
     vectors: int = 1
+
+    @property
+    def stretches(self) -> int:
+        """How many stretches of lines each vector touches."""
+        return self.first.shape[0] if self.first.ndim > 1 else 1
 
 
 def count_vectors(words: Words, base: IntArray, runs: IntArray) -> IntArray:

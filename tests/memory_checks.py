@@ -38,8 +38,9 @@ def image_lines(tensor, groups, windows, axis):
     images, channels, *sizes = tensor.shape
     pieces = tensor.reshape(images, groups, channels // groups, *sizes).transpose(1, 0, 3 + axis, 4 - axis, 2)
     touched = np.zeros(sizes[axis], dtype=bool)
-    for found in windows:
-        touched[max(min(found), 0) : max(max(found) + 1, 0)] = True
+    for at in itertools.chain.from_iterable(windows):
+        if 0 <= at < sizes[axis]:
+            touched[at] = True
     return pieces.reshape(groups * images * sizes[axis], -1), np.tile(touched, groups * images)
 
 

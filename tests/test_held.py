@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from oracle_cases import layers
@@ -12,9 +13,11 @@ from oracle_vectors import Order, convolution_of
 from test_reduction import product_layer
 from twins_memory import sides_of, stored_size
 
+from swatsim import Trace, simulate
 from swatsim.contraction import contract
 from swatsim.formats import FORMATS
 from swatsim.held import HeldParts, HeldSide
+from swatsim.layer import Layer
 from swatsim.sides import Order as ProductOrder
 
 
@@ -50,7 +53,8 @@ def test_bytes_and_touched_lines(layer, form, step_order, window_order):
             per_vector = [keys for group in twin.touched for keys in group]
             intervals = np.repeat(held.interval_of_vector, held.side.touched_by.vectors)
             for interval, own in zip(intervals, per_vector, strict=True):
-                assert numbers[slice(*held.intervals[interval].tolist())] == own
+                stretches = held.intervals.reshape(-1, held.side.touched_by.stretches, 2)[interval].tolist()
+                assert [number for stretch in stretches for number in numbers[slice(*stretch)]] == own
             assert held.side.full == bool(twin.full)
 
 
@@ -72,3 +76,28 @@ def test_what_no_window_touches_has_no_bytes():
     _, (held, _) = held_and_twins(layer, "forward", "rsc", "npq")
     assert held.touched.tolist() == [True, False, True, False]
     assert held.line_bytes("dense").sum() == 2 * 3 * 5 * 2
+
+
+@pytest.mark.parametrize("machine", ["dadiannao", "scnn"])
+def test_dilation_leaves_lines_out(machine):
+    """Of nine rows three taps meet three: 3 rows, 6 weights and 2 x 1 results, of 2 bytes."""
+    layer = Layer.from_arrays(
+        "a", input=np.ones((1, 1, 9, 4)), weight=np.ones((1, 1, 3, 1)), output_grad=np.ones((1, 1, 1, 4)),
+        dilation=(4, 1), needs_input_grad=False,
+    )  # fmt: skip
+    report = simulate(machine, Trace("t", [layer]), passes="forward", workers=1)
+    (row,) = report.layer_records
+    assert row.as_dict()["dram_read_input_bytes"] == 3 * 4 * 2
+    assert row.compulsory_dram_bytes == 3 * 4 * 2 + 3 * 2 + 4 * 2
+
+
+def test_a_causal_layer_loads_two_stretches_in_each_block():
+    """A WaveNet's: 254 blocks of 63 windows, whose taps are 512 positions apart, but for the first 512 windows."""
+    layer = Layer.from_arrays(
+        "a", input=np.ones((1, 64, 16000)), weight=np.ones((64, 64, 2)), output_grad=np.ones((1, 64, 16000)),
+        dilation=512, padding=(0, 0, 512, 0), needs_input_grad=False,
+    )  # fmt: skip
+    report = simulate("bit-tactical", Trace("t", [layer]), passes="forward", workers=1)
+    (row,) = report.layer_records
+    assert "1x254 blocks" in row.mapping
+    assert row.as_dict()["dram_read_input_bytes"] == (2 * 16000 - 512) * 64 * 2

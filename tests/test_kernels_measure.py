@@ -40,16 +40,16 @@ class Side:
             1 + chosen[0], bool(self.path[0][1]), int(whole(0, 3)), int(whole(0, 2)), int(whole(1, 3)), self.outer,
             int(whole(0, 5)),
         )  # fmt: skip
-        self.lines, self.new, self.intervals = [], [], []
+        self.lines, self.new, self.intervals, self.stretches = [], [], [], int(whole(1, 3))
         for _ in range(self.parts):
             count = int(whole(2, 8))
-            edges = np.sort(whole(0, count - 1, (int(whole(1, 4)), 1)), axis=0)
+            edges = np.sort(whole(0, count - 1, (int(whole(1, 4)) * self.stretches, 1)), axis=0)
             edges = edges + np.array([[0, 1]]) + (0 if tied else whole(0, 1, edges.shape) * np.array([[0, 1]]))
             self.lines.append(whole(0, 20, (2, count)))
             self.new.append(whole(0, 1, count).astype(bool))
             self.intervals.append(np.minimum(edges, count))
         self.interval_of = np.array([
-            np.sort(whole(0, len(each) - 1, self.groups * self.vectors)) for each in self.intervals
+            np.sort(whole(0, len(each) // self.stretches - 1, self.groups * self.vectors)) for each in self.intervals
         ])  # fmt: skip
         self.cuts = [(1, int(whole(1, self.rounds)))] * int(whole(0, 1)) + [(1, self.rounds)]
         self.cuts += [(self.groups, self.rounds)] * int(whole(0, 1)) * (self.groups > 1)
@@ -78,7 +78,7 @@ class Side:
             start.append([start[-1][0] + len(tied[-1]), start[-1][1] + len(sums[-1]), 0])
         held = HeldBytes(
             self.bytes_of, np.concatenate(sums), np.concatenate(self.intervals), np.concatenate(tied),
-            self.interval_of, np.array(start), 1,
+            self.interval_of, np.array(start), 1, self.stretches,
         )  # fmt: skip
         totals = np.zeros((len(self.counts), columns.OF_LEVEL + columns.LEVEL_COLUMNS * self.levels), dtype=np.int64)
         totals[:, columns.COUNT], totals[:, columns.FIRST_LOAD] = self.counts, UNKNOWN
@@ -111,7 +111,8 @@ class Side:
         """Bytes off chip, held and arriving, of the lines that a block touches."""
         first, after = self.spans[block]
         numbers = range(self.interval_of[part, first], self.interval_of[part, after - 1] + 1)
-        touched = {line for number in numbers for line in range(*self.intervals[part][number])}
+        stretches = [self.intervals[part][number * self.stretches :][: self.stretches] for number in numbers]
+        touched = {line for each in stretches for stretch in each for line in range(*stretch)}
         coming, kept = self.lines[part].tolist()
         new = [line for line in touched if self.new[part][line]]
         return sum(coming[line] for line in new), sum(kept[line] for line in touched), sum(kept[line] for line in new)

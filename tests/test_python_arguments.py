@@ -247,8 +247,8 @@ def test_a_pickled_machine_is_one_in_another_process(trace):
     machine = swatsim.load_architecture("dadiannao", overrides={"tiles": 2})
     code = "import pickle, sys, swatsim; from swatsim.report.document import to_json\n"
     code += "print(to_json(swatsim.simulate(pickle.loads(sys.stdin.buffer.read()), sys.argv[1], workers=1)), end='')"
-    given = {"input": pickle.dumps(machine), "capture_output": True, "check": True}
-    done = subprocess.run([sys.executable, "-c", code, trace], **given)
+    command = [sys.executable, "-c", code, trace]
+    done = subprocess.run(command, input=pickle.dumps(machine), capture_output=True, check=True)
     assert done.stdout.decode() == to_json(swatsim.simulate(machine, trace, workers=1))
 
 

@@ -97,7 +97,9 @@ def image_side(role, tensor, groups, windows, order, elements) -> Side:
             [[value_at(tensor, n, group * per_group + c, h, w) for c in elements] for h in hs for w in ws]
             for n, hs, ws in windows
         ])  # fmt: skip
-        touched.append([[(group, n, at) for at in between(hs if along_rows else ws, size)] for n, hs, ws in windows])
+        touched.append([
+            [(group, n, at) for at in sorted(set(hs if along_rows else ws)) if 0 <= at < size] for n, hs, ws in windows
+        ])  # fmt: skip
         for n in range(tensor.shape[0]):
             for at in range(size):
                 lines[group, n, at] = [

@@ -60,11 +60,12 @@ class HeldBytes(NamedTuple):
     # [part, format, 1] where all vectors take the same.
     vector_bytes: IntArray
     line_sums: IntArray  # [line, COMING ...]: bytes of all touched lines before it, from 0 on in each part
-    intervals: IntArray  # [interval, 2]: the first line that vectors touch, and the one after the last
-    tied: IntArray  # [interval, ...]: see `touched.tie_intervals`
+    intervals: IntArray  # [interval · stretch, 2]: the first line that vectors touch, and the one after the last
+    tied: IntArray  # [interval · stretch, ...]: see `touched.tie_intervals`
     interval_of_vector: IntArray  # [part, vector // of_interval]
     start: IntArray  # [part + 1, column]
     of_interval: int  # consecutive vectors whose interval is the same: numbers of one group's are a multiple of it
+    stretches: int  # of lines, in each interval
 
 
 class Residence(NamedTuple):
@@ -232,7 +233,8 @@ def measure_part(
         for number in range(of_cut[COUNT]):
             block = of_cut[FIRST] + number
             first, after = cut_block(dealing, of_cut, number, row)
-            edges = interval_of[first // held.of_interval], interval_of[(after - 1) // held.of_interval]
+            low, high = interval_of[first // held.of_interval], interval_of[(after - 1) // held.of_interval]
+            edges = low * held.stretches, (high + 1) * held.stretches - 1
             load_bytes(lines, edges, (stamp, block + 1), bytes_of)
             transfer = bytes_of[COMING], bytes_of[RUNS]
             channel = transfer_cycles(off_chip[0], off_chip[1], transfer, off_chip[2])

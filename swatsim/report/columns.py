@@ -90,7 +90,10 @@ _AFTER_TRAFFIC = (
     _text("scheduled", "operands whose zeros are skipped, joined by `+`, or `none`; empty for streaming work"),
     _text("mapping", "what the mapper chose; empty in totals and for streaming work"),
     Column(name="blocks", unit="blocks", meaning="memory blocks into which the pass is cut"),
-    _macs("multiplications", "what the machine multiplies: less than `macs` by what it skips"),
+    _macs(
+        "multiplications",
+        "what the machine multiplies: less than `macs` by what it skips, more by products that it throws away",
+    ),
     _bytes("compulsory_dram_bytes", "each operand read once as it is stored, the result written once"),
     _cycles("prefetched_cycles", "loads of this pass that ran while the pass before was under way"),
 )

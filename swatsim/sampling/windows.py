@@ -64,9 +64,10 @@ def _values(side: Side, groups: Groups) -> FloatArray:
 
 def _chosen_windows(side: Side, kept: IntArray) -> Side:
     touched = side.touched_by
+    lines = kept // touched.vectors
     return replace(
         side, base=np.ascontiguousarray(side.base[:, kept]),
-        touched_by=TouchedBy(first=touched.first[kept // touched.vectors], last=touched.last[kept // touched.vectors]),
+        touched_by=TouchedBy(first=touched.first[..., lines], last=touched.last[..., lines]),
     )  # fmt: skip
 
 

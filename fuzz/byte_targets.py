@@ -76,7 +76,7 @@ def tensor(data: bytes, folder: Path) -> bool:
 
     def read() -> None:
         found = tensors.read(path, digest, record)
-        if found.shape != shape or tensors.encode(found, "found")[0] != digest:
+        if found.shape != shape or tensors.encode(found)[0] != digest:
             raise FoundError("what is written again is another tensor")
 
     try:

@@ -93,8 +93,8 @@ def _operand(letter: str, sparsity: str | None = None) -> dict[str, str | None]:
 
 def _tensors() -> dict[str, bytes]:
     bits = BitTensor.from_array(np.arange(35).reshape(5, 7) % 3)
-    _, record, file = tensors.encode(bits, "seed")
-    ones = tensors.encode(BitTensor(shape=(4,), packed=None), "seed")[2]
+    _, record, file = tensors.encode(bits)
+    ones = tensors.encode(BitTensor(shape=(4,), packed=None))[2]
     assert bits.packed is not None
     content = tensors.header(StoredTensor(shape=record.shape, all_ones=False)) + bits.packed.tobytes()
     dimensions = bytes([2, 4, 6])
@@ -108,7 +108,7 @@ def _tensors() -> dict[str, bytes]:
 def _remote_traces() -> dict[str, bytes]:
     """The manifest of a linear layer and its tensors: their content, or the files themselves."""
     arrays = np.array([[1, 0, 1]]), np.array([[1, 0, 0], [0, 1, 1]]), np.array([[0, 1]])
-    files = [tensors.encode(BitTensor.from_array(array), "seed")[2] for array in arrays]
+    files = [tensors.encode(BitTensor.from_array(array))[2] for array in arrays]
     contents = [expanded(file) for file in files]
     return {
         "contents": bytes([RIGHT_NAMES | COMPRESSED]) + BETWEEN.join([_linear(), *contents]),

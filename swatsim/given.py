@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def path_text(path: object, where: str) -> str:
-    """The text of a path; raises SwatsimError where it is no text, or none that can be a path."""
+    """The text of a path; raises SwatsimError where it is none."""
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
-    if not isinstance(text, str) or "\0" in text:
+    if not isinstance(text, str):
         raise SwatsimError(f"{where}: got {text!r}, expected a path")
     return text
 

@@ -213,8 +213,8 @@ def _window_places(
     tap_y, tap_x = (grid.reshape(-1, 1) for grid in np.meshgrid(*windows.starts, indexing="ij"))
     size = sizes[outer]
     # Taps whose lines follow one another are one stretch.
-    taps = np.unique(windows.starts[outer])
-    ends = np.flatnonzero(np.diff(taps, append=taps[-1] + 2) > 1)
+    taps = np.sort(windows.starts[outer])
+    ends = np.flatnonzero(np.append(taps[1:] - taps[:-1] > 1, True))
     low, high = taps[np.append(0, ends[:-1] + 1)], taps[ends]
     first = [(image * size + np.maximum(window[outer] + tap, 0)).reshape(-1) for tap in low]
     last = [(image * size + np.minimum(window[outer] + tap, size - 1)).reshape(-1) for tap in high]

@@ -9,7 +9,6 @@ import tempfile
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +27,6 @@ from trace_files import (
     zstd,
 )
 
-from swatsim.bits import BitTensor
 from swatsim.errors import TraceError
 from swatsim.trace import load_trace, tensors
 from swatsim.trace.records import StoredTensor
@@ -433,9 +431,3 @@ except TraceError as error:
     command = [sys.executable, "-c", script, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent)
     assert "got too little memory, expected room for 1342178" in done.stdout
-
-
-@pytest.mark.parametrize("packed", [np.zeros(2, dtype=np.int8), np.zeros((2, 1), dtype=np.uint8)])
-def test_bits_that_are_not_packed_as_the_shape_says_are_not_written(packed):
-    with pytest.raises(TraceError, match=r"^a: bits: got u?int8 of shape \(2,.*\), expected 2 bytes for a tensor of"):
-        tensors.encode(BitTensor(shape=(3, 4), packed=packed), "a")

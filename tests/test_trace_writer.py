@@ -207,36 +207,9 @@ def test_a_wrong_graph_leaves_nothing(tmp_path, nodes, expected):
     assert names(tmp_path) == []
 
 
-def packed(*values, dtype=np.uint8):
-    return np.array(values, dtype=dtype)
-
-
-@pytest.mark.parametrize(
-    ("bits", "expected"),
-    [
-        (packed([1, 1]), "bits: got uint8 of shape (1, 2), expected 2 bytes for a tensor of shape [3, 3]"),
-        (packed(1, 1, dtype=np.int64), "bits: got int64 of shape (2,), expected 2 bytes"),
-        (packed(1, 2), "bits: got ones after the last of 9 elements, expected zeros"),
-    ],
-)
-def test_bits_that_are_not_those_of_the_shape(tmp_path, bits, expected):
-    operand = Operand(bits=BitTensor(shape=(3, 3), packed=bits))
-    spec = LayerSpec(
-        name="fc", kind="linear", input_shape=(3, 3), weight_shape=(3, 3), output_shape=(3, 3), needs_input_grad=False
-    )
-    passes = {
-        "forward": PassOperands(operands={"input": operand, "weight": operand}),
-        "weight_grad": PassOperands(operands={"input": operand, "output_grad": operand}),
-    }
-    message = refusal(write_trace, tmp_path / "t", [Layer(spec=spec, passes=passes)])
-    assert message.startswith(f"{tmp_path / 't'}: fc: forward.input: ")
-    assert expected in message
-    assert names(tmp_path) == []
-
-
 def test_bits_that_are_a_view_of_a_larger_array(tmp_path):
     """A stride of two bytes, say, is not what is written."""
-    wide = packed(0b101, 0xFF, 1, 0xFF)
+    wide = np.array([0b101, 0xFF, 1, 0xFF], dtype=np.uint8)
     layer = Layer.from_arrays("fc", input=np.eye(3), weight=np.eye(3), output_grad=np.eye(3))
     forward = dict(layer.passes["forward"].operands)
     forward["input"] = Operand(bits=BitTensor(shape=(3, 3), packed=wide[::2]))
@@ -268,7 +241,7 @@ def test_frames_need_no_more_than_the_window_that_the_format_allows(tmp_path):
     random = np.random.default_rng(1)
     block = random.integers(0, 256, 1 << 20, dtype=np.uint8)
     bits = BitTensor(shape=(1 << 27,), packed=np.tile(block, 16))
-    digest, tensor, frame = tensors.encode(bits, "here")
+    digest, tensor, frame = tensors.encode(bits)
     (tmp_path / "x").write_bytes(frame)
     assert tensors.read(tmp_path / "x", digest, tensor) == bits
     assert len(frame) < 2 << 20

@@ -34,7 +34,7 @@ class Store:
         """Make the folder, and rid it of what killed runs left of points; raises SwatsimError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-        except UnicodeEncodeError:
+        except ValueError:  # a null character, or half of one
             raise SwatsimError(f"folder: got {shown(str(self.folder))}, expected a path") from None
         except OSError as error:
             raise self._unwritable(error) from None

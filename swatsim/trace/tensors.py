@@ -60,17 +60,13 @@ def packed_bytes(tensor: StoredTensor) -> int:
     return 0 if tensor.all_ones else -(-math.prod(tensor.shape) // 8)
 
 
-def encode(bits: BitTensor, where: str) -> tuple[str, StoredTensor, bytes]:
-    """Give a tensor's SHA-256, its record and its compressed file; a full tensor becomes one of all ones.
-
-    Raises TraceError where the packed bits are not those of the shape.
-    """
-    shape = tuple(int(size) for size in bits.shape)
-    packed = None if bits.packed is None else _checked(bits.packed, shape, where)
-    if packed is not None and count_ones(packed) == math.prod(shape):
+def encode(bits: BitTensor) -> tuple[str, StoredTensor, bytes]:
+    """Give a tensor's SHA-256, its record and its compressed file; a full tensor becomes one of all ones."""
+    packed = bits.packed
+    if packed is not None and count_ones(packed) == bits.size:
         packed = None
-    tensor = StoredTensor(shape=shape, all_ones=packed is None)
-    content = header(tensor) if packed is None else b"".join((header(tensor), np.ascontiguousarray(packed).data))
+    tensor = StoredTensor(shape=bits.shape, all_ones=packed is None)
+    content = header(tensor) if packed is None else b"".join((header(tensor), packed.data))
     return hashlib.sha256(content).hexdigest(), tensor, zstd.compress(content, LEVEL)
 
 
@@ -99,7 +95,7 @@ def read(path: Path, digest: str, tensor: StoredTensor) -> BitTensor:
         raise DamagedError(f"{path}: header: got {got_header!r}, expected {expected_header!r}")
     if tensor.all_ones:
         return BitTensor(shape=tensor.shape, packed=None)
-    _checked(content[len(expected_header) :], tensor.shape, str(path))
+    _check(content[len(expected_header) :], tensor.shape, str(path))
     # A header is a whole number of words.
     assert content.base is not None
     bits = BitTensor.of_words(tensor.shape, content.base[len(expected_header) :].view(np.uint64))
@@ -161,14 +157,9 @@ def _possible_bytes(tensor: StoredTensor) -> tuple[int, int]:
     return 6 + 4 * -(-content_bytes // _LARGEST_BLOCK_BYTES), content_bytes + content_bytes // 256 + 64
 
 
-def _checked(packed: NDArray[np.uint8], shape: tuple[int, ...], where: str) -> NDArray[np.uint8]:
-    """Refuse packed bits of another length than the shape's, or with bits after the last element."""
+def _check(packed: NDArray[np.uint8], shape: tuple[int, ...], where: str) -> None:
+    """Refuse bits after the last element."""
     elements = math.prod(shape)
-    expected = -(-elements // 8)
-    if packed.dtype != np.uint8 or packed.shape != (expected,):
-        got = f"{packed.dtype} of shape {packed.shape}"
-        raise DamagedError(f"{where}: bits: got {got}, expected {expected} bytes for a tensor of shape {list(shape)}")
     used_in_last = elements % 8
     if used_in_last and packed[-1] >> used_in_last:
         raise DamagedError(f"{where}: bits: got ones after the last of {elements} elements, expected zeros")
-    return packed

@@ -61,7 +61,7 @@ class TraceWriter:
                 check_replaceable(self.path)
             self._block = files.whole_directory(self.path, overwrite=self._overwrite)
             self._partial = self._block.__enter__()
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:
             raise _cannot_write(self.path, error) from None
         return self
 
@@ -119,7 +119,7 @@ class TraceWriter:
             return names[id(bits)]
         if self._partial is None:
             raise TraceError(f"{where}: got a layer outside of the writer's with block, expected it inside")
-        digest, tensor, content = tensors.encode(bits, where)
+        digest, tensor, content = tensors.encode(bits)
         if digest not in self._tensors:
             try:
                 folder = self._partial / TENSORS_NAME
@@ -143,7 +143,7 @@ class TraceWriter:
             raise _cannot_write(self.path, error) from None
 
 
-def _cannot_write(path: Path, error: OSError | UnicodeError) -> TraceError:
+def _cannot_write(path: Path, error: OSError | ValueError) -> TraceError:
     if isinstance(error, FileExistsError):
         return TraceError(f"{path}: got a path that exists, expected a new one to write the trace to")
     return TraceError(f"{path}: the trace cannot be written: {getattr(error, 'strerror', None) or error}")

@@ -131,7 +131,7 @@ TESTS = (
     _readers("saved/*", "test_saved.py"),
     _readers("report/restoring", "test_restoring.py", "test_differences.py"),
     _readers("budgets/*", "test_budgets.py"),
-    *(_readers(f"sweeping/{name}", "test_sweeping.py") for name in ("grid", "store")),
+    *(_readers(f"sweeping/{name}", "test_sweeping.py", "test_python_arguments.py") for name in ("grid", "store")),
 )
 LEFT_OUT = ("swatsim/architecture/documentation.py",)
 

@@ -133,6 +133,24 @@ def test_the_digest_identifies_the_contents(tmp_path):
     assert len(set(digests)) == 3
 
 
+def test_another_trace_than_the_expected_one_is_refused(tmp_path):
+    trace_files.write_trace(tmp_path / "t")
+    digest = load_trace(tmp_path / "t").digest
+    assert load_trace(tmp_path / "t", digest=digest).digest == digest
+    with pytest.raises(TraceError, match=f"t: got a trace of digest {digest}, expected 0000$"):
+        load_trace(tmp_path / "t", digest="0000")
+
+
+def test_a_bare_name_is_that_of_a_shipped_trace(tmp_path, monkeypatch):
+    shipped = Path(__file__).parent.parent / "traces" / "smallcnn"
+    monkeypatch.chdir(tmp_path)
+    assert load_trace("smallcnn").digest == load_trace(shipped).digest
+    with pytest.raises(TraceError, match=r"^nosuch: got nothing"):
+        load_trace("nosuch")
+    trace_files.write_trace(tmp_path / "smallcnn")
+    assert load_trace("smallcnn").digest == load_trace(tmp_path / "smallcnn").digest != load_trace(shipped).digest
+
+
 def test_equal_tensors_are_stored_once_and_read_once_per_layer(tmp_path, monkeypatch):
     layers = trace_files.small_layers()
     path = trace_files.write_trace(tmp_path / "t", layers)

@@ -89,6 +89,9 @@ class Side:
         pipe = Pipe(self.width, 0, 0, 1, 1)
         channel = Channel(*[0] * len(Channel._fields))
         side = SideMeasures.empty(held, (dealing, self.residence, np.array(self.path)), totals)
+        assert not side.counted.any()  # added to, and never read
+        for never_read_before_it_is_set in (side.table, side.loads, side.total):
+            never_read_before_it_is_set.fill((1 << 63) - 1)
         measure_side(held, (pipe, channel, Known.empty(channel, 1)), totals, side, Room.empty(held))
         for cut in [*range(len(self.counts)), 0]:  # one of them twice
             fill_cut(side, totals, cut)

@@ -105,7 +105,7 @@ class SideMeasures(NamedTuple):
             table=np.empty((parts, blocks, fields), dtype=np.int64), filled=np.zeros(len(totals), dtype=np.int64),
             loads=np.empty((parts, blocks), dtype=np.int64), total=total,
             largest=total if dealing.per_tile >= dealing.at_once else np.empty_like(total),
-            path=path, residence=residence, dealing=dealing, counted=np.empty(totals.shape[1], dtype=np.int64),
+            path=path, residence=residence, dealing=dealing, counted=np.zeros(totals.shape[1], dtype=np.int64),
         )  # fmt: skip
 
 

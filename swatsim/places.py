@@ -216,16 +216,13 @@ def _window_places(
     taps = np.sort(windows.starts[outer])
     ends = np.flatnonzero(np.append(taps[1:] - taps[:-1] > 1, True))
     low, high = taps[np.append(0, ends[:-1] + 1)], taps[ends]
-    first = [(image * size + np.maximum(window[outer] + tap, 0)).reshape(-1) for tap in low]
-    last = [(image * size + np.minimum(window[outer] + tap, size - 1)).reshape(-1) for tap in high]
-    alone = len(ends) == 1
+    first = image * size + np.maximum(window[outer] + low[:, None, None], 0)
+    last = image * size + np.minimum(window[outer] + high[:, None, None], size - 1)
     lines = (image * strides[0] + place[outer]).reshape(-1, 1)
     return Places(
         base=(group[:, :, None] + lines + place[inner]).reshape(groups, -1),
         offset=(tap_y - lowest[0]) * strides[2] + (tap_x - lowest[1]) * strides[3] + np.arange(channels // groups),
         touched_by=TouchedBy(
-            first=first[0] if alone else np.stack(first),
-            last=last[0] if alone else np.stack(last),
-            vectors=windows.counts[inner],
+            first=first.reshape(low.size, -1), last=last.reshape(low.size, -1), vectors=windows.counts[inner]
         ),
     )

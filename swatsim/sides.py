@@ -134,7 +134,8 @@ class Lines:
 class TouchedBy:
     """The lines of a group that its vectors touch; so many consecutive `vectors` touch the same ones.
 
-    Where dilation leaves lines out, a vector touches several stretches of lines: first and last have a leading axis.
+    Where dilation leaves lines out, a window touches several stretches of them: first and last of windows have an axis
+    before the other for these.
     """
 
     first: IntArray  # [vector // vectors]: first line that the vector touches

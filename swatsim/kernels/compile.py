@@ -65,9 +65,13 @@ _KEEPS = bool(_SOURCES) and _is_writable(_FOLDER)
 _READS = _KEEPS or (bool(_SOURCES) and os.access(_FOLDER, os.R_OK | os.X_OK))
 
 
+def _compiles() -> bool:
+    return not getattr(config, "DISABLE_JIT")  # noqa: B009  numba sets its settings by name
+
+
 def is_cached() -> bool:
     """Whether kernels that are compiled now will be there for the next program."""
-    return _KEEPS and not getattr(config, "DISABLE_JIT")  # noqa: B009  numba sets its settings by name
+    return _KEEPS and _compiles()
 
 
 def unsaved() -> str | None:
@@ -126,7 +130,7 @@ typeof.np = _NumPy()  # type: ignore[attr-defined, assignment]
 
 def link_runtime() -> None:
     """Link what all kernels are linked with: once before processes are forked, which inherit it."""
-    if not getattr(config, "DISABLE_JIT"):  # noqa: B009  numba sets its settings by name
+    if _compiles():
         rtsys.initialize(cpu_target.target_context)
 
 
@@ -167,10 +171,12 @@ class _Cache(caching.FunctionCache):
 
     _impl_class = _Entries
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], *, counted: bool) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
         numba_cache: Any = self  # which has no types
-        numba_cache._cache_file = CacheFiles(_FOLDER, numba_cache._impl.filename_base)
+        # Numba's name says nothing of how it is compiled.
+        name = numba_cache._impl.filename_base + ("-counted" if counted else "")
+        numba_cache._cache_file = CacheFiles(_FOLDER, name)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled kernel, or None."""
@@ -284,9 +290,9 @@ def _compiled(function: Function, *, counted: bool) -> Function:
     # Nothing calls kernels from C.
     options: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "_nrt": counted}
     compiled: Any = numba.njit(**options)(function)
-    if _READS and not getattr(config, "DISABLE_JIT"):  # noqa: B009  numba sets its settings by name
+    if _READS and _compiles():
         make_cache: Any = _Cache
-        compiled._cache = make_cache(function)
+        compiled._cache = make_cache(function, counted=counted)
         compile_signature = compiled.compile
 
         def compile_in_turn(sig: object) -> object:
